@@ -87,7 +87,7 @@ def read_margins(networks: Mapping[str, tuple[Path, NetworkCard]], shards_uri: s
     engine = resolve_engine("auto")
     engines: dict[str, Engine] = {}
     for name, (folder, card) in networks.items():
-        made = make_engine(load_network(folder, card), len(card.channels), card.input_pixels, engine)
+        made = make_engine(load_network(folder, card), len(card.channels), card.field_pixels, engine)
         engines[name] = made if card.turns == 1 else TurnedEngine(made, card.turns)
     ensemble = Ensemble(_unfitted_card(cards), engines, checks_pixels=False)
     margins: dict[str, list[NDArray[np.float64]]] = {name: [] for name in networks}

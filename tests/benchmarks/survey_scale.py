@@ -1,6 +1,6 @@
 """Simulate a survey of 56 000 tiles: its time, what it reads and costs, and where more workers do not help.
 
-`python -m tests.benchmarks.survey_scale` simulates scans with `survey_model.py`, from the costs in `results.json`, and writes
+`python -m tests.benchmarks.survey_scale` simulates scans with `survey_model.py`, from measured costs, and writes
 SURVEY_SCALE.md and survey_scale.json beside this file, and the figure of docs/performance.md. It takes a few minutes.
 """
 
@@ -17,7 +17,7 @@ from tests.benchmarks.survey_model import Scanned, Survey, simulate
 from tests.circumstances import commit
 
 FOLDER = Path(__file__).parent
-RESULTS, REPORT, DATA = FOLDER / "results.json", FOLDER / "SURVEY_SCALE.md", FOLDER / "survey_scale.json"
+REPORT, DATA = FOLDER / "SURVEY_SCALE.md", FOLDER / "survey_scale.json"
 FIGURE = FOLDER.parents[1] / "docs" / "figures" / "survey_scale.svg"
 
 N_TILES = 56_000
@@ -33,8 +33,10 @@ WORKER_BYTES_PER_S = 0.2e9
 """A worker's share of a 25 Gbit/s card of a node with 16 cores."""
 CORE_SPREAD = 0.2
 """Assumed: tiles hold more or fewer galaxies."""
+SLOW_CORE_S = 69.80 * 1.1163
+"""A whole tile with `mer3-sim` on cores without AVX-512, 2026-11-26, and the share that maps for one row in a hundred add."""
 FAST_CORE_S = 271 * 3600 / N_TILES
-"""docs/performance.md: 271 core hours for the survey on cores with AVX-512 and bfloat16, without maps."""
+"""271 core hours for the survey with `mer3-sim` on cores with AVX-512 and bfloat16, without maps."""
 REPLACEMENT_S = 57.3
 """The longest recovery after the death of a worker in tests/faults/REPORT.md, row 1."""
 USD_PER_CORE_HOUR, USD_PER_GB_OUT = 0.04, 0.05
@@ -128,12 +130,6 @@ def saturation(core_s: float, store_gb_s: float) -> float:
     return store_gb_s * 1e9 / min(TILE_BYTES / core_s, WORKER_BYTES_PER_S)
 
 
-def core_s_with_maps() -> float:
-    """Return the measured core seconds of a whole tile with maps."""
-    results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    return results["core_s_full_tile"] * (1 + results["maps_overhead"])
-
-
 def markdown(slow: list[Row], fast: list[Row], failing: list[Row]) -> str:
     """Write the report."""
     read_tb, written_gb = N_TILES * TILE_BYTES / 1e12, N_TILES * UNIT_FILE_BYTES / 1e9
@@ -146,7 +142,7 @@ Written by `python -m tests.benchmarks.survey_scale`, commit {commit():.12}. `su
 workers of one core that fetch a tile while they score another, and share one store equally; `test_survey_model.py` compares it
 with closed forms and with exact queueing theory. No survey of this size was scanned.
 
-Measured: {costs[0]} (cores without AVX-512, `results.json`), {costs[1]} on cores with AVX-512 and bfloat16,
+Measured with `mer3-sim`: {costs[0]} on cores without AVX-512, {costs[1]} on cores with AVX-512 and bfloat16,
 {sizes}, {REPLACEMENT_S} s until the replacement of a dead worker commits.
 Assumed: the time of a tile varies by {CORE_SPREAD:.0%}, a worker fetches at most {WORKER_BYTES_PER_S / 1e9} GB/s, the rates of
 failures, and {USD_PER_CORE_HOUR} USD for a core hour.
@@ -221,7 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--figure", type=Path, default=FIGURE)
     arguments = parser.parse_args()
-    slow = rows_of(core_s_with_maps(), [NO_FAILURES], STORES_GB_S)
+    slow = rows_of(SLOW_CORE_S, [NO_FAILURES], STORES_GB_S)
     fast = rows_of(FAST_CORE_S, [NO_FAILURES], STORES_GB_S)
     failing = with_failures(slow[0].core_s, 100)
     REPORT.write_text(markdown(slow, fast, failing), encoding="utf-8")

@@ -14,10 +14,10 @@ from tests.benchmarks.survey_scale import (
     N_TILES,
     NO_FAILURES,
     REPORT,
+    SLOW_CORE_S,
     STORES_GB_S,
     TILE_BYTES,
     WORKERS,
-    core_s_with_maps,
     draw,
     markdown,
     rows_of,
@@ -66,7 +66,7 @@ def test_the_figure_has_a_line_for_each_store(rows):
 
 
 def test_failures_cost_little_time():
-    scans = with_failures(core_s_with_maps(), 100)
+    scans = with_failures(SLOW_CORE_S, 100)
     assert [row.n_workers for row in scans] == [64] * 3 + [2000] * 3
     for at in (0, 3):
         ideal, rare, often = (row.scanned for row in scans[at : at + 3])
@@ -81,7 +81,7 @@ def test_the_committed_report_is_that_of_its_data():
     cells = [float(hours) for hours in re.findall(r"([\d.]+) h, \d+%", text)]
     ideal = [scan for scan in scans if scan["failures"] == "none"][: len(cells)]
     by_place = {(scan["core_s_per_tile"], scan["n_workers"], scan["store_gb_s"]): scan["wall_hours"] for scan in ideal}
-    costs = (round(core_s_with_maps(), 2), round(FAST_CORE_S, 2))
+    costs = (round(SLOW_CORE_S, 2), round(FAST_CORE_S, 2))
     expected = [by_place[cost, n, store] for cost in costs for n in WORKERS for store in STORES_GB_S]
     assert cells == pytest.approx(expected, abs=0.051)
     assert all(scan["read_tb"] >= N_TILES * TILE_BYTES / 1e12 - 0.01 for scan in scans)

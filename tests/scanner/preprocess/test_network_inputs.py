@@ -121,7 +121,7 @@ def test_constant_images_are_refused():
 @pytest.mark.parametrize(
     "channels_of", [MIXED, *((channel,) for channel in MIXED[:6])], ids=lambda some: f"{len(some)} {some[0]}"
 )
-def test_the_field_of_a_network_is_the_middle_to_the_bit(field, channels_of):
+def test_a_field_is_the_middle_of_the_input(field, channels_of):
     """The central square of `centre_asinh` has 30 pixels: it reaches beyond a field of 8."""
     given, low = stamps(5), (100 - field) // 2
     whole = network_input(given, channels_of, 100)

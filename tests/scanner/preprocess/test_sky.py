@@ -193,7 +193,7 @@ def test_halved_terms_have_their_sum_and_least(rng, n):
     assert sky._least(terms.copy(), n) == terms[:n].min(initial=np.inf)
 
 
-def test_pixels_without_a_number_are_left_out_of_the_first_estimate(rng):
+def test_the_first_estimate_leaves_out_pixels_without_numbers(rng):
     values = np.sort(rng.normal(size=300))
     spoiled = np.concatenate([values, [np.inf, np.nan]])
     spoiled[:2] = -np.inf
