@@ -114,7 +114,8 @@ def test_an_open_cluster_is_refused_unless_allowed(tmp_path, measured):
     with ray_head() as head:
         assert ask(head.gcs) is ask(head.client) is Answer.GIVEN
         for address in (head.gcs, head.client, "auto"):
-            assert re.match(r"ClusterError the Ray cluster at \S+ is open: .*RAY_AUTH_MODE=token", connect(address, head.env))
+            refused = connect(address, head.env)
+            assert re.match(r"ClusterAccessError the Ray cluster at \S+ is open: .*RAY_AUTH_MODE=token", refused)
             assert "is open" in connect(address, head.env, RAY_AUTH_TOKEN=TOKEN)
         assert connect(head.gcs, head.env, LENSSCAN_ALLOW_OPEN_CLUSTER="true") == "connected to 1\n"
 
