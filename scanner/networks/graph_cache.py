@@ -38,7 +38,7 @@ def cached_graph(card: NetworkCard, load: Callable[[], Any]) -> Any:
     openvino = openvino_without_telemetry()
     folder = cache_folder()
     what_decides = card.model_dump(mode="json", exclude={"metrics"})
-    key = digest([what_decides, openvino_engine.BATCH, card.field_pixels, code_version(), openvino.__version__])
+    key = digest([what_decides, openvino_engine.BATCH, code_version(), openvino.__version__])
     path = folder / (key + _SUFFIX)
     try:
         if _is_ours(folder):

@@ -75,8 +75,7 @@ def _mode(values: _Pixels, terms: NDArray[np.float64]) -> tuple[float, float]:
     n_inside = min(max(int(len(values) * _MODE_FRACTION), 1), len(values) - 1)
     lows, highs = values[: len(values) - n_inside], values[n_inside:]
     for j in range(len(lows)):
-        width = np.float64(highs[j]) - np.float64(lows[j])
-        terms[j] = min(np.inf, width)  # NaN, which sorts last, has no width
+        terms[j] = np.float64(highs[j]) - np.float64(lows[j])
     least = _least(terms, len(lows))
     start = 0
     while start < len(lows) - 1 and np.float64(highs[start]) - np.float64(lows[start]) != least:
@@ -123,7 +122,7 @@ def _total(terms: NDArray[np.float64], n: int) -> float:
 
 @compiled_exactly
 def _least(terms: NDArray[np.float64], n: int) -> float:
-    """Return the least of the first `n` terms, which are overwritten, in the same order."""
+    """Return the least of the first `n` terms, which are overwritten, in the same order; NaN at their end is left out."""
     while n > _FEW:
         half = (n + 1) // 2
         low, high = terms[: n - half], terms[half:n]

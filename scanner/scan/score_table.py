@@ -30,7 +30,7 @@ class _Part:
 
     @property
     def kind(self) -> tuple[object, ...]:
-        """What parts must have in common to become columns together: conversion takes as long for one batch as for many."""
+        """Precision, and which scores are missing: parts that agree in both become columns together."""
         lacks = (getattr(self.scores, field.name) is None for field in fields(EnsembleScores))
         return self.precision, *lacks
 
@@ -117,7 +117,7 @@ class ScoreTable:
 
 
 def _of_one_kind(parts: Sequence[_Part]) -> list[_Part]:
-    """Join the parts of each kind."""
+    """Join the parts of each kind, because converting a batch to columns takes as long as converting many."""
     kinds: dict[tuple[object, ...], list[_Part]] = {}
     for part in parts:
         kinds.setdefault(part.kind, []).append(part)

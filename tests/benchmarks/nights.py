@@ -67,9 +67,11 @@ def made_night(name: str, scratch: Path, sizes: Sizes) -> Night:
 
 
 def committee_share(name: str, unit: Unit) -> float:
-    """Return the share of a unit's rows that the committee of an ensemble scores."""
-    stages = scanned(unit, open_scanner(SHIPPED_DIR / name, ScanConfig()))["stage"].to_numpy()
-    return 1.0 if read_card(SHIPPED_DIR / name).first is None else float(np.mean(stages == COMMITTEE))
+    """Return the share of a unit's rows that the committee of an ensemble scores: 1 without a first stage."""
+    package = SHIPPED_DIR / name
+    if read_card(package).first is None:
+        return 1.0
+    return float(np.mean(scanned(unit, open_scanner(package, ScanConfig()))["stage"].to_numpy() == COMMITTEE))
 
 
 def stamps_of(unit: Unit, geometry: Geometry, n: int) -> Stamps:

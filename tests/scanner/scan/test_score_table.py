@@ -49,6 +49,14 @@ def test_rows_end_in_input_order(order, size, better):
             assert row["precision"] == ("float32" if place in better else "bfloat16")
 
 
+def test_batches_of_two_precisions_keep_theirs():
+    """A sweep that no longer saves time ends within a unit."""
+    table = ScoreTable(["A"])
+    for place, precision in enumerate(("bfloat16", "float32", "bfloat16")):
+        put(table, [place], [place / 10], precision=precision)
+    assert table.table()["precision"].to_pylist() == ["bfloat16", "float32", "bfloat16"]
+
+
 @pytest.mark.parametrize("places", [[0, 1, 1], [0, 2], [1, 2], [-1, 0]])
 def test_a_missing_or_repeated_row_is_an_error(places):
     table = ScoreTable(["A"])
