@@ -6,15 +6,12 @@ from typing import Protocol
 from infra.progress import Progress, no_progress
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard, check_name
-from scanner.networks.card_file import read_card
-from scanner.networks.errors import PackageError
-from scanner.networks.package import load_network
-from training.checkpoint import save_weights
 from training.config import TrainConfig
 from training.dataset import Dataset, prepare_dataset
 from training.errors import TrainingError
-from training.fit import FitResult, OnEpoch, fit_network, start_file
+from training.fit import FitResult, OnEpoch, fit_network
 from training.graded import GradedShards
+from training.start_weights import put_start_weights
 from training.teacher import ask_teacher
 
 
@@ -24,20 +21,6 @@ class Fit(Protocol):
     def __call__(
         self, spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: Path, on_epoch: OnEpoch, /
     ) -> FitResult: ...
-
-
-def _put_start_weights(package: Path, config: TrainConfig, work: Path) -> None:
-    """Save the start weights in the work folder of each fit, where every worker finds them."""
-    try:
-        cards = {card.name: card for card in read_card(package).networks}
-        for spec in config.networks:
-            if spec.name not in cards or cards[spec.name].spec != spec:
-                raise TrainingError(f"{package}: must hold a network {spec.name} with the configured inputs, got {list(cards)}")
-            start = start_file(work, spec)
-            start.parent.mkdir(parents=True, exist_ok=True)
-            save_weights(start, load_network(package, cards[spec.name]))
-    except PackageError as error:
-        raise TrainingError(str(error)) from error
 
 
 def work_folder(out: Path, name: str) -> Path:
@@ -72,7 +55,7 @@ def build_ensemble(
         raise TrainingError(str(error)) from error
     work = work_folder(out, name)
     if config.start_from:
-        _put_start_weights(config.start_from, config, work)
+        put_start_weights(config.start_from, config, work)
     graded_uri = str(GradedShards(config.graded).learnt) if config.graded else None
     dataset = prepare_dataset(shards_uri, work / "data", config.networks, config.geometry, graded_uri)
     if config.teacher:

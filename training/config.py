@@ -51,7 +51,7 @@ class TrainConfig(Frozen):
     bfloat16: bool | None = None
     """Mixed precision: convolutions in bfloat16, weights and optimiser in float32; None: where that is faster."""
     start_from: Path | None = None
-    """Package whose weights the fits start from, network by network; None: random weights."""
+    """Package whose weights the fits start from, network by network, grown where it has smaller ones; None: random weights."""
     teacher: Path | None = None
     """Package whose probabilities the networks learn beside the labels; None: the labels alone."""
     teacher_share: float = Field(default=0.7, gt=0, le=1)
