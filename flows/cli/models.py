@@ -297,7 +297,7 @@ def combine(
     calibrated on natural draws. The committee's margins are pooled in the way that finds most broad lenses, and the first
     stage's limit loses at most 0.05 % of the lenses that the committee would keep, natural and broad.
 
-    For example: `lensscan models combine wide-sky wide-centre --first light --natural data/val --broad data/broad --name mine`
+    For example: `lensscan models combine runs/sky runs/centre --first light --natural data/val --broad data/broad --name mine`
 
     Args:
         members: Ensembles, by name or folder, whose networks make up the committee.

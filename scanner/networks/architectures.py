@@ -108,14 +108,14 @@ FLAGSHIP_NETWORKS: tuple[NetworkSpec, ...] = (
 """The flagship's networks; they differ in architecture and input, so that their disagreement is informative."""
 
 COMMITTEE_NETWORKS: tuple[NetworkSpec, ...] = (
-    NetworkSpec("wide-sky", "equivariant_wide", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
-    NetworkSpec("wide-centre", "equivariant_wide", (*channels("centre_asinh", *EUCLID), *channels("detail", "VIS"))),
-    NetworkSpec("wide-min-max", "equivariant_wide", (*channels("min_max", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("equivariant-sky", "equivariant_wide", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("compact-sky", "compact_wide", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("equivariant-centre", "equivariant_wide", (*channels("centre_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("equivariant-min-max", "equivariant_wide", (*channels("min_max", *EUCLID), *channels("detail", "VIS"))),
     NetworkSpec("middle-sky", "equivariant_middle", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
     NetworkSpec("middle-centre", "equivariant_middle", (*channels("centre_asinh", *EUCLID), *channels("detail", "VIS"))),
-    NetworkSpec("plain-sky", "compact_wide", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
 )
-"""The committee of a cascade: networks that differ in architecture, scale and field."""
+"""Networks for the committee of a cascade, which differ in architecture, scale and field; the first three are shipped."""
 FIRST_STAGE_NETWORKS: tuple[NetworkSpec, ...] = (
     NetworkSpec("light", "equivariant_light", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
 )

@@ -42,6 +42,10 @@ class Cascade:
         """The first stage alone."""
         return FirstStage(self._first, self.committee.network_names)
 
+    def with_committee(self, committee: Ensemble) -> "Cascade":
+        """Return the cascade with the same committee in another precision; the same rows reach it."""
+        return Cascade(self.card, self._first, committee, self.exclude_below)
+
     def score(self, stamps: Stamps) -> EnsembleScores:
         """Score stamps `[batch, y, x]` per band; what the committee alone outputs is NaN, or "", for rows that it does not see.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import compress
 from typing import Any, Protocol
 
 import numpy as np
@@ -51,6 +52,20 @@ class EnsembleScores:
     def p_of_sweep(self) -> NDArray[np.float32]:
         """The `p_lens` that a sweep computes for every row: that of the first stage, if there are stages."""
         return self.p_lens if self.p_first is None else self.p_first
+
+    def of(self, chosen: NDArray[np.bool_]) -> "EnsembleScores":
+        """Return the scores of some rows, by a mask `[batch]`."""
+
+        def some(name: str) -> Any:
+            values = getattr(self, name)
+            if values is None:
+                return None
+            return list(compress(values, chosen)) if name == "subclass" else values[chosen]
+
+        p_networks = {name: values[chosen] for name, values in self.p_networks.items()}
+        return EnsembleScores(
+            p_networks, **{of.name: some(of.name) for of in fields(EnsembleScores) if of.name != "p_networks"}
+        )
 
 
 def joined(parts: Sequence[EnsembleScores]) -> EnsembleScores:

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from scanner.catalogue.plan import ScanConfig
 from scanner.networks.card_file import read_card
 from scanner.networks.cascade import Cascade, FirstStage, Scorer
 from scanner.networks.engines import ResolvedEngineName, fast_precision, resolve_engine
+from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.errors import PackageError
 from scanner.networks.feature_reference import FeatureReference, read_reference
 from scanner.networks.package import load_first_stage, load_package, load_scorer
@@ -21,10 +23,11 @@ from scanner.scan.batch_reader import BatchReader
 from scanner.scan.best_candidates import CandidateMapping, FoundCandidates
 from scanner.scan.late_mapper import LateMapper
 from scanner.scan.score_table import ScoreTable
-from scanner.scan.sweep import ScoringEnsemble, Sweep, SweepError, is_worthwhile, make_sweep
+from scanner.scan.sweep import COMMITTEE_MARGIN, ScoringEnsemble, Sweep, SweepError, is_worthwhile, make_sweep
 from scanner.sources.batches import CutoutBatch
 from scanner.sources.registration_notes import BatchNotes, with_registration
 from scanner.vocabulary.rejections import Rejection
+from scanner.vocabulary.stages import COMMITTEE
 
 RECORDED_PRECISION: Final = "float32"
 
@@ -122,6 +125,7 @@ class CutoutScanner:
 
     def _swept(self, batches: Iterator[CutoutBatch], sweep: Sweep) -> ScoredRows:
         scored, found, waiting = ScoreTable(self.network_names, self._reference), self._found(), _Waiting()
+        possible = _Waiting()
         n_seen = n_again = 0
         for batch in batches:
             scored.reject(batch.rejected)
@@ -136,9 +140,11 @@ class CutoutScanner:
             n_seen, n_again = n_seen + len(chosen), n_again + int(chosen.sum())
             waiting.add(batch, scores.p_lens, chosen)
             if waiting.n_rows >= self.batch_size:
-                self._rescore(*waiting.take(), sweep, scored, found)
+                self._rescore(*waiting.take(), sweep, scored, found, possible)
         if waiting.n_rows:
-            self._rescore(*waiting.take(), sweep, scored, found)
+            self._rescore(*waiting.take(), sweep, scored, found, possible)
+        if possible.n_rows and sweep.committee:
+            self._confirm(*possible.take(), sweep.committee, scored, found)
         return ScoredRows(scored.table(), found)
 
     def _record(self, batch: CutoutBatch, scored: ScoreTable, found: FoundCandidates | None) -> None:
@@ -154,9 +160,39 @@ class CutoutScanner:
         sweep: Sweep,
         scored: ScoreTable,
         found: FoundCandidates | None,
+        possible: "_Waiting",
     ) -> None:
-        scores = self._ensemble.score(batch.stamps)
+        """Score rows exactly, or by a committee with a sweep of its own, whose possible candidates go to `possible`."""
+        by_committee = sweep.committee
+        scores = (by_committee.ensemble if by_committee else self._ensemble).score(batch.stamps)
         sweep.check(fast_p_lens, scores.p_of_sweep)
+        if by_committee is None:
+            self._put_exact(batch, scores, scored, found)
+            return
+        is_seen = np.asarray(scores.stage) == COMMITTEE
+        could_be = is_seen & by_committee.needs_rescoring(batch.rows, scores.p_lens)
+        for chosen, precision in ((~is_seen, RECORDED_PRECISION), (is_seen & ~could_be, by_committee.precision)):
+            if chosen.any():
+                some, of_some = _rows_of(batch, chosen), scores.of(chosen)
+                scored.put_rescored(some.rows, self._notes(some, of_some.p_lens), of_some, precision)
+        possible.add(batch, scores.p_lens, could_be)
+        if possible.n_rows >= self.batch_size:
+            self._confirm(*possible.take(), by_committee, scored, found)
+
+    def _confirm(
+        self,
+        batch: CutoutBatch,
+        fast_p_lens: NDArray[np.float32],
+        sweep: Sweep,
+        scored: ScoreTable,
+        found: FoundCandidates | None,
+    ) -> None:
+        """Score the possible candidates of a committee's sweep exactly."""
+        scores = self._ensemble.score(batch.stamps)
+        sweep.check(fast_p_lens, scores.p_lens)
+        self._put_exact(batch, scores, scored, found)
+
+    def _put_exact(self, batch: CutoutBatch, scores: EnsembleScores, scored: ScoreTable, found: FoundCandidates | None) -> None:
         scored.put_rescored(batch.rows, self._notes(batch, scores.p_lens), scores, RECORDED_PRECISION)
         if found is not None:
             found.offer(batch, scores.p_lens)
@@ -214,17 +250,20 @@ def _reference(package: Path, config: ScanConfig) -> FeatureReference | None:
 def _open_sweep(
     package: Path, exact: Scorer, config: ScanConfig, engine: ResolvedEngineName, threads: int | None
 ) -> Sweep | None:
-    """Return the sweep: of a cascade's first stage, which is always worth its time, or of all networks in reduced precision."""
+    """Return the sweep: of a cascade's stages, the first of which is always worth its time, or of all networks, rounded."""
     fast = fast_precision(engine) if config.sweep else None
+    has_features = config.reference_sha256 is not None
     if isinstance(exact, Cascade):
         if fast is None:
             return make_sweep(exact.first_stage, RECORDED_PRECISION, exact.first_stage, exact.exclude_below)
         rounded = load_first_stage(package, engine, fast, threads, checks_pixels=False)
         first = FirstStage(rounded, exact.committee.network_names)
-        return make_sweep(first, fast, exact.first_stage, exact.exclude_below)
+        committee = load_package(package, engine, fast, threads, checks_pixels=False, features=has_features)
+        of_committee = make_sweep(exact.with_committee(committee), fast, exact, config.candidate_threshold, COMMITTEE_MARGIN)
+        return replace(make_sweep(first, fast, exact.first_stage, exact.exclude_below), committee=of_committee)
     if fast is None:
         return None
-    rounded = load_package(package, engine, fast, threads, checks_pixels=False, features=config.reference_sha256 is not None)
+    rounded = load_package(package, engine, fast, threads, checks_pixels=False, features=has_features)
     return make_sweep(rounded, fast, exact, config.candidate_threshold)
 
 
@@ -240,10 +279,7 @@ class _Waiting:
 
     def add(self, batch: CutoutBatch, p_lens: NDArray[np.float32], chosen: NDArray[np.bool_]) -> None:
         if chosen.any():
-            notes = [note for note, is_chosen in zip(batch.notes, chosen, strict=True) if is_chosen]
-            stamps = {band: images[chosen] for band, images in batch.stamps.items()}
-            part = CutoutBatch(batch.rows[chosen], stamps, notes, zero_points_ab_mag=batch.zero_points_ab_mag)
-            self._parts.append((part, p_lens[chosen]))
+            self._parts.append((_rows_of(batch, chosen), p_lens[chosen]))
 
     def take(self) -> tuple[CutoutBatch, NDArray[np.float32]]:
         parts, self._parts = self._parts, []
@@ -255,3 +291,9 @@ class _Waiting:
             zero_points_ab_mag=batches[0].zero_points_ab_mag,
         )
         return together, np.concatenate([p_lens for _, p_lens in parts])
+
+
+def _rows_of(batch: CutoutBatch, chosen: NDArray[np.bool_]) -> CutoutBatch:
+    notes = list(compress(batch.notes, chosen))
+    stamps = {band: images[chosen] for band, images in batch.stamps.items()}
+    return CutoutBatch(batch.rows[chosen], stamps, notes, zero_points_ab_mag=batch.zero_points_ab_mag)

@@ -4,7 +4,7 @@ import torch
 from skimage.transform import resize
 
 from scanner.networks.architectures import FLAGSHIP_NETWORKS
-from scanner.networks.ensemble import Ensemble
+from scanner.networks.ensemble import Ensemble, EnsembleScores, joined
 from scanner.networks.package import load_package
 from scanner.preprocess.network_inputs import network_input
 from scanner.preprocess.stamp_checks import StampsError
@@ -129,3 +129,23 @@ def test_features_of_all_networks_lie_side_by_side(ensemble):
             p = torch.softmax(last(torch.from_numpy(own)), 1)[:, 1].numpy()
         assert scores.p_networks[name] == pytest.approx(p, abs=1e-6)
         start += size
+
+
+def test_rows_of_scores_join_to_the_same_scores():
+    rng = np.random.default_rng(0)
+    values = {name: rng.random(5).astype(np.float32) for name in ("disagreement", "p_lens", "p_compound", "p_first")}
+    scores = EnsembleScores(
+        {"A": rng.random(5).astype(np.float32)},
+        subclass=list("abcde"),
+        kinds_given_lens=rng.random((5, 3)).astype(np.float32),
+        stage=np.array([1, 2, 1, 2, 2], np.int8),
+        **values,
+    )
+    chosen = scores.stage == 2
+    whole = joined([scores.of(chosen), scores.of(~chosen)])
+    order = [1, 3, 4, 0, 2]
+    assert whole.subclass == list("bdeac")
+    assert whole.features is None
+    for name in ("disagreement", "p_lens", "p_compound", "p_first", "kinds_given_lens", "stage"):
+        assert np.array_equal(getattr(whole, name), getattr(scores, name)[order])
+    assert np.array_equal(whole.p_networks["A"], scores.p_networks["A"][order])

@@ -1,11 +1,15 @@
 """A scan with a cascade finds what the committee would find among the rows that the exact first stage passes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.plan import ScanConfig
+from scanner.networks.log_odds import log_odds
 from scanner.networks.package import load_first_stage, load_package
+from scanner.scan import scoring
 from scanner.scan.manifest import score_stamps
 from scanner.scan.scoring import open_scanner
 from scanner.scan.sweep import synthetic_stamps
@@ -55,16 +59,35 @@ def test_rows_have_the_score_of_the_stage_that_saw_them(package, stamps, limit):
     assert set(table["precision"].to_pylist()) == {"float32"}
 
 
-def test_the_precision_of_the_first_stage_changes_no_candidate(package, stamps, limit, monkeypatch):
+def test_the_precision_of_the_sweep_changes_no_candidate(package, stamps, monkeypatch):
     exact = scored(package, stamps, sweep=False)
+    seen = np.array(exact["stage"].to_pylist()) == 2
+    threshold = float(np.median(exact["p_lens"].to_numpy()[seen]))
+    exact = scored(package, stamps, sweep=False, candidate_threshold=threshold)
     sweep_by_rounding(monkeypatch)
-    swept = scored(package, stamps)
+    monkeypatch.setattr(scoring, "COMMITTEE_MARGIN", 0.05)
+    swept = scored(package, stamps, candidate_threshold=threshold)
     check_outcomes(swept)
-    passes = np.array(exact["stage"]) == 2
     assert swept["stage"].to_pylist() == exact["stage"].to_pylist()
-    assert swept.filter(passes).equals(exact.filter(passes))
-    precision = np.array(swept["precision"].to_pylist())
-    assert {"bfloat16", "float32"} == set(precision[~passes])
+    is_candidate = exact["p_lens"].to_numpy() >= threshold
+    assert 3 < is_candidate.sum() < seen.sum()
+    assert swept.filter(is_candidate).equals(exact.filter(is_candidate))
+    precision, p, p_exact = (np.array(column.to_pylist()) for column in (swept["precision"], swept["p_lens"], exact["p_lens"]))
+    below = seen & (log_odds(p_exact) < log_odds(np.float64(threshold)) - 0.1)
+    below[0] = False  # scored exactly, to measure the error
+    assert below.sum() > 3
+    assert set(precision[below]) == {"bfloat16"}
+    assert 0 < np.abs(log_odds(p[below]) - log_odds(p_exact[below])).max() < 0.5
+    assert set(precision[~seen]) == {"bfloat16", "float32"}
+
+
+def test_a_committee_that_rounds_too_much_ends_its_sweep(package, stamps, monkeypatch, caplog):
+    exact = scored(package, stamps, sweep=False, candidate_threshold=1e-4)
+    sweep_by_rounding(monkeypatch)
+    scanner = open_scanner(package, ScanConfig(candidate_threshold=1e-4, engine="torch", batch_size=16))
+    monkeypatch.setattr(scanner, "_sweep", replace(scanner._sweep, committee=replace(scanner._sweep.committee, margin=1e-9)))
+    assert score_stamps(stamps, scanner).equals(exact)
+    assert "bfloat16 is off by" in caplog.text
 
 
 def test_scores_do_not_depend_on_the_batch_size(package, stamps):
