@@ -295,7 +295,7 @@ def combine(
 
     In a cascade one small network looks at every object, and a committee at those that it cannot exclude. Every stage is
     calibrated on natural draws. The committee's margins are pooled in the way that finds most broad lenses, and the first
-    stage's limit loses at most 0.05 % of the lenses that the committee would keep, natural and broad.
+    stage's limit loses at most 0.4 % of the lenses that the committee would keep, natural and broad.
 
     For example: `lensscan models combine runs/sky runs/centre --first light --natural data/val --broad data/broad --name mine`
 

@@ -62,7 +62,7 @@ def test_a_pooling_without_veto_finds_lenses_that_one_network_dislikes():
 
 def test_the_best_pooling_loses_little_on_natural_draws():
     each, trimmed = figures("each", 0.670, 0.6), figures("without_lowest", 0.651, 0.7)
-    assert best_pooling([each, trimmed, figures("mean_probability", 0.649, 0.9)]) == "without_lowest"
+    assert best_pooling([each, trimmed, figures("mean_probability", 0.639, 0.9)]) == "without_lowest"
     assert best_pooling([each, figures("without_lowest", 0.6, 0.9)]) == "each"
     assert best_pooling([each, figures("without_lowest", 0.68, 0.5)]) == "each"
 
@@ -82,9 +82,9 @@ def test_the_default_cut_loses_few_lenses_of_either_set(prevalence, decides):
     if decides == "prevalence":
         assert cut == 2 * prevalence
     else:
-        assert lost[decides] == pytest.approx({"natural": 0.1, "broad": 0.2}[decides], abs=0.001)
-    assert lost["natural"] <= 0.1
-    assert lost["broad"] <= 0.2
+        assert lost[decides] == pytest.approx({"natural": 0.055, "broad": 0.1}[decides], abs=0.001)
+    assert lost["natural"] <= 0.055
+    assert lost["broad"] <= 0.1
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_cut_has_two_digits(cut, expected):
     assert rounded_down(cut) == expected
 
 
-def test_the_limit_loses_five_in_ten_thousand_kept_lenses():
+def test_the_limit_loses_four_in_a_thousand_kept_lenses():
     rng = np.random.default_rng(2)
     data = margins_of(rng, 20_000)
     first = fit_stack({"a": data.by_network["a"]}, data.kinds).assuming(0.001, 0.02)
@@ -102,7 +102,7 @@ def test_the_limit_loses_five_in_ten_thousand_kept_lenses():
     limit = limit_of_first_stage(first, committee, [data], 0.002)
     kept = data.is_lens & (committee.combine(data.by_network).p_lens >= 0.002)
     lost = np.mean(first.combine(data.by_network).p_lens[kept] < limit)
-    assert 0.0003 < lost <= 0.0005
+    assert 0.003 < lost <= 0.004
     other = margins_of(rng, 500, vetoes=1.0)
     other.by_network["a"][:] = other.by_network["a"] - 3
     both = limit_of_first_stage(first, committee, [data, other], 0.0001)
