@@ -55,4 +55,5 @@ def test_the_advice_on_cuts_has_the_same_numbers():
     assert f"| 0.01 | it finds {recall[0.01]} %; one candidate in {1 / CUTS[0.01]['purity']['value']:.0f} is a lens |" in page
     numbers = [two(purity_and_number(CUTS[p_lens])[1]) for p_lens in (0.03, 0.1)]
     assert f"it finds {recall[0.03]} to {recall[0.1]} %, among {numbers[0]} to {numbers[1]} candidates" in page
-    assert f"between {100 * CUTS[0.3]['purity']['low']:.0f} and 100 % of the candidates" in page
+    low, high = (100 * CUTS[0.3]["purity"][end] for end in ("low", "high"))
+    assert f"between {low:.0f} and {high:.0f} % of the candidates" in page
