@@ -4,6 +4,7 @@ OpenVINO's own conversion traces the network with `torch.export`, which takes se
 """
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 
 from scanner.networks.errors import EngineError
 from scanner.networks.small_networks import N_ORIENTATIONS, CentreCrop, MeanOverOrientations
+
+MOST_SUMMED = 2048
+"""Largest number of inputs that a product of matrices sums up; with 2592, last digits depended on the number of threads."""
 
 
 def openvino_graph(network: nn.Sequential, shape: tuple[int, int, int, int]) -> Any:
@@ -62,7 +66,14 @@ def _max_pool(ops: Any, layer: nn.MaxPool2d, x: Any) -> Any:
 
 
 def _linear(ops: Any, layer: nn.Linear, x: Any) -> Any:
-    output = ops.matmul(x, _numbers(layer.weight), transpose_a=False, transpose_b=True)
+    """Add a dense layer, as a sum of parts if it has many inputs: OpenVINO would divide a long sum among its threads."""
+    weights = _numbers(layer.weight)
+    n_parts = -(-weights.shape[1] // MOST_SUMMED)
+    ends = np.linspace(0, weights.shape[1], n_parts + 1).astype(np.int64)
+    parts = [x] if n_parts == 1 else ops.variadic_split(x, np.array(1), np.diff(ends)).outputs()
+    of_parts = np.split(weights, ends[1:-1], axis=1)
+    products = [ops.matmul(p, w, transpose_a=False, transpose_b=True) for p, w in zip(parts, of_parts, strict=True)]
+    output = reduce(ops.add, products)
     return output if layer.bias is None else ops.add(output, _numbers(layer.bias).reshape(1, -1))
 
 

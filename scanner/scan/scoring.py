@@ -23,7 +23,7 @@ from scanner.scan.batch_reader import BatchReader
 from scanner.scan.best_candidates import CandidateMapping, FoundCandidates
 from scanner.scan.late_mapper import LateMapper
 from scanner.scan.score_table import ScoreTable
-from scanner.scan.sweep import COMMITTEE_MARGIN, ScoringEnsemble, Sweep, SweepError, is_worthwhile, make_sweep
+from scanner.scan.sweep import CASCADE_MARGIN, ScoringEnsemble, Sweep, SweepError, is_worthwhile, make_sweep
 from scanner.sources.batches import CutoutBatch
 from scanner.sources.registration_notes import BatchNotes, with_registration
 from scanner.vocabulary.rejections import Rejection
@@ -259,8 +259,9 @@ def _open_sweep(
         rounded = load_first_stage(package, engine, fast, threads, checks_pixels=False)
         first = FirstStage(rounded, exact.committee.network_names)
         committee = load_package(package, engine, fast, threads, checks_pixels=False, features=has_features)
-        of_committee = make_sweep(exact.with_committee(committee), fast, exact, config.candidate_threshold, COMMITTEE_MARGIN)
-        return replace(make_sweep(first, fast, exact.first_stage, exact.exclude_below), committee=of_committee)
+        of_first = make_sweep(first, fast, exact.first_stage, exact.exclude_below, CASCADE_MARGIN)
+        of_committee = make_sweep(exact.with_committee(committee), fast, exact, config.candidate_threshold, CASCADE_MARGIN)
+        return replace(of_first, committee=of_committee)
     if fast is None:
         return None
     rounded = load_package(package, engine, fast, threads, checks_pixels=False, features=has_features)

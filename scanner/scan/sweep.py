@@ -24,8 +24,9 @@ SAFETY = 4.0
 """Ratio of the margin to the largest error on the synthetic images."""
 MIN_MARGIN = 0.05
 """Smallest margin, in log-odds: about the change of the published networks' logits (0.06 at most)."""
-COMMITTEE_MARGIN = 0.8
-"""Smallest margin of a committee: few synthetic images reach it, and on 300 simulated objects it was off by up to 0.13."""
+CASCADE_MARGIN = 0.8
+"""Smallest margin of each stage of a cascade: few synthetic images are near its limits, and simulated objects were off by up to
+0.16."""
 AUDIT_EVERY = 128
 """One row in this number is scored both ways, whatever its score."""
 MAX_RESCORED_SHARE, MIN_SEEN = 0.4, 256

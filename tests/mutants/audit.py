@@ -67,8 +67,8 @@ DEFECTS = (
         "M25",
         "scanner/scan/scoring.py",
         "The first stage's sweep sends rows to the committee at the candidates' threshold.",
-        "return make_sweep(first, fast, exact.first_stage, exact.exclude_below)",
-        "return make_sweep(first, fast, exact.first_stage, config.candidate_threshold)",
+        "make_sweep(first, fast, exact.first_stage, exact.exclude_below, CASCADE_MARGIN)",
+        "make_sweep(first, fast, exact.first_stage, config.candidate_threshold, CASCADE_MARGIN)",
         ("tests/scanner/scan/test_cascade_scan.py",),
     ),
     Defect(

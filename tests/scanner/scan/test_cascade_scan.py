@@ -65,7 +65,7 @@ def test_the_precision_of_the_sweep_changes_no_candidate(package, stamps, monkey
     threshold = float(np.median(exact["p_lens"].to_numpy()[seen]))
     exact = scored(package, stamps, sweep=False, candidate_threshold=threshold)
     sweep_by_rounding(monkeypatch)
-    monkeypatch.setattr(scoring, "COMMITTEE_MARGIN", 0.05)
+    monkeypatch.setattr(scoring, "CASCADE_MARGIN", 0.05)
     swept = scored(package, stamps, candidate_threshold=threshold)
     check_outcomes(swept)
     assert swept["stage"].to_pylist() == exact["stage"].to_pylist()
