@@ -85,7 +85,7 @@ def test_a_file_is_graded_offline_and_merged(root, new_page, lensscan, tmp_path)
     press(page, "a", "b", "u", "c", "1")
     page.reload()
     page.wait_for_selector(DRAWN)
-    assert page.inner_text("#place").startswith("3 of ")
+    page.wait_for_function("document.querySelector('#place').innerText.startsWith('3 of ')")
     with page.expect_download() as download:
         page.click('[data-do="download"]')
     table = tmp_path / "votes.csv"
