@@ -46,6 +46,7 @@ def put_start_weights(package: Path, config: TrainConfig, work: Path) -> None:
 
 
 def _start_state(package: Path, card: EnsembleCard, spec: NetworkSpec, seed: int) -> State:
+    # The committee comes first, because its networks know more than a first stage.
     candidates = [*card.networks, *([card.first.network] if card.first else [])]
     of_that_name = [network for network in candidates if network.name == spec.name]
     for network in of_that_name or candidates:
@@ -53,8 +54,8 @@ def _start_state(package: Path, card: EnsembleCard, spec: NetworkSpec, seed: int
         if state is not None:
             return state
     raise TrainingError(
-        f"{package}: must hold a network {spec.name} with the configured inputs, or a smaller one of its kind, got "
-        f"{[network.name for network in candidates]}"
+        f"{package}: must hold {spec.name} ({spec.architecture}), or a smaller network of its kind, with the same inputs, got "
+        f"{', '.join(f'{network.name} ({network.architecture})' for network in candidates)}"
     )
 
 

@@ -72,5 +72,5 @@ def test_training_can_start_from_the_weights_of_a_package(built, mislabelled_uri
 
 def test_a_start_package_without_the_network_is_refused(built, mislabelled_uri, tmp_path):
     config = BUILD_CONFIG.model_copy(update={"networks": (PAPER_NETWORKS[0],), "start_from": built[0] / "tiny"})
-    with pytest.raises(TrainingError, match=r"must hold a network OU-J .*\['OU-H', 'OU-66'\]"):
+    with pytest.raises(TrainingError, match=r"must hold OU-J \(ou66\), .* got OU-H \(ou66\), OU-66 \(ou66\)"):
         build_ensemble(config, mislabelled_uri, tmp_path, "more")

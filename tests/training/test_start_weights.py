@@ -103,6 +103,11 @@ def test_the_network_of_that_name_comes_first(tmp_path):
 
 def test_inputs_must_be_the_same(tmp_path):
     with pytest.raises(
-        TrainingError, match=r"must hold a network equivariant-min-max .* or a smaller one of its kind, got \['compact"
+        TrainingError, match=r"must hold equivariant-min-max \(equivariant_wide\), .* got compact-sky \(compact\), equi"
     ):
         start(SHIPPED, LARGE["equivariant-min-max"], tmp_path)
+
+
+def test_a_larger_network_of_that_name_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match=r"must hold compact-sky \(compact\), .* compact-sky \(compact_wide\)"):
+        start(SHIPPED_DIR / "mer3-cascade", SMALL["compact-sky"], tmp_path)
