@@ -21,6 +21,7 @@ from training.checkpoint import EpochRecord, load_checkpoint, save_checkpoint, s
 from training.config import TrainConfig
 from training.dataset import Dataset
 from training.errors import TrainingError
+from training.fused_norm import with_fused_norms
 from training.graded import GradedShards, repeated
 from training.step import class_weights, evaluate, train_epoch
 from training.teacher import taught
@@ -93,7 +94,8 @@ def fit_network(
     for record in history:
         on_epoch(record)
     run = _Run(dataset, spec, config, worker)
-    parallel = worker.wrap(network) if worker.wrap else network
+    trained = with_fused_norms(network)
+    parallel = worker.wrap(trained) if worker.wrap else trained
     for epoch in range(len(history) + 1, config.epochs + 1):
         record = run.epoch(epoch, parallel, optimiser)
         if worker.rank == 0:
