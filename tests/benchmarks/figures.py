@@ -58,6 +58,7 @@ LIMIT = _group(
     _of_both("tiles_per_s", PER_S, "a scan of tiles, default settings without maps, one actor per core"),
     _of_both("shards_per_s", PER_S, "the same scan of shards"),
     _of_both("tiles_one_actor_per_s", PER_S, "the same scan of tiles with one actor that has all threads"),
+    _of_both("tiles_alone_per_s", PER_S, "one of the actors of `tiles_per_s`, with one thread, while the others wait"),
     Figure("tiles_exact_per_s_seven", PER_S, "`ou7-sim`: scan of tiles in float32 throughout (`--exact`), one actor per core"),
     _of_both("tiles_over_limit", "ratio", "tiles over the larger limit of the round"),
     _of_both("shards_over_limit", "ratio", "shards over the larger limit of the round"),
@@ -66,8 +67,8 @@ LIMIT = _group(
         "ratio",
         "`ou7-sim`: tiles in float32 throughout over the larger float32 limit of the round",
     ),
-    _of_both("two_actors_over_one", "ratio", "tiles with one actor per core over tiles with one actor"),
-    Figure("two_actors_over_one", "ratio", "the smaller of the two"),
+    _of_both("actors_over_one_alone", "ratio", "tiles with one actor per core, over one of these actors that works alone"),
+    Figure("actors_over_one_alone", "ratio", "the smaller of the two"),
 )
 PAPER = _group(
     "scan",
@@ -196,6 +197,21 @@ SIMULATION = _group(
     Figure("simulate_two_actors_over_one", "ratio", "two actors over one"),
     Figure("resize_over_skimage", "ratio", "scikit-image's time over ours, 64 images from 66 to 200 pixels"),
 )
+TRAINED = {"equivariant": "`equivariant-sky`", "compact": "`compact-sky`", "light": "`light`"}
+TRAINING = _group(
+    "training",
+    "Training on a CPU",
+    "Networks of `mer3-cascade`, steps of 64 objects, all threads, in bfloat16 where that is faster: normalisation, ReLU and"
+    " pooling in one compiled pass beside torch's three layers, in turns.",
+    *(
+        (
+            Figure(f"train_per_s_{short}", "objects/s", f"{name}: in one pass"),
+            Figure(f"train_torch_per_s_{short}", "objects/s", f"{name}: torch's layers"),
+            Figure(f"train_over_torch_{short}", "ratio", f"{name}: the first over the second"),
+        )
+        for short, name in TRAINED.items()
+    ),
+)
 NETWORKS = {"ou200": "OU-200", "ou66": "OU-66", "compact": "compact"}
 OCCLUSION = _group(
     "maps",
@@ -293,6 +309,7 @@ GROUPS = (
     STAGES,
     FULL_TILE,
     SIMULATION,
+    TRAINING,
     OCCLUSION,
     MEANING,
     MEANING_OF_NETWORKS,

@@ -18,14 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from scanner.networks.engines import fast_precision, resolve_engine
-from tests.benchmarks import each_source, explain, meaning, one_process, peers, scan_speed, simulation_speed, stored_maps
+from tests.benchmarks import (
+    each_source,
+    explain,
+    meaning,
+    one_process,
+    peers,
+    scan_speed,
+    simulation_speed,
+    stored_maps,
+    training_speed,
+)
 from tests.benchmarks.figures import part_of
 from tests.benchmarks.report import beyond_the_limit, markdown
 from tests.benchmarks.sizes import FULL, QUICK
 from tests.circumstances import commit, processor
 
 RESULTS = Path(__file__).with_name("results.json")
-PARTS = ("scan", "simulation", "maps", "full_tile", "peers")
+PARTS = ("scan", "simulation", "maps", "full_tile", "training", "peers")
 
 
 def main() -> None:
@@ -46,6 +56,7 @@ def main() -> None:
         "simulation": lambda scratch: simulation_speed.measure(scratch, sizes),
         "maps": lambda _: explain.measure(sizes.rounds) | meaning.measure() | stored_maps.measure() | each_source.measure(),
         "full_tile": one_process.full_tile,
+        "training": lambda _: training_speed.measure(sizes),
         "peers": lambda scratch: peers.measure(options.peers, options.hyrax_python, scratch, sizes),
     }
     file = options.out or (None if options.quick else RESULTS)

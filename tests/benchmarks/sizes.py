@@ -41,6 +41,7 @@ class Sizes:
     n_paper_loop: int
     n_memory_units: int
     n_ledger_units: int
+    n_train_batches: int
     n_simulated: int
     shards_per_simulator: int
 
@@ -55,6 +56,7 @@ FULL = Sizes(
     n_paper_loop=128,
     n_memory_units=200,
     n_ledger_units=12,
+    n_train_batches=40,
     n_simulated=192,
     shards_per_simulator=2,
 )
@@ -68,6 +70,7 @@ QUICK = Sizes(
     n_paper_loop=8,
     n_memory_units=24,
     n_ledger_units=3,
+    n_train_batches=2,
     n_simulated=16,
     shards_per_simulator=1,
 )

@@ -10,6 +10,8 @@ from tests.benchmarks.figures import PARTS
 from tests.benchmarks.limit import LAYOUTS
 from tests.benchmarks.sizes import SHORT
 
+MEASURED = ("scan", "simulation", "training")
+
 
 def only_where_the_sweep_is_fast():
     limits = [f"limit_float32_{layout}_per_s_{short}" for layout in LAYOUTS for short in SHORT.values()]
@@ -21,11 +23,11 @@ def only_where_the_sweep_is_fast():
 @pytest.mark.timeout(1200)
 def test_a_quick_run_measures_every_figure_of_its_parts(tmp_path):
     out = tmp_path / "results.json"
-    expected = {name for name, part in PARTS.items() if part in {"scan", "simulation"}}
+    expected = {name for name, part in PARTS.items() if part in MEASURED}
     if fast_precision(resolve_engine("auto")) is None:
         expected -= only_where_the_sweep_is_fast()
 
-    command = [sys.executable, "-m", "tests.benchmarks.run", "--quick", "--parts", "scan", "simulation", "--out", str(out)]
+    command = [sys.executable, "-m", "tests.benchmarks.run", "--quick", "--parts", *MEASURED, "--out", str(out)]
     done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
     # A rate may exceed its limit in a measurement as short as this.
     above_its_limit = done.returncode == 1 and "\nrates must not exceed the limit, got " in done.stderr
@@ -35,5 +37,5 @@ def test_a_quick_run_measures_every_figure_of_its_parts(tmp_path):
     assert expected <= set(results)
     assert all(math.isfinite(results[name]) for name in expected)
     assert all(results[name] > 0 for name in expected if name.endswith(("_per_s", "_flagship", "_seven")))
-    assert set(results.pop("machine")["measured"]) == {"scan", "simulation"}
-    assert "| two_actors_over_one |" in out.with_suffix(".md").read_text()
+    assert set(results.pop("machine")["measured"]) == set(MEASURED)
+    assert "| actors_over_one_alone |" in out.with_suffix(".md").read_text()
