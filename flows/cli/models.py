@@ -294,8 +294,8 @@ def combine(
     """Make an ensemble of networks that were trained one by one; with `--first`, a cascade.
 
     In a cascade one small network looks at every object, and a committee at those that it cannot exclude. Every stage is
-    calibrated on natural draws. The committee's margins are pooled in the way that finds most broad lenses, and the first
-    stage's limit loses at most 0.4 % of the lenses that the committee would keep, natural and broad.
+    calibrated on natural draws. The committee's margins are pooled so that no network has a veto, in the way that finds most
+    broad lenses. The first stage's limit loses at most 0.4 % of the lenses that the committee would keep, natural and broad.
 
     For example: `lensscan models combine runs/sky runs/centre --first light --natural data/val --broad data/broad --name mine`
 

@@ -87,7 +87,7 @@ class Crew:
             self._pool._slots = slots
 
     def ends(self, kind: str, share: int = 1) -> Ends:
-        """Scan the units of a kind, or one in `share`; return the seconds from the start to each commit, and the unit's rows."""
+        """Scan the units of a kind, or one in `share`; return seconds from the start to each commit, and rows."""
         units = self._units[kind][::share]
         shutil.rmtree(self._root)
         dispatch = _Dispatch(units, self._plan.config.batch_size, self._pool, StoreBackoff())
