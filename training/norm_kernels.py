@@ -205,8 +205,8 @@ def _for_row(values: _Floats, n_x: int) -> _Floats:
 
 @compiled_fast
 def _rectified(value: np.float32) -> np.float32:
-    """Return `max(value, 0)`; NaN stays NaN, because its comparison is false."""
-    return np.float32(0) if value < 0 else value
+    """Return `max(value, 0)`, without a sign if it is 0; NaN stays NaN, because its comparison is false."""
+    return np.float32(0) if value <= 0 else value
 
 
 def _as_float(stored: Any) -> Any:

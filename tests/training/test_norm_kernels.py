@@ -123,6 +123,17 @@ def test_gradients_of_pooled_pixels(case, rng):
     np.testing.assert_allclose(read(spread), factor * exact + slope * case["x_exact"] + offset, rtol=case["rtol"], atol=1e-5)
 
 
+def test_a_rectified_zero_has_no_sign_and_no_gradient():
+    zero, scale = np.zeros(1, np.float32), -np.ones(1, np.float32)
+    for dtype in (np.float32, np.uint16):
+        x, one = np.zeros((1, 1, 1, 1), dtype), stored(np.ones((1, 1, 1, 1), np.float32), dtype)[0]
+        out, spread = np.ones_like(x), np.ones_like(x)
+        norm_kernels.normalise(scale, -zero, x, out)
+        assert out.tobytes() == bytes(out.nbytes)
+        norm_kernels.spread_gradients(scale, zero, zero, x, out, one, spread)
+        assert read(spread).item() == 0
+
+
 def row_of(bits):
     """Return an array of one image, one row and one channel."""
     return np.ascontiguousarray(bits).reshape(1, 1, -1, 1)
