@@ -31,7 +31,7 @@ def test_the_readme_shows_purity_and_number_of_cuts(p_lens):
     purity, n = purity_and_number(cut)
     low, high = (two(100 * cut["purity"][end]) for end in ("low", "high"))
     cells = f"| {two(100 * purity)} % ({low}\u2013{high} %) | {two(100 * cut['recall']['value'])} % | {two(n)} |"
-    name = f"{p_lens:.1g}, the default" if p_lens == DEFAULT else f"{p_lens:g}"
+    name = f"{p_lens:.2g}, the default" if p_lens == DEFAULT else f"{p_lens:g}"
     assert f"| {name} {cells}\n" in (ROOT / "README.md").read_text()
 
 
@@ -41,7 +41,7 @@ def test_the_page_on_trust_shows_purity_and_number(p_lens):
     purity, n = purity_and_number(cut)
     shown = f"{n:,.0f}".replace(",", " ") if n >= 10_000 else f"{n:.0f}"
     interval = f"({cut['purity']['low']:.3f}\u2013{cut['purity']['high']:.3f})"
-    row = f"| {p_lens:.1g} | {cut['n_false_positives']} | {cut['recall']['value']:.3f} | {purity:.3f} {interval} | {shown} |\n"
+    row = f"| {p_lens:.2g} | {cut['n_false_positives']} | {cut['recall']['value']:.3f} | {purity:.3f} {interval} | {shown} |\n"
     page = (ROOT / "docs" / "trust.md").read_text()
     assert row in page
     assert f"no look-alike among {EVALUATION['n_objects']['nonlens']:,} passes".replace(",", " ") in page
@@ -51,7 +51,7 @@ def test_the_advice_on_cuts_has_the_same_numbers():
     page = (ROOT / "docs" / "concepts.md").read_text()
     recall = {p_lens: f"{100 * cut['recall']['value']:.0f}" for p_lens, cut in CUTS.items()}
     one_in = f"one candidate in {1 / CUTS[DEFAULT]['purity']['value']:.0f} is"
-    assert f"| {DEFAULT:.1g} | it finds {recall[DEFAULT]} % of the lenses; {one_in}" in page
+    assert f"| {DEFAULT:.2g} | it finds {recall[DEFAULT]} % of the lenses; {one_in}" in page
     assert f"| 0.01 | it finds {recall[0.01]} %; one candidate in {1 / CUTS[0.01]['purity']['value']:.0f} is a lens |" in page
     numbers = [two(purity_and_number(CUTS[p_lens])[1]) for p_lens in (0.03, 0.1)]
     assert f"it finds {recall[0.03]} to {recall[0.1]} %, among {numbers[0]} to {numbers[1]} candidates" in page
