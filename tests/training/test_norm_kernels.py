@@ -151,7 +151,7 @@ def test_every_bfloat16_is_read_and_written_unchanged():
     np.testing.assert_array_equal(read(spread).ravel(), read(numbers))
 
 
-def test_floats_are_rounded_to_the_nearest_bfloat16_and_ties_to_even(rng):
+def test_floats_are_rounded_to_nearest_bfloat16_ties_to_even(rng):
     ties = ((rng.integers(0x3000, 0x5000, 500) << 16) + 0x8000).astype(np.uint32).view(np.float32)
     values = np.concatenate([ties, rng.normal(size=500).astype(np.float32), np.array([np.inf, np.nan], np.float32)])
     for value in values:
