@@ -152,7 +152,7 @@ def _figures_of(pooling: Pooling, half: Margins, other: Margins, broad: Margins)
 def best_pooling(compared: Sequence[PoolingFigures]) -> Pooling:
     """Return the pooling with the highest recall of broad lenses among those with nearly the best recall of natural ones.
 
-    In `_WITHOUT_VETO` because a simulation shows no object that one network alone takes for something else; images do.
+    Poolings outside `_WITHOUT_VETO` are left out even with a higher recall: real images may mislead one network alone.
     """
     without_veto = [figures for figures in compared if figures.pooling in _WITHOUT_VETO]
     least = max(figures.natural_recall for figures in without_veto) - MOST_RECALL_LOST
