@@ -91,9 +91,7 @@ def encode_unit(table: pa.Table, footer: Footer) -> bytes:
 def encode_table(table: pa.Table) -> bytes:
     """Return Parquet bytes with the compression and page checksums of a unit file."""
     sink = io.BytesIO()
-    # Numbers of a unit hardly repeat: a dictionary of them takes time and saves nothing.
-    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True, use_dictionary=texts)
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
 
 
@@ -105,9 +103,8 @@ def read_back(data: bytes, where: str) -> UnitFile:
     """
     try:
         # Opened once: a survey has 56 000 small files, and `read_table` takes twice as long for one.
-        # Threads and read-ahead cost more than they save on some hundred kilobytes in memory.
-        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, pre_buffer=False) as file:
-            table, about = file.read(use_threads=False), file.metadata.metadata
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+            table, about = file.read(), file.metadata.metadata
         footer = Footer.model_validate_json((table.schema.metadata or {}).get(_FOOTER_KEY, b""))
         table = table.replace_schema_metadata(None)
         # Page checksums do not cover the schema, which the file holds twice.

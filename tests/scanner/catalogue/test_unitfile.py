@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from infra.provenance import sha256_bytes
@@ -48,17 +46,6 @@ def test_a_unit_file_gives_back_its_rows(plan):
     assert found.table.equals(table)
     assert found.footer == make_footer(table, plan.unit("a"), plan, "try")
     assert found.sha256 == sha256_bytes(data)
-
-
-def test_only_texts_have_dictionaries(plan):
-    file = pq.ParquetFile(pa.BufferReader(encoded(plan, scores(IDS, P_LENS))))
-    group = file.metadata.row_group(0)
-    with_dictionary = {
-        column.path_in_schema
-        for column in (group.column(i) for i in range(group.num_columns))
-        if "RLE_DICTIONARY" in column.encodings or "PLAIN_DICTIONARY" in column.encodings
-    }
-    assert with_dictionary == {field.name for field in file.schema_arrow if pa.types.is_string(field.type)}
 
 
 def test_unit_files_are_listed_by_unit(tmp_path, plan):
