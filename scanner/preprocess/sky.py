@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from infra.numba_loops import compiled_exactly, native
+from infra.numba_loops import compiled_exactly
+from scanner.preprocess.sorted_pixels import sorted_pixels
 
 _STEP = 2
 """Step of the sampled pixels along each axis: neighbouring pixels of mosaics add little information."""
@@ -39,9 +40,8 @@ def sky_level_and_sigma(images: NDArray[np.floating[Any]]) -> tuple[NDArray[np.f
     The mode of the pixels is the first estimate; clipped moments about it refine it. The scatter uses only pixels below the
     level, because light of objects lies above. Exact zeros are masked pixels of mosaics, not sky. The sigma is never zero.
     """
-    sample = native(images[:, ::_STEP, ::_STEP])
-    # Sort once: every clipped range is then a slice. numpy sorts with vector instructions, a compiled loop would not.
-    ordered = np.sort(sample.reshape(len(sample), sample.shape[1] * sample.shape[2]), axis=1)
+    # Sort once: every clipped range is then a slice.
+    ordered = sorted_pixels(images, _STEP)
     level, sigma = np.empty(len(ordered)), np.empty(len(ordered))
     _level_and_sigma(ordered, level, sigma)
     return level, sigma

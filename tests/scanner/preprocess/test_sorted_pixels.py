@@ -1,0 +1,46 @@
+"""Tests of sorting by digits, beside numpy's sort."""
+
+import numpy as np
+import pytest
+
+from scanner.preprocess.sorted_pixels import sorted_pixels
+
+
+def by_numpy(images, step):
+    some = images[:, ::step, ::step].astype(images.dtype.newbyteorder("="))
+    return np.sort(some.reshape(len(some), some.shape[1] * some.shape[2]), axis=1)
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8", ">i2"])
+@pytest.mark.parametrize(
+    ("shape", "step"), [((3, 100, 100), 2), ((2, 33, 65), 2), ((2, 9, 7), 3), ((4, 1, 1), 2), ((0, 8, 8), 2)]
+)
+def test_order_is_that_of_numpy(rng, shape, step, dtype):
+    images = (50 * rng.normal(size=shape)).astype(dtype)
+    np.testing.assert_array_equal(sorted_pixels(images, step), by_numpy(images, step))
+
+
+def test_numbers_of_every_size_and_sign_are_in_order(rng):
+    """Bits at random are floats of every exponent, denormal ones too; some are infinite or NaN."""
+    images = rng.integers(0, 2**32, (3, 64, 64), dtype=np.uint32).view(np.float32)
+    images[0, 0, :4] = np.inf, -np.inf, 1e-45, -1e-45
+    images[1, 0, :2] = np.array([0x7FC00001, 0xFFC00001], np.uint32).view(np.float32)
+    assert np.isnan(images[1, 0, :2]).all()
+    np.testing.assert_array_equal(sorted_pixels(images, 1), by_numpy(images, 1))
+
+
+def test_zeros_of_both_signs_lie_between_the_others():
+    images = np.array([[[0.0, -0.0, 1.0], [-0.0, -1.0, 0.0]]], np.float32)
+    np.testing.assert_array_equal(sorted_pixels(images, 1), [[-1, 0, 0, 0, 0, 1]])
+
+
+def test_images_are_not_changed(rng):
+    images = rng.normal(size=(2, 8, 8)).astype(np.float32)
+    before = images.copy()
+    sorted_pixels(images, 1)
+    np.testing.assert_array_equal(images, before)
+
+
+def test_a_part_of_larger_images_is_sorted(rng):
+    images = rng.normal(size=(2, 20, 20)).astype(np.float32)
+    np.testing.assert_array_equal(sorted_pixels(images[:, 3:17, 2:9], 2), by_numpy(images[:, 3:17, 2:9], 2))
