@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.folded import folded_network
 from scanner.networks.small_networks import CentreCrop
 from scanner.preprocess.network_inputs import Inputs
@@ -41,8 +42,8 @@ class Masks:
         return np.arange(0, n_pixels - self.side_pixels + 1, self.step_pixels)
 
 
-_SMALL = ("compact", "compact_wide", "equivariant", "equivariant_light", "equivariant_wide", "equivariant_middle")
-MASKS: Mapping[str, Masks] = MappingProxyType({"ou66": Masks(1, 1), "ou200": Masks(4, 4), **dict.fromkeys(_SMALL, Masks(8, 4))})
+_PAPER_MASKS = {"ou66": Masks(1, 1), "ou200": Masks(4, 4)}
+MASKS: Mapping[str, Masks] = MappingProxyType(dict.fromkeys(ARCHITECTURES, Masks(8, 4)) | _PAPER_MASKS)
 """Masks by architecture: the paper's (Wilde et al. 2022, section 5.1); the flagship's are twice as wide as an arc, as narrower
 ones leave too much visible: fewer of their maps peak on bright arcs."""
 

@@ -68,9 +68,12 @@ _SMALL: Mapping[str, tuple[Literal[2, 4], int]] = MappingProxyType(
     {
         "compact": (4, FIELD_PIXELS),
         "compact_wide": (4, FIELD_PIXELS),
+        "compact_large": (4, FIELD_PIXELS),
         "equivariant": (2, FIELD_PIXELS),
         "equivariant_light": (2, INNER_PIXELS),
+        "equivariant_first": (2, INNER_PIXELS),
         "equivariant_wide": (2, FIELD_PIXELS),
+        "equivariant_large": (2, FIELD_PIXELS),
         "equivariant_middle": (2, MIDDLE_PIXELS),
     }
 )
@@ -108,15 +111,15 @@ FLAGSHIP_NETWORKS: tuple[NetworkSpec, ...] = (
 """The flagship's networks; they differ in architecture and input, so that their disagreement is informative."""
 
 COMMITTEE_NETWORKS: tuple[NetworkSpec, ...] = (
-    NetworkSpec("equivariant-sky", "equivariant_wide", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
-    NetworkSpec("compact-sky", "compact_wide", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
-    NetworkSpec("equivariant-centre", "equivariant_wide", (*channels("centre_asinh", *EUCLID), *channels("detail", "VIS"))),
-    NetworkSpec("equivariant-min-max", "equivariant_wide", (*channels("min_max", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("equivariant-sky", "equivariant_large", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("compact-sky", "compact_large", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("equivariant-centre", "equivariant_large", (*channels("centre_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("equivariant-min-max", "equivariant_large", (*channels("min_max", *EUCLID), *channels("detail", "VIS"))),
     NetworkSpec("middle-sky", "equivariant_middle", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
     NetworkSpec("middle-centre", "equivariant_middle", (*channels("centre_asinh", *EUCLID), *channels("detail", "VIS"))),
 )
 """Networks for the committee of a cascade, which differ in architecture, scale and field; the first three are shipped."""
 FIRST_STAGE_NETWORKS: tuple[NetworkSpec, ...] = (
-    NetworkSpec("light", "equivariant_light", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("light", "equivariant_first", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
 )
 """The first stage of a cascade."""

@@ -11,10 +11,11 @@ from scanner.vocabulary.kinds import KINDS
 
 _WIDTHS = (12, 20, 30, 44, 56)
 """Channels at the full resolution, and after each of four halvings: most of the work is done where the arcs are."""
-_WIDE = (16, 28, 40, 56, 72)
+_WIDE, _LARGE = (16, 28, 40, 56, 72), (16, 28, 40, 80, 112)
 _ORIENTED_WIDTHS = (3, 5, 7, 11, 14)
 """Channels of the equivariant network; each has four orientations."""
-_ORIENTED_LIGHT, _ORIENTED_WIDE, _ORIENTED_MIDDLE = (3, 4, 6, 7, 10), (4, 7, 10, 14, 18), (6, 10, 14, 20, 26)
+_ORIENTED_LIGHT, _ORIENTED_FIRST = (3, 4, 6, 7, 10), (3, 4, 6, 8, 13)
+_ORIENTED_WIDE, _ORIENTED_LARGE, _ORIENTED_MIDDLE = (4, 7, 10, 14, 18), (4, 7, 10, 20, 32), (6, 10, 14, 20, 26)
 _N_HIDDEN = 64
 _N_ORIENTED_HIDDEN = 16
 _DROPOUT = 0.2
@@ -33,6 +34,11 @@ def compact_wide(n_channels: int) -> nn.Sequential:
     return _plain(n_channels, _WIDE)
 
 
+def compact_large(n_channels: int) -> nn.Sequential:
+    """Build `compact_wide` with half as many channels again at the two coarsest scales, where they cost little; 99 MFLOP."""
+    return _plain(n_channels, _LARGE)
+
+
 def equivariant(n_channels: int) -> nn.Sequential:
     """Build `compact` from convolutions over quarter turns (Cohen & Welling 2016, section 6): a turn changes no logit."""
     return _oriented(n_channels, _ORIENTED_WIDTHS, FIELD_PIXELS)
@@ -46,9 +52,19 @@ def equivariant_light(n_channels: int) -> nn.Sequential:
     return _oriented(n_channels, _ORIENTED_LIGHT, INNER_PIXELS)
 
 
+def equivariant_first(n_channels: int) -> nn.Sequential:
+    """Build `equivariant_light` with more channels at the two coarsest scales; 25 MFLOP with five channels."""
+    return _oriented(n_channels, _ORIENTED_FIRST, INNER_PIXELS)
+
+
 def equivariant_wide(n_channels: int) -> nn.Sequential:
     """Build `equivariant` with a third more channels; 80 MFLOP with five channels."""
     return _oriented(n_channels, _ORIENTED_WIDE, FIELD_PIXELS)
+
+
+def equivariant_large(n_channels: int) -> nn.Sequential:
+    """Build `equivariant_wide` with more channels at the two coarsest scales, where they cost little; 103 MFLOP."""
+    return _oriented(n_channels, _ORIENTED_LARGE, FIELD_PIXELS)
 
 
 def equivariant_middle(n_channels: int) -> nn.Sequential:

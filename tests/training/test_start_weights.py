@@ -103,7 +103,7 @@ def test_the_network_of_that_name_comes_first(tmp_path):
 
 def test_inputs_must_be_the_same(tmp_path):
     with pytest.raises(
-        TrainingError, match=r"must hold equivariant-min-max \(equivariant_wide\), .* got compact-sky \(compact\), equi"
+        TrainingError, match=r"must hold equivariant-min-max \(equivariant_large\), .* got compact-sky \(compact\), equi"
     ):
         start(SHIPPED, LARGE["equivariant-min-max"], tmp_path)
 

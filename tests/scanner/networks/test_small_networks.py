@@ -1,9 +1,12 @@
+import pkgutil
+import re
+
 import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from scanner.networks.architectures import FLAGSHIP_NETWORKS
+from scanner.networks.architectures import ARCHITECTURES, FIRST_STAGE_NETWORKS, FLAGSHIP_NETWORKS
 from scanner.networks.parameters import he_initialise
 from scanner.networks.small_networks import GroupConv, LiftingConv, OrientedBatchNorm, compact, equivariant
 from scanner.vocabulary.kinds import KINDS
@@ -65,12 +68,27 @@ def test_oriented_batch_norm_by_hand():
         assert torch.allclose(got[:, 4 * n : 4 * n + 4], expected, atol=1e-5)
 
 
-def test_the_flagship_costs_less_than_150_mflop():
+def mflop(network, n_channels):
+    """Count the multiply-adds of convolutions and dense layers, times two."""
+    with FlopCounterMode(display=False) as counter:
+        network.eval()(torch.zeros(1, n_channels, 100, 100))
+    return counter.get_total_flops() / 1e6
+
+
+SMALL = [name for name in ARCHITECTURES if not name.startswith("ou") and name != "equivariant"]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_network_costs_what_its_docstring_says(name):
+    build = pkgutil.resolve_name(ARCHITECTURES[name].builder)
+    (stated,) = re.findall(r"(\d+) MFLOP", build.__doc__)
+    assert mflop(build(5), 5) == pytest.approx(int(stated), abs=0.6)
+
+
+def test_stages_cost_little():
     n_pixels = 100
     # The blur of VIS that all three share: two products of matrices.
-    total = 2 * 2 * n_pixels**3
-    for spec in FLAGSHIP_NETWORKS:
-        with FlopCounterMode(display=False) as counter:
-            spec.build().eval()(torch.zeros(1, len(spec.channels), 100, 100))
-        total += counter.get_total_flops()
-    assert total < 150e6
+    blur = 2 * 2 * n_pixels**3 / 1e6
+    assert blur + sum(mflop(spec.build(), len(spec.channels)) for spec in FLAGSHIP_NETWORKS) < 150
+    (first,) = FIRST_STAGE_NETWORKS
+    assert mflop(first.build(), len(first.channels)) < 25
