@@ -109,5 +109,5 @@ def test_inputs_must_be_the_same(tmp_path):
 
 
 def test_a_larger_network_of_that_name_is_refused(tmp_path):
-    with pytest.raises(TrainingError, match=r"must hold compact-sky \(compact\), .* compact-sky \(compact_wide\)"):
+    with pytest.raises(TrainingError, match=r"must hold compact-sky \(compact\), .* compact-sky \(compact_large\)"):
         start(SHIPPED_DIR / "mer3-cascade", SMALL["compact-sky"], tmp_path)

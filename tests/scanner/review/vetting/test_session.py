@@ -1,6 +1,7 @@
 """The session of a grader: what is stored, what is told before and after a vote, and what survives a restart."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -108,8 +109,10 @@ def test_the_state_tells_no_subject_from_another(root):
     assert {len(entry) for entry in state["items"]} == {2}
     assert sum(training for _, training in state["items"]) == 2
     text = str({name: part for name, part in state.items() if name not in {"grades", "reasons"}})
-    for word in ("gold", "object", str(FIRST), "lens", "role", "0.98"):
+    for word in ("gold", "object", "lens", "role", "0.98"):
         assert word not in text, word
+    # The random keys of the subjects may hold its digits.
+    assert not re.search(rf"\b{FIRST}\b", text)
     sizes = {len(session.images([key])) for key, _ in state["items"]}
     assert sizes == {8 + 2 * 4 * 80 * 80}
 
