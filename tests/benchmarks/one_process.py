@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pyarrow.parquet as pq
 
+from infra.private_apis import arrow_without_pandas
 from infra.store.storage import probe
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.ledger import committed, pending, publish
@@ -71,6 +72,8 @@ def _elsewhere(arguments: list[str], threads: int) -> dict[str, float]:
 
 
 def _full_tile_here(tile: str, name: str) -> dict[str, float]:
+    # As a scan worker does, whose Arrow does not load pandas to turn an array into Arrow's.
+    arrow_without_pandas()
     scanner = open_scanner(SHIPPED_DIR / name, ScanConfig(), 1)
     (unit,) = find_units(tile)
     begun = time.process_time()
