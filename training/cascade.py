@@ -27,7 +27,7 @@ from scanner.sources.shards import decode_shard
 from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
-from training.evaluation.calibrate import fit_stack
+from training.evaluation.calibrate import fit_stack, with_lens_curve
 from training.evaluation.metrics import metrics, recall_at_false_positives, threshold_at_rate
 from training.evaluation.shard_scores import Footers, shard_footers, shards_digest
 
@@ -137,7 +137,7 @@ def compare_poolings(natural: Margins, broad: Margins) -> tuple[PoolingFigures, 
 
 
 def _figures_of(pooling: Pooling, half: Margins, other: Margins, broad: Margins) -> PoolingFigures:
-    stack = fit_stack(half.by_network, half.kinds, pooling)
+    stack = _calibrated(half, pooling)
     p, p_broad = (1 - stack.probabilities(part.by_network)[:, _NONLENS] for part in (other, broad))
     threshold = threshold_at_rate(p, other.is_lens, RATE)
     likelihood = np.where(other.is_lens, p, 1 - p)
@@ -147,6 +147,10 @@ def _figures_of(pooling: Pooling, half: Margins, other: Margins, broad: Margins)
         natural_recall=recall_at_false_positives(p, other.is_lens, int(RATE * np.sum(~other.is_lens))),
         broad_recall=float((p_broad[broad.is_lens] > threshold).mean()),
     )
+
+
+def _calibrated(margins: Margins, pooling: Pooling = "each") -> SoftmaxStack:
+    return with_lens_curve(fit_stack(margins.by_network, margins.kinds, pooling), margins.by_network, margins.kinds)
 
 
 def best_pooling(compared: Sequence[PoolingFigures]) -> Pooling:
@@ -238,7 +242,7 @@ def assemble(
     of_committee = [_only(margins, tuple(committee)) for margins in (natural, broad)]
     compared = compare_poolings(*of_committee)
     pooling = best_pooling(compared)
-    combiner = fit_stack(of_committee[0].by_network, natural.kinds, pooling).assuming(prevalence, compound_share)
+    combiner = _calibrated(of_committee[0], pooling).assuming(prevalence, compound_share)
     cut = rounded_down(default_cut(combiner, natural, broad, prevalence))
     stage = _first_stage(first_card, combiner, natural, broad, cut, compound_share) if first_card else None
     kind = f"A cascade: one small network, then a committee of {len(committee)}" if stage else f"{len(committee)} networks"
@@ -255,7 +259,8 @@ def assemble(
         metrics=_metrics(combiner, natural, compared) | _cut_metrics(combiner, {"natural": natural, "broad": broad}, cut),
         default_cut=cut,
         calibration=(
-            f"Multinomial logistic regression of the kind on the networks' logit differences, pooled as {pooling!r}, fitted on "
+            "Multinomial logistic regression of the kind on the networks' logit differences, "
+            f"pooled as {pooling!r}, and a curve that corrects its log-odds of a lens, both fitted on "
             f"{len(natural.kinds)} natural draws that no network saw."
         ),
         assumed_prevalence=prevalence,
@@ -276,7 +281,7 @@ def _first_stage(
 ) -> FirstStage:
     """Calibrate the first stage on natural draws, and set its limit by the lenses that the committee keeps at its cut."""
     prevalence = committee.prevalence
-    combiner = fit_stack(_only(natural, (card.name,)).by_network, natural.kinds).assuming(prevalence, compound_share)
+    combiner = _calibrated(_only(natural, (card.name,))).assuming(prevalence, compound_share)
     limit = limit_of_first_stage(combiner, committee, (natural, broad), cut)
     figures = _stage_metrics(combiner, committee, {"natural": natural, "broad": broad}, limit, cut)
     return FirstStage(network=card, combiner=combiner, exclude_below=limit, metrics=figures)

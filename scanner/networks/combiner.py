@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from infra.frozen import Frozen
+from scanner.networks.lens_curve import LensCurve
 from scanner.vocabulary.kinds import KINDS
 
 LogitMargins = Mapping[str, NDArray[np.float64]]
@@ -54,7 +55,8 @@ class MeanCombiner(Frozen):
 class SoftmaxStack(Frozen, allow_inf_nan=False):
     """Multinomial logistic regression on the networks' logit margins: one probability per kind of object.
 
-    With m the logit margins clipped to +-`clip`, p = softmax(W (m - centre) / scale + b). A `prevalence` moves p from the
+    With m the logit margins clipped to +-`clip`, p = softmax(W (m - centre) / scale + b). A `lens_curve` then corrects the
+    log-odds of a lens, and leaves those between the kinds of lens as they are. A `prevalence` moves p from the
     mixture that it was fitted on to one where that fraction is lensed, the mix of lens kinds unchanged: p'_k is proportional to
     p_k pi'_k / pi_k (Saerens et al. 2002, equation 4). A `compound_share` changes only what depends on the kind of lens:
     `p_compound` and `kinds_given_lens`.
@@ -73,6 +75,8 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
     """`[class][logit margin]`."""
     biases: tuple[float, ...]
     """One value per class."""
+    lens_curve: LensCurve | None = None
+    """Correction of the log-odds of a lens in the fitted mixture; None: none."""
     training_fractions: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
     """Fraction of each class among the objects that the regression was fitted on."""
     prevalence: float | None = Field(gt=0, lt=1)
@@ -97,8 +101,9 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
 
     def what_decides(self) -> dict[str, Any]:
         """Return everything that decides the combined scores."""
-        # Cards that were written before margins could be pooled keep their digest.
-        return self.model_dump(mode="json", exclude={"pooling"} if self.pooling == "each" else set())
+        # Cards that were written before margins could be pooled, or log-odds corrected, keep their digest.
+        defaults = {"pooling": "each", "lens_curve": None}
+        return self.model_dump(mode="json", exclude={name for name, value in defaults.items() if getattr(self, name) == value})
 
     def assuming(self, prevalence: float | None, compound_share: float | None) -> Self:
         """Return this combiner for other fractions of lenses, and of compound lenses among the lenses.
@@ -176,7 +181,11 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
     def _fitted_logits(self, logit_margins: LogitMargins) -> NDArray[np.float64]:
         features = stack_features(logit_margins, self.networks, self.clip, self.pooling)
         scaled = (features - np.array(self.centre)) / np.array(self.scale)
-        return np.asarray(scaled @ np.array(self.weights).T + np.array(self.biases))
+        logits = np.asarray(scaled @ np.array(self.weights).T + np.array(self.biases))
+        if self.lens_curve is not None:
+            lens = np.logaddexp.reduce(np.delete(logits, _NONLENS, axis=1), axis=1)
+            logits[:, _NONLENS] = lens - self.lens_curve.calibrated(lens - logits[:, _NONLENS])
+        return logits
 
 
 def _kinds_given_lens(p: NDArray[np.float64], compound_given_lens: NDArray[np.float64]) -> NDArray[np.float64]:

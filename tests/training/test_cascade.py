@@ -156,6 +156,9 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     assert card.metrics["cut_broad_lenses_lost"] <= 0.2
     assert 0 <= card.metrics["cut_natural_nonlenses_kept"] < 0.5
     assert steps[-1] == (140, 140)
+    assert card.combiner.lens_curve
+    assert card.first.combiner.lens_curve
+    assert card.combiner.lens_curve != card.first.combiner.lens_curve
     assert card.first.metrics["natural_lenses_lost"] <= 0.0005
     assert {"natural_nonlenses_passed", "broad_lenses_passed"} <= card.first.metrics.keys()
     assert load_scorer(tmp_path / "joined").network_names == ("light", "A", "B")

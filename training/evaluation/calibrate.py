@@ -2,9 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from scanner.networks.combiner import LogitMargins, Pooling, SoftmaxStack, stack_features
+from scanner.networks.lens_curve import LensCurve
+from scanner.networks.log_odds import log_odds
 from scanner.vocabulary.kinds import KINDS
 
 MIN_OBJECTS_PER_KIND = 5
@@ -12,6 +15,12 @@ CLIP = 20.0
 """Largest absolute logit margin: p differs from 0 or 1 by 2e-9 there, so larger margins count as equally certain."""
 INVERSE_REGULARISATION = 1.0
 """Inverse strength of the L2 penalty on scaled margins; scikit-learn's default."""
+
+CURVE_KNOTS = (-4.0, 0.0, 4.0)
+"""Log-odds of a lens, in the mixture that a stack is fitted on, between which the correction of its `p_lens` is straight."""
+CURVE_PRIOR = 1.0
+"""Inverse variance of the prior of the logarithm of each slope of that correction, about 0: without data all slopes are 1."""
+_NONLENS = KINDS.index("nonlens")
 
 
 def can_stack(kinds: NDArray[np.integer]) -> bool:
@@ -51,6 +60,40 @@ def fit_stack(margins: LogitMargins, kinds: NDArray[np.integer], pooling: Poolin
         training_fractions=tuple((counts / counts.sum()).tolist()),
         prevalence=None,
     )
+
+
+def with_lens_curve(stack: SoftmaxStack, margins: LogitMargins, kinds: NDArray[np.integer]) -> SoftmaxStack:
+    """Return a stack whose log-odds of a lens are corrected by the likeliest rising curve.
+
+    The regression of `fit_stack` is straight, and more non-lenses than it expects have high margins.
+
+    Args:
+        stack: Stack without a curve, as from `fit_stack`.
+        margins: Network name to `[object, class - 1]`, of natural draws.
+        kinds: `[object]`, index into `KINDS`.
+    """
+    is_lens = kinds != _NONLENS
+    straight = log_odds(1 - stack.assuming(None, None).probabilities(margins)[:, _NONLENS])
+    knots = np.array(CURVE_KNOTS)
+    lengths = np.diff(knots, append=np.inf)
+    # How far each object goes along each piece: down from the first knot, then up from each knot to the next.
+    along = np.stack(
+        [np.minimum(straight - knots[0], 0), *(np.clip(straight - knot, 0, n) for knot, n in zip(knots, lengths, strict=True))]
+    )
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Return minus the log posterior and its gradient, for the height of the first knot and the slopes' logarithms."""
+        slopes = np.exp(parameters[1:])
+        found = parameters[0] + slopes @ along
+        value = np.sum(np.logaddexp(0, found) - is_lens * found) + CURVE_PRIOR / 2 * np.sum(parameters[1:] ** 2)
+        excess = 1 / (1 + np.exp(-found)) - is_lens
+        return float(value), np.append(excess.sum(), slopes * (along @ excess) + CURVE_PRIOR * parameters[1:])
+
+    fitted = minimize(loss, np.append(knots[0], np.zeros(len(along))), jac=True, method="L-BFGS-B").x
+    slopes = np.exp(fitted[1:])
+    becomes = fitted[0] + np.append(0, np.cumsum(slopes[1:-1] * lengths[:-1]))
+    curve = LensCurve(at=CURVE_KNOTS, becomes=tuple(becomes.tolist()), slopes=(float(slopes[0]), float(slopes[-1])))
+    return stack.model_copy(update={"lens_curve": curve})
 
 
 def fit_tied_stack(margins: LogitMargins, kinds: NDArray[np.integer]) -> SoftmaxStack:

@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from scanner.networks.combiner import MeanCombiner, SoftmaxStack, spread, stack_features
+from scanner.networks.lens_curve import LensCurve
 from scanner.vocabulary.kinds import KINDS
 
 
@@ -77,6 +78,30 @@ def test_kinds_of_a_lens_by_bayes(prevalence, share):
     assert got.kinds_given_lens.sum(axis=1) == pytest.approx(1, abs=2e-7)
     assert got.p_compound == pytest.approx(got.p_lens * got.kinds_given_lens[:, 1:].sum(axis=1), abs=2e-7)
     assert got.kinds_given_lens.dtype == np.float32
+
+
+def test_a_lens_curve_changes_the_odds_of_a_lens_alone():
+    """Odds of a lens by hand, then by the prevalence; kinds of lens keep their ratios."""
+    curve = LensCurve(at=(-0.5, 0.5), becomes=(-2.0, 1.0), slopes=(2.0, 0.5))
+    straight, curved = stack(), stack(lens_curve=curve)
+    p = curved.probabilities(MARGINS)
+    for i in range(3):
+        before = by_hand(i)
+        x = math.log((1 - before[0]) / before[0])
+        z = -2 + 2 * (x + 0.5) if x < -0.5 else 1 + 0.5 * (x - 0.5) if x > 0.5 else -2 + 3 * (x + 0.5)
+        assert 1 - p[i, 0] == pytest.approx(1 / (1 + math.exp(-z)), abs=1e-12)
+        assert p[i, 1:] / p[i, 1:].sum() == pytest.approx([value / sum(before[1:]) for value in before[1:]], abs=1e-12)
+        odds = math.exp(z) * (0.01 / 0.99) / (0.6 / 0.4)
+        assert curved.assuming(0.01, None).combine(MARGINS).p_lens[i] == pytest.approx(odds / (1 + odds), rel=1e-6)
+    given = [combiner.combine(MARGINS).kinds_given_lens for combiner in (straight, curved)]
+    assert given[1] == pytest.approx(given[0], abs=1e-6)
+
+
+def test_only_a_stack_with_a_curve_says_so():
+    """Cards that were written before keep their digest."""
+    assert "lens_curve" not in stack().what_decides()
+    curve = LensCurve(at=(0.0,), becomes=(0.0,), slopes=(1.0, 1.0))
+    assert stack(lens_curve=curve).what_decides()["lens_curve"]["slopes"] == [1.0, 1.0]
 
 
 def test_the_subclass_does_not_follow_the_prevalence():

@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from tests.training.evaluation.known_margins import drawn
-from training.evaluation.calibrate import can_stack, expected_calibration_error, fit_stack
+from training.evaluation.calibrate import CURVE_KNOTS, can_stack, expected_calibration_error, fit_stack, with_lens_curve
 
 
 def test_a_stack_recovers_the_posterior_of_a_known_model():
@@ -42,6 +42,50 @@ def test_a_margin_beyond_twenty_counts_as_twenty():
 
     assert p_lens(1e30) == p_lens(20.0) > p_lens(19.0) > 0.9
     assert p_lens(-1e30) == p_lens(-20.0) < p_lens(-19.0) < 0.1
+
+
+def bent(n, seed):
+    """Draw margins whose log-odds of a lens bend at 0: with slope 1 below, and half of that above; kinds of lens are alike."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0, 4, n)
+    p = 1 / (1 + np.exp(-np.where(x > 0, x / 2, x)))
+    kinds = np.where(rng.random(n) < p, rng.integers(1, 4, n), 0)
+    return {"a": np.repeat(x[:, None], 3, axis=1)}, kinds, p
+
+
+def test_a_lens_curve_corrects_what_a_straight_line_cannot():
+    margins, kinds, _ = bent(40_000, 0)
+    fresh, _, p = bent(40_000, 1)
+    straight = fit_stack(margins, kinds)
+    curved = with_lens_curve(straight, margins, kinds)
+    errors = [np.abs(1 - stack.probabilities(fresh)[:, 0] - p) for stack in (straight, curved)]
+    assert errors[0].max() > 3 * errors[1].max()
+    assert errors[1].max() < 0.035
+    assert curved.lens_curve.at == CURVE_KNOTS
+    found = 1 - curved.probabilities({"a": np.repeat(np.linspace(-15, 15, 500)[:, None], 3, axis=1)})[:, 0]
+    assert np.all(np.diff(found) > 0)
+
+
+def test_a_lens_curve_has_the_slopes_of_the_likelihood():
+    """By brute force: no other slope or height nearby has a larger posterior."""
+    margins, kinds, _ = bent(500, 2)
+    straight = fit_stack(margins, kinds)
+    best = with_lens_curve(straight, margins, kinds).lens_curve
+    inner = np.diff(best.becomes) / np.diff(best.at)
+    x = np.log(1 / straight.probabilities(margins)[:, 0] - 1)
+
+    def log_posterior(first, slopes):
+        becomes = first + np.concatenate([[0], np.cumsum(slopes[1:3] * np.diff(CURVE_KNOTS))])
+        z = np.interp(x, CURVE_KNOTS, becomes)
+        z += slopes[0] * np.minimum(x - CURVE_KNOTS[0], 0) + slopes[3] * np.maximum(x - CURVE_KNOTS[-1], 0)
+        return np.sum(np.where(kinds > 0, z, 0) - np.log1p(np.exp(z))) - np.sum(np.log(slopes) ** 2) / 2
+
+    slopes = np.array([best.slopes[0], *inner, best.slopes[1]])
+    highest = log_posterior(best.becomes[0], slopes)
+    for change in (0.97, 1.03):
+        assert log_posterior(best.becomes[0] + change - 1, slopes) < highest
+        for i in range(4):
+            assert log_posterior(best.becomes[0], slopes * np.where(np.arange(4) == i, change, 1)) < highest
 
 
 def test_five_objects_of_a_kind_are_the_minimum():
