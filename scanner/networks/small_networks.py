@@ -53,8 +53,11 @@ def equivariant_light(n_channels: int) -> nn.Sequential:
 
 
 def equivariant_first(n_channels: int) -> nn.Sequential:
-    """Build `equivariant_light` with more channels at the two coarsest scales; 25 MFLOP with five channels."""
-    return _oriented(n_channels, _ORIENTED_FIRST, INNER_PIXELS)
+    """Build `equivariant_light` with more channels at the two coarsest scales; 25 MFLOP with five channels.
+
+    It has no dropout: it is too small to learn its objects by heart.
+    """
+    return _oriented(n_channels, _ORIENTED_FIRST, INNER_PIXELS, dropout=0.0)
 
 
 def equivariant_wide(n_channels: int) -> nn.Sequential:
@@ -80,12 +83,12 @@ def _plain(n_channels: int, widths: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(_DROPOUT), *head)
 
 
-def _oriented(n_channels: int, widths: tuple[int, ...], crop_pixels: int) -> nn.Sequential:
+def _oriented(n_channels: int, widths: tuple[int, ...], crop_pixels: int, dropout: float = _DROPOUT) -> nn.Sequential:
     _check_channels(n_channels)
     layers = _trunk(n_channels, widths, crop_pixels, [LiftingConv, *[GroupConv] * 7], OrientedBatchNorm)
     last = GroupConv(widths[-1], _N_ORIENTED_HIDDEN, crop_pixels // 16, padding=0)
-    head = (last, OrientedBatchNorm(_N_ORIENTED_HIDDEN), nn.ReLU(), MeanOverOrientations(), nn.Dropout(_DROPOUT))
-    return nn.Sequential(*layers, nn.Dropout(_DROPOUT), *head, nn.Linear(_N_ORIENTED_HIDDEN, len(KINDS)))
+    head = (last, OrientedBatchNorm(_N_ORIENTED_HIDDEN), nn.ReLU(), MeanOverOrientations(), nn.Dropout(dropout))
+    return nn.Sequential(*layers, nn.Dropout(dropout), *head, nn.Linear(_N_ORIENTED_HIDDEN, len(KINDS)))
 
 
 class CentreCrop(nn.Module):
