@@ -55,7 +55,7 @@ def main() -> None:
         "scan": lambda scratch: scan_speed.measure(scratch, sizes),
         "simulation": lambda scratch: simulation_speed.measure(scratch, sizes),
         "maps": lambda _: explain.measure(sizes.rounds) | meaning.measure() | stored_maps.measure() | each_source.measure(),
-        "full_tile": one_process.full_tile,
+        "full_tile": lambda scratch: one_process.full_tile(scratch, sizes.rounds),
         "training": lambda _: training_speed.measure(sizes),
         "peers": lambda scratch: peers.measure(options.peers, options.hyrax_python, scratch, sizes),
     }
