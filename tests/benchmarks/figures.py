@@ -182,7 +182,7 @@ STAGES = _group(
 FULL_TILE = _group(
     "full_tile",
     "A whole tile",
-    "19 200 pixels a side in four bands with 17 857 sources, `mer3-cascade`, one thread, without maps, from the cache of the system.",
+    "19 200 pixels a side in four bands with 17 857 sources, `mer3-cascade`, one thread, no maps, from the system's cache.",
     Figure("core_s_full_tile", "core s", "time to scan the tile"),
     Figure("peak_rss_gb_full_tile", "GB", "peak resident memory"),
 )
