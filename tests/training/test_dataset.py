@@ -35,8 +35,8 @@ def test_arrays_are_the_networks_inputs(dataset, shards_uri):
     assert {n: len(prepared.channels) for n, prepared in dataset.inputs.items()} == {66: 4, 200: 4}
 
 
-def test_a_network_reads_no_pages_of_channels_it_does_not_use(dataset):
-    """All objects of a channel lie together in the file."""
+def test_all_objects_of_a_channel_lie_together(dataset):
+    """A network reads no pages of channels that it does not use."""
     for n_pixels, prepared in dataset.inputs.items():
         of_object, of_channel, *_ = prepared.pixels.strides
         assert (of_object, of_channel) == (2 * n_pixels**2, 2 * n_pixels**2 * len(dataset.kinds))
