@@ -183,9 +183,8 @@ def _write_arrays(files: list[FileInfo], folder: Path, channels: dict[int, tuple
             stamps = _stamps_in(geometry, shard, slice(first, first + _CHUNK_ROWS), file.uri)
             n_chunk = len(stamps["VIS"])
             for n_pixels, array in arrays.items():
-                array[:, start : start + n_chunk] = _checked_input(stamps, channels[n_pixels], n_pixels, file.uri).swapaxes(
-                    0, 1
-                )
+                inputs = _checked_input(stamps, channels[n_pixels], n_pixels, file.uri)
+                array[:, start : start + n_chunk] = inputs.swapaxes(0, 1)
             start += n_chunk
     for array in arrays.values():
         array.flush()

@@ -55,7 +55,7 @@ def equivariant_light(n_channels: int) -> nn.Sequential:
 def equivariant_first(n_channels: int) -> nn.Sequential:
     """Build `equivariant_light` with more channels at the two coarsest scales; 25 MFLOP with five channels.
 
-    It has no dropout: it is too small to learn its objects by heart.
+    It has no dropout, because it is too small to overfit.
     """
     return _oriented(n_channels, _ORIENTED_FIRST, INNER_PIXELS, dropout=0.0)
 

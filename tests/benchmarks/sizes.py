@@ -50,7 +50,7 @@ FULL = Sizes(
     rounds=3,
     scan_s=12,
     limit_s=6,
-    # A unit ends with a batch that is not full, and a whole tile has seven times as many sources as these.
+    # A unit ends with a batch that is not full, and a whole tile has seven times as many sources as the larger of these.
     tiles={FLAGSHIP: Tiles(4 * CORES, 2560, 6144), SEVEN: Tiles(4 * CORES, 640, 3072)},
     small_tiles=Tiles(20, 200, 1000),
     limit_batches={FLAGSHIP: (8, 64, 256), SEVEN: (8, 32, 64)},

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from scanner.networks.combiner import LogitMargins, Pooling, SoftmaxStack, stack_features
 from scanner.networks.lens_curve import LensCurve
-from scanner.networks.log_odds import log_odds
 from scanner.vocabulary.kinds import KINDS
 
 MIN_OBJECTS_PER_KIND = 5
@@ -73,7 +73,8 @@ def with_lens_curve(stack: SoftmaxStack, margins: LogitMargins, kinds: NDArray[n
         kinds: `[object]`, index into `KINDS`.
     """
     is_lens = kinds != _NONLENS
-    straight = log_odds(1 - stack.assuming(None, None).probabilities(margins)[:, _NONLENS])
+    p = stack.assuming(None, None).probabilities(margins)
+    straight = np.log(np.delete(p, _NONLENS, axis=1).sum(axis=1)) - np.log(p[:, _NONLENS])
     knots = np.array(CURVE_KNOTS)
     lengths = np.diff(knots, append=np.inf)
     # How far each object goes along each piece: down from the first knot, then up from each knot to the next.
@@ -86,7 +87,7 @@ def with_lens_curve(stack: SoftmaxStack, margins: LogitMargins, kinds: NDArray[n
         slopes = np.exp(parameters[1:])
         found = parameters[0] + slopes @ along
         value = np.sum(np.logaddexp(0, found) - is_lens * found) + CURVE_PRIOR / 2 * np.sum(parameters[1:] ** 2)
-        excess = 1 / (1 + np.exp(-found)) - is_lens
+        excess = expit(found) - is_lens
         return float(value), np.append(excess.sum(), slopes * (along @ excess) + CURVE_PRIOR * parameters[1:])
 
     fitted = minimize(loss, np.append(knots[0], np.zeros(len(along))), jac=True, method="L-BFGS-B").x

@@ -85,6 +85,12 @@ def test_a_network_costs_what_its_docstring_says(name):
     assert mflop(build(5), 5) == pytest.approx(int(stated), abs=0.6)
 
 
+@pytest.mark.parametrize(("name", "dropout"), [("equivariant_first", 0.0), ("equivariant_large", 0.2), ("compact_large", 0.2)])
+def test_only_the_first_stage_has_no_dropout(name, dropout):
+    layers = ARCHITECTURES[name].build(5)
+    assert [layer.p for layer in layers if isinstance(layer, nn.Dropout)] == [dropout] * 2
+
+
 def test_stages_cost_little():
     n_pixels = 100
     # The blur of VIS that all three share: two products of matrices.
