@@ -1,41 +1,27 @@
-"""Make a cascade of trained networks: choose how the committee is pooled, calibrate both stages, set the first one's limit."""
+"""Make a cascade of trained networks: choose how the committee is pooled, its default cut and its stages."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors.torch import load
 
 from infra.frozen import Frozen
 from infra.progress import Progress, part_of
 from infra.provenance import code_version, digest
-from infra.store.storage import read_bytes
 from scanner.networks.architectures import ARCHITECTURES
-from scanner.networks.card import EnsembleCard, FirstStage, NetworkCard, TrainingDataCard
+from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
 from scanner.networks.card_file import read_card, read_weights
-from scanner.networks.combiner import LogitMargins, MeanCombiner, Pooling, SoftmaxStack
-from scanner.networks.engines import make_engine, resolve_engine
-from scanner.networks.ensemble import Engine, Ensemble
-from scanner.networks.package import load_network, write_package
-from scanner.networks.turned_engine import TurnedEngine
-from scanner.preprocess.stamp_checks import check_finite
-from scanner.sources.shard_batches import shard_batches
-from scanner.sources.shards import decode_shard
-from scanner.vocabulary.geometry import GEOMETRIES
+from scanner.networks.combiner import Pooling, SoftmaxStack
+from scanner.networks.package import write_package
 from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
-from training.evaluation.calibrate import fit_stack, with_lens_curve
 from training.evaluation.metrics import metrics, recall_at_false_positives, threshold_at_rate
 from training.evaluation.shard_scores import Footers, shard_footers, shards_digest
+from training.margins import Margins, read_margins
+from training.stages import Data, calibrated, make_stages
 
-MOST_LOST = 0.004
-"""Largest share that the first stage may exclude of the lenses that the committee keeps at its default cut, in each set.
-
-A first stage knows unfamiliar lenses less well: STUDY.md has what this share costs in real galaxies lensed into real hosts.
-"""
 CUT_LOSES = {"natural": 0.04, "broad": 0.10}
 """Largest shares of the lenses of each set that may lie below the default cut. Real lenses score lower than simulated ones, so
 these are small: STUDY.md has the shares of real galaxies lensed into real hosts, and of real non-lenses, at or above cuts."""
@@ -44,27 +30,10 @@ MOST_RECALL_LOST = 0.03
 a recall at 1 % of six thousand non-lenses."""
 RATE = 0.01
 """False-positive rate on natural draws of the threshold at which the recall of broad lenses is compared."""
-_BATCH = 64
 _NONLENS = KINDS.index("nonlens")
 _POOLINGS: tuple[Pooling, ...] = ("each", "without_lowest", "mean_probability")
 _WITHOUT_VETO = _POOLINGS[1:]
 """Poolings in which no network alone makes a lens a non-lens."""
-
-
-@dataclass(frozen=True)
-class Margins:
-    """Margins of every network on the objects of a data set, and their kinds."""
-
-    by_network: LogitMargins
-    kinds: NDArray[np.int8]
-    """`[object]`, index into `KINDS`."""
-
-    def rows(self, chosen: NDArray[np.bool_]) -> "Margins":
-        return Margins({name: values[chosen] for name, values in self.by_network.items()}, self.kinds[chosen])
-
-    @property
-    def is_lens(self) -> NDArray[np.bool_]:
-        return self.kinds != _NONLENS
 
 
 class PoolingFigures(Frozen):
@@ -79,56 +48,6 @@ class PoolingFigures(Frozen):
     """Recall of broad lenses at the same threshold."""
 
 
-def read_margins(networks: Mapping[str, tuple[Path, NetworkCard]], shards_uri: str, progress: Progress) -> Margins:
-    """Run networks, each from the folder of its package, on every object of some shards.
-
-    Raises:
-        TrainingError: there are no shards, or a file is not a shard with truth.
-    """
-    cards = [card for _, card in networks.values()]
-    geometry = GEOMETRIES[cards[0].geometry]
-    engine = resolve_engine("auto")
-    engines: dict[str, Engine] = {}
-    for name, (folder, card) in networks.items():
-        made = make_engine(load_network(folder, card), len(card.channels), card.field_pixels, engine)
-        engines[name] = made if card.turns == 1 else TurnedEngine(made, card.turns)
-    ensemble = Ensemble(_unfitted_card(cards), engines, checks_pixels=False)
-    margins: dict[str, list[NDArray[np.float64]]] = {name: [] for name in networks}
-    kinds: list[str] = []
-    footers = shard_footers(shards_uri)
-    n_objects = sum(footer.num_rows for footer in footers.values())
-    for uri in footers:
-        shard = decode_shard(read_bytes(uri))
-        for batch in shard_batches(shard, np.arange(len(shard.object_ids)), geometry, _BATCH):
-            if batch.rejected:
-                raise TrainingError(f"{uri}: an object cannot be used: {batch.rejected[0][1]}")
-            check_finite(batch.stamps)
-            for name, values in ensemble.logit_margins(batch.stamps).items():
-                margins[name].append(values)
-        kinds += shard.truth["kind"].to_pylist()
-        progress(len(kinds), n_objects)
-    indices = np.array([KINDS.index(kind) for kind in kinds], np.int8)
-    return Margins({name: np.concatenate(parts) for name, parts in margins.items()}, indices)
-
-
-def _unfitted_card(networks: Sequence[NetworkCard]) -> EnsembleCard:
-    return EnsembleCard(
-        format_version=2,
-        name="unfitted",
-        description="",
-        licence="",
-        geometry=networks[0].geometry,
-        networks=tuple(networks),
-        combiner=MeanCombiner(kind="mean", networks=tuple(network.name for network in networks)),
-        training_data=TrainingDataCard(description="", digest=None, n_objects={}),
-        metrics={},
-        calibration="",
-        assumed_prevalence=None,
-        limits=(),
-        citation="",
-    )
-
-
 def compare_poolings(natural: Margins, broad: Margins) -> tuple[PoolingFigures, ...]:
     """Fit each pooling on half of the natural objects, drawn at random; measure it on the others and on the broad objects."""
     fitted_on = np.random.default_rng(0).permutation(len(natural.kinds)) % 2 == 0
@@ -137,7 +56,7 @@ def compare_poolings(natural: Margins, broad: Margins) -> tuple[PoolingFigures, 
 
 
 def _figures_of(pooling: Pooling, half: Margins, other: Margins, broad: Margins) -> PoolingFigures:
-    stack = _calibrated(half, pooling)
+    stack = calibrated(half, pooling)
     p, p_broad = (1 - stack.probabilities(part.by_network)[:, _NONLENS] for part in (other, broad))
     threshold = threshold_at_rate(p, other.is_lens, RATE)
     likelihood = np.where(other.is_lens, p, 1 - p)
@@ -147,10 +66,6 @@ def _figures_of(pooling: Pooling, half: Margins, other: Margins, broad: Margins)
         natural_recall=recall_at_false_positives(p, other.is_lens, int(RATE * np.sum(~other.is_lens))),
         broad_recall=float((p_broad[broad.is_lens] > threshold).mean()),
     )
-
-
-def _calibrated(margins: Margins, pooling: Pooling = "each") -> SoftmaxStack:
-    return with_lens_curve(fit_stack(margins.by_network, margins.kinds, pooling), margins.by_network, margins.kinds)
 
 
 def best_pooling(compared: Sequence[PoolingFigures]) -> Pooling:
@@ -179,24 +94,6 @@ def rounded_down(cut: float) -> float:
     return float(f"{math.floor(cut / step + 1e-9) * step:.1e}")
 
 
-def limit_of_first_stage(
-    first: SoftmaxStack, committee: SoftmaxStack, data: Sequence[Margins], candidate_threshold: float
-) -> float:
-    """Return the largest limit that loses at most `MOST_LOST` of the lenses that the committee keeps, in each data set.
-
-    Raises:
-        TrainingError: the committee keeps no lens of a data set.
-    """
-    limits = []
-    for margins in data:
-        kept = margins.is_lens & (committee.combine(margins.by_network).p_lens >= candidate_threshold)
-        if not kept.any():
-            raise TrainingError("the committee must keep lenses of every data set at its default cut, it keeps none of one")
-        of_kept = np.sort(first.combine(margins.by_network).p_lens[kept])
-        limits.append(float(of_kept[int(MOST_LOST * len(of_kept))]))
-    return min(limits)
-
-
 def assemble(
     name: str,
     first: Path | None,
@@ -214,8 +111,9 @@ def assemble(
 
     Args:
         name: Name of the ensemble.
-        first: Package with one network, the first stage; None: the committee looks at every object.
-        members: Packages whose networks make up the committee.
+        first: Package with one network, the first stage, or a cascade whose first stage is taken; None: the committee looks at
+            every object.
+        members: Packages whose networks make up the committee; of a cascade, those of its committee.
         natural_uri: Shards of the preset `euclid` that no network saw; every stage is calibrated on them.
         broad_uri: Shards of the preset `broad` that no network saw; the pooling and the first stage's limit depend on them too.
         out: Folder of the package's folder.
@@ -239,12 +137,13 @@ def assemble(
     sizes = [sum(footer.num_rows for footer in files.values()) for files in footers]
     natural = read_margins(everything, natural_uri, part_of(progress, 0, sum(sizes)))
     broad = read_margins(everything, broad_uri, part_of(progress, sizes[0], sum(sizes)))
-    of_committee = [_only(margins, tuple(committee)) for margins in (natural, broad)]
+    of_committee = [margins.of(tuple(committee)) for margins in (natural, broad)]
     compared = compare_poolings(*of_committee)
     pooling = best_pooling(compared)
-    combiner = _calibrated(of_committee[0], pooling).assuming(prevalence, compound_share)
+    combiner = calibrated(of_committee[0], pooling).assuming(prevalence, compound_share)
     cut = rounded_down(default_cut(combiner, natural, broad, prevalence))
-    stage = _first_stage(first_card, combiner, natural, broad, cut, compound_share) if first_card else None
+    data = {"natural": natural, "broad": broad}
+    stage, early_exit = make_stages(first_card, combiner, data, cut, compound_share) if first_card else (None, None)
     kind = f"A cascade: one small network, then a committee of {len(committee)}" if stage else f"{len(committee)} networks"
     card = EnsembleCard(
         format_version=2,
@@ -253,10 +152,11 @@ def assemble(
         licence="MIT",
         geometry=next(network for _, network in committee.values()).geometry,
         first=stage,
+        early_exit=early_exit,
         networks=tuple(network for _, network in committee.values()),
         combiner=combiner,
         training_data=_training_data(footers, [read_card(folder) for folder in (*([first] if first else []), *members)]),
-        metrics=_metrics(combiner, natural, compared) | _cut_metrics(combiner, {"natural": natural, "broad": broad}, cut),
+        metrics=_metrics(combiner, natural, compared) | _cut_metrics(combiner, data, cut),
         default_cut=cut,
         calibration=(
             "Multinomial logistic regression of the kind on the networks' logit differences, "
@@ -271,24 +171,10 @@ def assemble(
     return write_package(out / name, card, states)
 
 
-def _first_stage(
-    card: NetworkCard,
-    committee: SoftmaxStack,
-    natural: Margins,
-    broad: Margins,
-    cut: float,
-    compound_share: float,
-) -> FirstStage:
-    """Calibrate the first stage on natural draws, and set its limit by the lenses that the committee keeps at its cut."""
-    prevalence = committee.prevalence
-    combiner = _calibrated(_only(natural, (card.name,))).assuming(prevalence, compound_share)
-    limit = limit_of_first_stage(combiner, committee, (natural, broad), cut)
-    figures = _stage_metrics(combiner, committee, {"natural": natural, "broad": broad}, limit, cut)
-    return FirstStage(network=card, combiner=combiner, exclude_below=limit, metrics=figures)
-
-
 def _first_network(folder: Path) -> NetworkCard:
     card = read_card(folder)
+    if card.first:
+        return card.first.network
     if len(card.networks) != 1:
         raise TrainingError(f"{folder}: the first stage must be a package of one network, got {len(card.networks)}")
     return card.networks[0]
@@ -310,25 +196,7 @@ def _turned(network: NetworkCard) -> NetworkCard:
     return network if network.turns != 1 else network.model_copy(update={"turns": ARCHITECTURES[network.architecture].turns})
 
 
-def _only(margins: Margins, names: tuple[str, ...]) -> Margins:
-    return Margins({name: margins.by_network[name] for name in names}, margins.kinds)
-
-
-def _stage_metrics(
-    first: SoftmaxStack, committee: SoftmaxStack, data: Mapping[str, Margins], limit: float, threshold: float
-) -> dict[str, float]:
-    """Return the shares of lenses and of others that pass, and the share lost of the lenses that the committee would keep."""
-    figures = {}
-    for name, margins in data.items():
-        passes = first.combine(margins.by_network).p_lens >= limit
-        kept = margins.is_lens & (committee.combine(margins.by_network).p_lens >= threshold)
-        figures[f"{name}_nonlenses_passed"] = float(passes[~margins.is_lens].mean())
-        figures[f"{name}_lenses_passed"] = float(passes[margins.is_lens].mean())
-        figures[f"{name}_lenses_lost"] = float(1 - passes[kept].mean())
-    return figures
-
-
-def _cut_metrics(combiner: SoftmaxStack, data: Mapping[str, Margins], cut: float) -> dict[str, float]:
+def _cut_metrics(combiner: SoftmaxStack, data: Data, cut: float) -> dict[str, float]:
     """Return the share of lenses below the default cut, and that of other objects at or above it, which is the work."""
     figures = {}
     for name, margins in data.items():

@@ -40,7 +40,7 @@ def ask_teacher(package: Path, shards_uri: str, dataset: Dataset, work: Path, pr
         TrainingError: the ensemble cannot be read or does not separate the kinds, or the shards have changed.
     """
     # Imported here, because workers need the targets only, and scikit-learn takes more than a second.
-    from training.cascade import read_margins
+    from training.margins import read_margins
 
     try:
         card = read_card(package)

@@ -98,7 +98,7 @@ COMBINED_COLUMNS = (
         pa.float32(),
         "",
         "stat.stdev;stat.probability",
-        "Standard deviation of the probabilities (p_<network>) of all networks, or of the committee; null where a first stage "
+        "Standard deviation of the probabilities (p_<network>) of all networks, or of the committee; null where one network "
         "excluded the row",
     ),
     Column(
@@ -106,8 +106,9 @@ COMBINED_COLUMNS = (
         pa.int16(),
         "",
         "meta.code",
-        "Stage of the ensemble that gave p_lens: 1 where the first stage excluded the row, or the ensemble has no stages; 2 "
-        "where the committee scored it; 0 if rejected, or scored by some of the networks alone",
+        "Stage of the ensemble that gave p_lens: 1 where one network excluded the row, the first stage or the early exit of "
+        "the committee, or the ensemble has no stages; 2 where the committee scored it; 0 if rejected, or scored by some "
+        "networks alone",
         nullable=False,
     ),
     Column(
@@ -132,7 +133,7 @@ EMBEDDING = MapColumn(
     "",
     "stat.value",
     "What the last layers of the networks read, on 32 axes that the ensemble's reference fixes; objects that the networks see "
-    "alike lie close together. Null where a first stage excluded the row, or it was rejected",
+    "alike lie close together. Null where the committee did not score the row, or it was rejected",
     shape=(32,),
 )
 EMBEDDING_COLUMNS = (ANOMALY, EMBEDDING)
@@ -217,7 +218,7 @@ def _network_field(network: str) -> pa.Field:
     """Return the field `p_<network>`; its metadata keep the network's own name, because that of the column may differ."""
     about = (
         f"Probability of a lens from network {network}, at the class frequencies of its training data; null for a network of "
-        "the committee if the first stage excluded the row"
+        "the committee that did not see the row"
     )
     field = Column(network_column_name(network), pa.float32(), "", "stat.probability", about).field()
     return field.with_metadata({**field.metadata, _NETWORK_KEY: network})

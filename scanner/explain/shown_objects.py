@@ -20,7 +20,11 @@ def shown_objects(object_ids: Sequence[str], stamps: Stamps, card: EnsembleCard,
     geometry = GEOMETRIES[card.geometry]
     notes = [[note] if note else [] for note in registration_notes(stamps, geometry)]
     for row in np.flatnonzero(scores.stage == FIRST) if scores.stage is not None else ():
-        notes[row].append("excluded by the first stage, whose p_lens this is; the committee would not be asked")
+        if card.early_exit is None or scores.p_exit is None or np.isnan(scores.p_exit[row]):
+            note = "excluded by the first stage, whose p_lens this is; the committee would not be asked"
+        else:
+            note = f"excluded by {card.early_exit.network} alone, whose p_lens this is; the other networks would not be asked"
+        notes[row].append(note)
     is_calibrated = card.assumed_prevalence is not None
     return Shown(
         object_ids,

@@ -118,6 +118,25 @@ class FirstStage(Frozen, allow_inf_nan=False):
         return self
 
 
+class EarlyExit(Frozen, allow_inf_nan=False):
+    """The network of a committee that looks first, and excludes objects that the other networks need not see."""
+
+    network: str
+    """Name of the network, one of the committee's."""
+    combiner: SoftmaxStack
+    """Calibration of the network alone, at the prevalence of `p_lens`."""
+    exclude_below: float = Field(gt=0, lt=1)
+    """Smallest `p_lens` of the network alone with which an object reaches the other networks."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Share of objects that reach the other networks, and of lenses lost up to here; empty where unknown."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.combiner.networks != (self.network,):
+            raise ValueError(f"the early exit must combine {self.network} alone, got {self.combiner.networks}")
+        return self
+
+
 class TrainingDataCard(Frozen, allow_inf_nan=False):
     """Data that the networks were trained on."""
 
@@ -186,6 +205,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     geometry: str
     first: FirstStage | None = None
     """Stage that looks at every object; None: the networks below look at every object themselves."""
+    early_exit: EarlyExit | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Network of the committee that looks before the others; None: all look at what the first stage passes."""
     networks: tuple[NetworkCard, ...] = Field(min_length=1)
     """The committee, or all networks of an ensemble without a first stage."""
     combiner: Combiner
@@ -247,10 +268,27 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         if self.first and self.first.combiner.prevalence != self.assumed_prevalence:
             got, needed = self.first.combiner.prevalence, self.assumed_prevalence
             raise ValueError(f"the first stage must assume the prevalence of p_lens, {needed}, got {got}")
+        if self.early_exit:
+            self._check_early_exit(self.early_exit)
         if self.cuts and self.assumed_prevalence is None:
             raise ValueError("cuts hold at an assumed prevalence only, but p_lens is not calibrated")
         PurityTable.of(self.cuts, self.assumed_prevalence)  # raises ValueError if the cuts are out of order
         return self
+
+    def _check_early_exit(self, early_exit: EarlyExit) -> None:
+        if self.first is None:
+            raise ValueError("an early exit needs a first stage")
+        n_logit_margins = {network.name: len(network.classes) - 1 for network in self.networks}
+        if early_exit.network not in n_logit_margins or len(n_logit_margins) < 2:
+            names = sorted(n_logit_margins)
+            raise ValueError(
+                f"the early exit must be one of at least two networks of the committee, {names}, got {early_exit.network}"
+            )
+        if len(early_exit.combiner.centre) != (needed := n_logit_margins[early_exit.network]):
+            raise ValueError(f"the early exit must read {needed} logit margins, got {len(early_exit.combiner.centre)}")
+        if early_exit.combiner.prevalence != self.assumed_prevalence:
+            got, wanted = early_exit.combiner.prevalence, self.assumed_prevalence
+            raise ValueError(f"the early exit must assume the prevalence of p_lens, {wanted}, got {got}")
 
     @property
     def all_networks(self) -> tuple[NetworkCard, ...]:
@@ -262,7 +300,7 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         """Card of the first stage as an ensemble of one network; None without a first stage."""
         if self.first is None:
             return None
-        changed = {"first": None, "networks": (self.first.network,), "combiner": self.first.combiner}
+        changed = {"first": None, "early_exit": None, "networks": (self.first.network,), "combiner": self.first.combiner}
         return self.model_copy(update={**changed, "cuts": (), "default_cut": None})
 
     @property
@@ -292,5 +330,11 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
                 "network": self.first.network.what_decides(),
                 "combiner": self.first.combiner.what_decides(),
                 "exclude_below": self.first.exclude_below,
+            }
+        if self.early_exit:
+            decides["early_exit"] = {
+                "network": self.early_exit.network,
+                "combiner": self.early_exit.combiner.what_decides(),
+                "exclude_below": self.early_exit.exclude_below,
             }
         return digest(decides)

@@ -1,12 +1,22 @@
-"""A cascade: a small network looks at every object, and a committee of large ones at those that it cannot exclude."""
+"""A cascade: a small network looks at every object, and a committee of large ones at those that it cannot exclude.
+
+One network of the committee may look before the others, and exclude more: the committee's early exit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.networks.card import EnsembleCard
-from scanner.networks.ensemble import Ensemble, EnsembleScores
+from scanner.networks.card import EarlyExit, EnsembleCard
+from scanner.networks.ensemble import Ensemble, EnsembleScores, NetworkOutputs
+from scanner.networks.log_odds import lens_probability
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.stages import COMMITTEE, FIRST
+
+_OF_ONE_NETWORK = ("p_lens", "p_compound", "subclass", "kinds_given_lens")
+"""Fields that one network alone can give a row."""
 
 
 class FirstStage:
@@ -20,20 +30,31 @@ class FirstStage:
 
     def score(self, stamps: Stamps) -> EnsembleScores:
         """Score stamps `[batch, y, x]` per band; what the committee outputs is NaN."""
-        return _merged(self._ensemble.score(stamps), None, np.empty(0, np.int64), self._committee)
+        return _of_first(self._ensemble.score(stamps), self._committee)
 
 
 class Cascade:
     """Both stages of an ensemble package in memory."""
 
-    def __init__(self, card: EnsembleCard, first: Ensemble, committee: Ensemble, exclude_below: float) -> None:
-        """Send objects with a `p_lens` of the first stage of at least `exclude_below` to the committee."""
+    def __init__(
+        self,
+        card: EnsembleCard,
+        first: Ensemble,
+        committee: Ensemble,
+        exclude_below: float,
+        early_exit: EarlyExit | None = None,
+    ) -> None:
+        """Send objects with a `p_lens` of the first stage of at least `exclude_below` to the committee.
+
+        With `early_exit`, one network of the committee looks first, and the others at the objects that it does not exclude.
+        """
         self.card = card
         self.name = card.name
         self.sha256 = card.sha256
         self.geometry: Geometry = committee.geometry
         self.network_names = (*first.network_names, *committee.network_names)
         self.exclude_below = exclude_below
+        self.early_exit = early_exit
         self.committee = committee
         self._first = first
 
@@ -42,9 +63,17 @@ class Cascade:
         """The first stage alone."""
         return FirstStage(self._first, self.committee.network_names)
 
-    def with_committee(self, committee: Ensemble) -> "Cascade":
-        """Return the cascade with the same committee in another precision; the same rows reach it."""
-        return Cascade(self.card, self._first, committee, self.exclude_below)
+    def with_committee(self, committee: Ensemble, margin: float = 0.0) -> "Cascade":
+        """Return the cascade with the same committee in another precision; the same rows reach it.
+
+        The early exit's limit falls by `margin`, in log-odds: if its log-odds differ by less, it lets through all rows that the
+        exact committee lets through.
+        """
+        lower = self.early_exit
+        if lower:
+            limit = _lowered(lower.exclude_below, margin)
+            lower = lower.model_copy(update={"exclude_below": limit})
+        return Cascade(self.card, self._first, committee, self.exclude_below, lower)
 
     def score(self, stamps: Stamps) -> EnsembleScores:
         """Score stamps `[batch, y, x]` per band; what the committee alone outputs is NaN, or "", for rows that it does not see.
@@ -53,44 +82,91 @@ class Cascade:
             StampsError: a band is missing or unknown, a shape is not that of the geometry, or a pixel is not finite.
         """
         first = self._first.score(stamps)
+        scores = _of_first(first, self.committee.network_names)
         passed = np.flatnonzero(first.p_lens >= np.float32(self.exclude_below))
-        seen = self.committee.score({band: images[passed] for band, images in stamps.items()}) if len(passed) else None
-        return _merged(first, seen, passed, self.committee.network_names)
+        if self.early_exit is None:
+            return self._completed(scores, passed, self.committee.score(_rows_of(stamps, passed)) if len(passed) else None)
+        scores = replace(scores, p_exit=np.full(len(first.p_lens), np.nan, np.float32))
+        if not len(passed):
+            return self._completed(scores, passed, None)
+        begun = self.committee.outputs(_rows_of(stamps, passed), (self.early_exit.network,))
+        alone = scores_of_exit(self.early_exit, begun)
+        _put(scores, passed, alone, (*_OF_ONE_NETWORK, "p_exit"))
+        stays = alone.p_lens >= np.float32(self.early_exit.exclude_below)
+        passed = passed[stays]
+        if not len(passed):
+            return self._completed(scores, passed, None)
+        others = [name for name in self.committee.network_names if name != self.early_exit.network]
+        ended = self.committee.outputs(_rows_of(stamps, passed), others)
+        return self._completed(scores, passed, self.committee.combined(begun.of(stays) | ended))
 
-
-def _merged(
-    first: EnsembleScores, seen: EnsembleScores | None, passed: NDArray[np.int64], committee: tuple[str, ...]
-) -> EnsembleScores:
-    n = len(first.p_lens)
-    stage = np.full(n, FIRST, np.int8)
-    stage[passed] = COMMITTEE
-    p_networks = {**first.p_networks, **{name: np.full(n, np.nan, np.float32) for name in committee}}
-    p_lens, disagreement = first.p_lens.copy(), np.full(n, np.nan, np.float32)
-    p_compound, subclass, kinds = (
-        _copied(first.p_compound),
-        first.subclass and list(first.subclass),
-        _copied(first.kinds_given_lens),
-    )
-    if seen is not None:
-        for name in committee:
-            p_networks[name][passed] = seen.p_networks[name]
-        p_lens[passed], disagreement[passed] = seen.p_lens, seen.disagreement
-        if p_compound is not None and seen.p_compound is not None:
-            p_compound[passed] = seen.p_compound
-        if kinds is not None and seen.kinds_given_lens is not None:
-            kinds[passed] = seen.kinds_given_lens
-        if subclass is not None and seen.subclass is not None:
-            for row, name in zip(passed.tolist(), seen.subclass, strict=True):
-                subclass[row] = name
-    features = None
-    if seen is not None and seen.features is not None:
+    def _completed(self, scores: EnsembleScores, passed: NDArray[np.int64], seen: EnsembleScores | None) -> EnsembleScores:
+        """Return the scores with those of the committee, `seen`, in the rows that it saw; it is None if there are none."""
+        if seen is None:
+            return scores
+        _put(scores, passed, seen, (*_OF_ONE_NETWORK, "disagreement"))
+        n = len(scores.p_lens)
+        stage = np.full(n, FIRST, np.int8)
+        stage[passed] = COMMITTEE
+        if seen.features is None:
+            return replace(scores, stage=stage)
         features = np.full((n, seen.features.shape[1]), np.nan, np.float32)
         features[passed] = seen.features
-    return EnsembleScores(p_networks, disagreement, p_lens, p_compound, subclass, kinds, stage, first.p_lens, features)
+        return replace(scores, stage=stage, features=features)
 
 
-def _copied(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    return None if values is None else values.copy()
+def scores_of_exit(early_exit: EarlyExit, outputs: NetworkOutputs) -> EnsembleScores:
+    """Return the scores that the network of an early exit gives alone, from its outputs."""
+    margins = outputs.logit_margins[early_exit.network]
+    combined = early_exit.combiner.combine({early_exit.network: margins})
+    return EnsembleScores(
+        p_networks={early_exit.network: lens_probability(margins).astype(np.float32)},
+        disagreement=np.full(len(margins), np.nan, np.float32),
+        p_lens=combined.p_lens,
+        p_compound=combined.p_compound,
+        subclass=combined.subclass,
+        kinds_given_lens=combined.kinds_given_lens,
+        p_exit=combined.p_lens,
+    )
+
+
+def _lowered(p: float, margin: float) -> float:
+    odds = p / (1 - p) * np.exp(-margin)
+    return float(odds / (1 + odds))
+
+
+def _rows_of(stamps: Stamps, rows: NDArray[np.int64]) -> Stamps:
+    return {band: images[rows] for band, images in stamps.items()}
+
+
+def _of_first(first: EnsembleScores, committee: tuple[str, ...]) -> EnsembleScores:
+    """Return scores, in memory of their own, of rows that the first stage alone has seen."""
+    n = len(first.p_lens)
+    return EnsembleScores(
+        p_networks={**first.p_networks, **{name: np.full(n, np.nan, np.float32) for name in committee}},
+        disagreement=np.full(n, np.nan, np.float32),
+        p_lens=first.p_lens.copy(),
+        p_compound=None if first.p_compound is None else first.p_compound.copy(),
+        subclass=None if first.subclass is None else list(first.subclass),
+        kinds_given_lens=None if first.kinds_given_lens is None else first.kinds_given_lens.copy(),
+        stage=np.full(n, FIRST, np.int8),
+        p_first=first.p_lens,
+    )
+
+
+def _put(scores: EnsembleScores, rows: NDArray[np.int64], of_rows: EnsembleScores, names: Sequence[str]) -> None:
+    """Write the scores of some rows, their networks' probabilities and the fields `names`, into those of all rows."""
+    for network, values in of_rows.p_networks.items():
+        scores.p_networks[network][rows] = values
+    for name in names:
+        held, values = getattr(scores, name), getattr(of_rows, name)
+        if held is None or values is None:
+            continue
+        if name == "subclass":
+            for row, value in zip(rows.tolist(), values, strict=True):
+                held[row] = value
+        else:
+            held[rows] = values
 
 
 Scorer = Ensemble | Cascade

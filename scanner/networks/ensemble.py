@@ -1,6 +1,6 @@
 """An ensemble in memory: stamps in, one probability per network and their combination out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import compress
 from typing import Any, Protocol
@@ -29,6 +29,25 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
+class NetworkOutputs:
+    """Outputs of some networks of an ensemble, by name."""
+
+    logit_margins: LogitMargins
+    """`[batch, class - 1]`: logit of each lens class minus that of non-lenses."""
+    features: dict[str, NDArray[np.float32]]
+    """`[batch, feature]`: what the last layer reads; empty if the ensemble was not asked for them."""
+
+    def of(self, chosen: NDArray[np.bool_]) -> "NetworkOutputs":
+        """Return the outputs of some rows, by a mask `[batch]`."""
+        margins = {name: values[chosen] for name, values in self.logit_margins.items()}
+        return NetworkOutputs(margins, {name: values[chosen] for name, values in self.features.items()})
+
+    def __or__(self, other: "NetworkOutputs") -> "NetworkOutputs":
+        """Return the outputs of more networks on the same rows."""
+        return NetworkOutputs({**self.logit_margins, **other.logit_margins}, {**self.features, **other.features})
+
+
+@dataclass(frozen=True)
 class EnsembleScores:
     """Scores, `[batch]` each; None where the ensemble's combiner does not separate the kinds."""
 
@@ -47,6 +66,9 @@ class EnsembleScores:
     features: NDArray[np.float32] | None = None
     """`[batch, feature]`: what the last layers of the networks read, one network after the other; NaN in rows that a committee
     does not see, and None if the ensemble was not asked for them."""
+
+    p_exit: NDArray[np.float32] | None = None
+    """`p_lens` of a committee's early exit alone, NaN in rows that the first stage excluded; None without an early exit."""
 
     @property
     def p_of_sweep(self) -> NDArray[np.float32]:
@@ -117,12 +139,25 @@ class Ensemble:
             StampsError: a band is missing or unknown, a shape is not that of the geometry, or a pixel is not finite.
             ValueError: a stamp is constant, and a network needs stamps that vary.
         """
+        return self.combined(self.outputs(stamps))
+
+    def outputs(self, stamps: Stamps, names: Collection[str] | None = None) -> NetworkOutputs:
+        """Run the named networks, by default all, on stamps `[batch, y, x]` per band; a first step of `score`.
+
+        Raises:
+            StampsError, ValueError: as `score`.
+        """
         check_stamps(stamps, self.geometry, self._bands)
         if self._checks_pixels:
             check_finite(stamps)
-        by_network, features = self._with_features(stamps) if self._gives_features else (self.logit_margins(stamps), None)
-        combined = self.card.combiner.combine(by_network)
-        p_networks = {name: lens_probability(margins).astype(np.float32) for name, margins in by_network.items()}
+        return self._outputs(stamps, self.network_names if names is None else names)
+
+    def combined(self, outputs: NetworkOutputs) -> EnsembleScores:
+        """Return the scores that the outputs of all networks combine to."""
+        margins = {name: outputs.logit_margins[name] for name in self.network_names}
+        combined = self.card.combiner.combine(margins)
+        p_networks = {name: lens_probability(of).astype(np.float32) for name, of in margins.items()}
+        features = [outputs.features[name] for name in self.network_names] if self._gives_features else None
         return EnsembleScores(
             p_networks=p_networks,
             disagreement=spread(p_networks),
@@ -130,24 +165,28 @@ class Ensemble:
             p_compound=combined.p_compound,
             subclass=combined.subclass,
             kinds_given_lens=combined.kinds_given_lens,
-            features=features,
+            features=None if features is None else np.concatenate(features, axis=1),
         )
 
     def logit_margins(self, stamps: Stamps) -> LogitMargins:
         """Return, by network name, `[batch, class - 1]`: logit of each lens class minus that of non-lenses."""
-        by_network = {name: logit_margins(self.engines[name].logits(inputs)) for name, inputs in self._inputs(stamps)}
-        return {name: by_network[name] for name in self.network_names}
+        return self._outputs(stamps, self.network_names).logit_margins
 
-    def _with_features(self, stamps: Stamps) -> tuple[LogitMargins, NDArray[np.float32]]:
-        """Return the logit margins, and the features of all networks in the order of the card."""
-        outputs = {name: self.engines[name].logits_and_features(inputs) for name, inputs in self._inputs(stamps)}
-        margins = {name: logit_margins(outputs[name][0]) for name in self.network_names}
-        return margins, np.concatenate([outputs[name][1] for name in self.network_names], axis=1)
+    def _outputs(self, stamps: Stamps, names: Collection[str]) -> NetworkOutputs:
+        margins, features = {}, {}
+        for name, inputs in self._inputs(stamps, names):
+            if self._gives_features:
+                logits, features[name] = self.engines[name].logits_and_features(inputs)
+            else:
+                logits = self.engines[name].logits(inputs)
+            margins[name] = logit_margins(logits)
+        return NetworkOutputs({name: margins[name] for name in self.network_names if name in margins}, features)
 
-    def _inputs(self, stamps: Stamps) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    def _inputs(self, stamps: Stamps, names: Collection[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Yield the name of each network and its inputs, `[batch, channel, y, x]`: the field that it sees."""
-        for n_pixels, field_pixels in sorted({(of.input_pixels, of.field_pixels) for of in self.card.networks}):
-            networks = [of for of in self.card.networks if (of.input_pixels, of.field_pixels) == (n_pixels, field_pixels)]
+        wanted = [of for of in self.card.networks if of.name in names]
+        for n_pixels, field_pixels in sorted({(of.input_pixels, of.field_pixels) for of in wanted}):
+            networks = [of for of in wanted if (of.input_pixels, of.field_pixels) == (n_pixels, field_pixels)]
             # Each channel is prepared once per size, for every network that reads it.
             inputs = network_inputs(stamps, [network.channels for network in networks], n_pixels, field_pixels)
             yield from ((network.name, inputs[network.channels]) for network in networks)

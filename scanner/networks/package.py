@@ -38,7 +38,7 @@ def load_scorer(
 ) -> Scorer:
     """Load what scores the objects of a package exactly: its cascade, or its ensemble if it has no first stage.
 
-    Objects reach the committee of a cascade from the card's limit on, or from `candidate_threshold` on if that is lower, so
+    Objects reach the committee of a cascade from the card's limits on, or from `candidate_threshold` on if that is lower, so
     that the committee has scored every candidate. With `features`, scores have the features of the committee's networks.
 
     Raises:
@@ -50,8 +50,11 @@ def load_scorer(
         return committee
     # The committee checks the pixels that it sees; the first stage sees all.
     first = load_first_stage(folder, engine, threads=threads, checks_pixels=checks_pixels)
-    limit = card.first.exclude_below
-    return Cascade(card, first, committee, limit if candidate_threshold is None else min(limit, candidate_threshold))
+    highest = 1.0 if candidate_threshold is None else candidate_threshold
+    early_exit = card.early_exit
+    if early_exit:
+        early_exit = early_exit.model_copy(update={"exclude_below": min(early_exit.exclude_below, highest)})
+    return Cascade(card, first, committee, min(card.first.exclude_below, highest), early_exit)
 
 
 def load_first_stage(

@@ -1,15 +1,18 @@
 """Copy an ensemble for a survey in which another fraction of the objects are lenses."""
 
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from scanner.networks.card import EnsembleCard, FirstStage
+from scanner.networks.card import EarlyExit, EnsembleCard, FirstStage
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.errors import PackageError
 from scanner.networks.log_odds import restated
 from scanner.networks.package import load_network, write_package
+
+_Excluding = TypeVar("_Excluding", FirstStage, EarlyExit)
 
 
 def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compound_share: float | None) -> EnsembleCard:
@@ -36,11 +39,13 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
         raise PackageError(f"{card.name}: p_lens is not calibrated, so it cannot assume a prevalence")
     combiner = card.combiner.assuming(prevalence, compound_share or card.combiner.compound_share)
     first = card.first and _restated(card.first, prevalence, compound_share)
+    early_exit = card.early_exit and _restated(card.early_exit, prevalence, compound_share)
     cut = card.default_cut and _moved(card.default_cut, card.combiner, prevalence)
     changes = {
         "name": name,
         "combiner": combiner,
         "first": first,
+        "early_exit": early_exit,
         "assumed_prevalence": prevalence,
         "default_cut": cut,
         "cuts": (),
@@ -51,11 +56,11 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
     return write_package(out, card.model_copy(update=changes), states)
 
 
-def _restated(first: FirstStage, prevalence: float, compound_share: float | None) -> FirstStage:
-    """Return the first stage with its limit moved along with its probabilities: the same objects reach the committee."""
-    limit = _moved(first.exclude_below, first.combiner, prevalence)
-    combiner = first.combiner.assuming(prevalence, compound_share or first.combiner.compound_share)
-    return first.model_copy(update={"combiner": combiner, "exclude_below": limit})
+def _restated(stage: _Excluding, prevalence: float, compound_share: float | None) -> _Excluding:
+    """Return a stage with its limit moved along with its probabilities: it excludes the same objects."""
+    limit = _moved(stage.exclude_below, stage.combiner, prevalence)
+    combiner = stage.combiner.assuming(prevalence, compound_share or stage.combiner.compound_share)
+    return stage.model_copy(update={"combiner": combiner, "exclude_below": limit})
 
 
 def _moved(p_lens: float, combiner: SoftmaxStack, prevalence: float) -> float:

@@ -15,7 +15,7 @@ from scanner.catalogue.plan import ScanConfig
 from scanner.networks.card_file import read_card
 from scanner.networks.cascade import Cascade, FirstStage, Scorer
 from scanner.networks.engines import ResolvedEngineName, fast_precision, resolve_engine
-from scanner.networks.ensemble import EnsembleScores
+from scanner.networks.ensemble import EnsembleScores, joined
 from scanner.networks.errors import PackageError
 from scanner.networks.feature_reference import FeatureReference, read_reference
 from scanner.networks.package import load_first_stage, load_package, load_scorer
@@ -23,7 +23,15 @@ from scanner.scan.batch_reader import BatchReader
 from scanner.scan.best_candidates import CandidateMapping, FoundCandidates
 from scanner.scan.late_mapper import LateMapper
 from scanner.scan.score_table import ScoreTable
-from scanner.scan.sweep import CASCADE_MARGIN, ScoringEnsemble, Sweep, SweepError, is_worthwhile, make_sweep
+from scanner.scan.sweep import (
+    CASCADE_MARGIN,
+    ScoringEnsemble,
+    Sweep,
+    SweepError,
+    is_worthwhile,
+    make_sweep,
+    margin_of_committee,
+)
 from scanner.sources.batches import CutoutBatch
 from scanner.sources.registration_notes import BatchNotes, with_registration
 from scanner.vocabulary.rejections import Rejection
@@ -138,7 +146,7 @@ class CutoutScanner:
             scored.put(batch.rows, self._unchecked(batch), scores, sweep.precision)
             chosen = sweep.needs_rescoring(batch.rows, scores.p_lens)
             n_seen, n_again = n_seen + len(chosen), n_again + int(chosen.sum())
-            waiting.add(batch, scores.p_lens, chosen)
+            waiting.add(batch, scores, chosen)
             if waiting.n_rows >= self.batch_size:
                 self._rescore(*waiting.take(), sweep, scored, found, possible)
         if waiting.n_rows:
@@ -156,7 +164,7 @@ class CutoutScanner:
     def _rescore(
         self,
         batch: CutoutBatch,
-        fast_p_lens: NDArray[np.float32],
+        fast: EnsembleScores,
         sweep: Sweep,
         scored: ScoreTable,
         found: FoundCandidates | None,
@@ -165,31 +173,39 @@ class CutoutScanner:
         """Score rows exactly, or by a committee with a sweep of its own, whose possible candidates go to `possible`."""
         by_committee = sweep.committee
         scores = (by_committee.ensemble if by_committee else self._ensemble).score(batch.stamps)
-        sweep.check(fast_p_lens, scores.p_of_sweep)
+        sweep.check(fast.p_lens, scores.p_of_sweep)
         if by_committee is None:
             self._put_exact(batch, scores, scored, found)
             return
+        # Both what the committee's networks scored together, and what its early exit scored alone, is rounded.
         is_seen = np.asarray(scores.stage) == COMMITTEE
+        if scores.p_exit is not None:
+            is_seen |= ~np.isnan(scores.p_exit)
         could_be = is_seen & by_committee.needs_rescoring(batch.rows, scores.p_lens)
         for chosen, precision in ((~is_seen, RECORDED_PRECISION), (is_seen & ~could_be, by_committee.precision)):
             if chosen.any():
                 some, of_some = _rows_of(batch, chosen), scores.of(chosen)
                 scored.put_rescored(some.rows, self._notes(some, of_some.p_lens), of_some, precision)
-        possible.add(batch, scores.p_lens, could_be)
+        possible.add(batch, scores, could_be)
         if possible.n_rows >= self.batch_size:
             self._confirm(*possible.take(), by_committee, scored, found)
 
     def _confirm(
         self,
         batch: CutoutBatch,
-        fast_p_lens: NDArray[np.float32],
+        fast: EnsembleScores,
         sweep: Sweep,
         scored: ScoreTable,
         found: FoundCandidates | None,
     ) -> None:
         """Score the possible candidates of a committee's sweep exactly."""
         scores = self._ensemble.score(batch.stamps)
-        sweep.check(fast_p_lens, scores.p_lens)
+        # Rounding may lead a row past the early exit: then the two `p_lens` come from different networks.
+        of_one_stage = np.asarray(fast.stage) == np.asarray(scores.stage)
+        sweep.check(fast.p_lens[of_one_stage], scores.p_lens[of_one_stage])
+        if fast.p_exit is not None and scores.p_exit is not None:
+            seen = ~np.isnan(scores.p_exit)
+            sweep.check(fast.p_exit[seen], scores.p_exit[seen])
         self._put_exact(batch, scores, scored, found)
 
     def _put_exact(self, batch: CutoutBatch, scores: EnsembleScores, scored: ScoreTable, found: FoundCandidates | None) -> None:
@@ -260,8 +276,9 @@ def _open_sweep(
         first = FirstStage(rounded, exact.committee.network_names)
         committee = load_package(package, engine, fast, threads, checks_pixels=False, features=has_features)
         of_first = make_sweep(first, fast, exact.first_stage, exact.exclude_below, CASCADE_MARGIN)
-        of_committee = make_sweep(exact.with_committee(committee), fast, exact, config.candidate_threshold, CASCADE_MARGIN)
-        return replace(of_first, committee=of_committee)
+        margin = margin_of_committee(exact, committee, CASCADE_MARGIN)
+        rounded_after = exact.with_committee(committee, margin)
+        return replace(of_first, committee=Sweep(rounded_after, fast, config.candidate_threshold, margin))
     if fast is None:
         return None
     rounded = load_package(package, engine, fast, threads, checks_pixels=False, features=has_features)
@@ -272,17 +289,17 @@ class _Waiting:
     """Rows to be scored again, gathered until they fill a batch, because a network takes as long for one row as for many."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[CutoutBatch, NDArray[np.float32]]] = []
+        self._parts: list[tuple[CutoutBatch, EnsembleScores]] = []
 
     @property
     def n_rows(self) -> int:
         return sum(len(batch.rows) for batch, _ in self._parts)
 
-    def add(self, batch: CutoutBatch, p_lens: NDArray[np.float32], chosen: NDArray[np.bool_]) -> None:
+    def add(self, batch: CutoutBatch, scores: EnsembleScores, chosen: NDArray[np.bool_]) -> None:
         if chosen.any():
-            self._parts.append((_rows_of(batch, chosen), p_lens[chosen]))
+            self._parts.append((_rows_of(batch, chosen), scores.of(chosen)))
 
-    def take(self) -> tuple[CutoutBatch, NDArray[np.float32]]:
+    def take(self) -> tuple[CutoutBatch, EnsembleScores]:
         parts, self._parts = self._parts, []
         batches = [batch for batch, _ in parts]
         together = CutoutBatch(
@@ -291,7 +308,7 @@ class _Waiting:
             [note for batch in batches for note in batch.notes],
             zero_points_ab_mag=batches[0].zero_points_ab_mag,
         )
-        return together, np.concatenate([p_lens for _, p_lens in parts])
+        return together, joined([scores for _, scores in parts])
 
 
 def _rows_of(batch: CutoutBatch, chosen: NDArray[np.bool_]) -> CutoutBatch:

@@ -1,7 +1,8 @@
 """Sweep: score every row with fast, rounded arithmetic, and score each possible candidate again in float32.
 
 In a cascade, rounded arithmetic of the first stage chooses the rows that its float32 scores again, and the rows that this sends
-to the committee are scored in the same way: rounded first, and the possible candidates among them in float32.
+to the committee are scored in the same way: rounded first, and the possible candidates among them in float32. The rounded early
+exit of a committee excludes rows only below its limit by more than the margin.
 
 The candidates and their stored values are the same as if every row had been scored in float32, as long as rounding changes the
 log-odds by less than `margin`. Rounding is measured twice. When a scan begins, it is measured on synthetic images, and the
@@ -16,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
-from scanner.networks.ensemble import EnsembleScores
+from scanner.networks.cascade import Cascade, scores_of_exit
+from scanner.networks.ensemble import Ensemble, EnsembleScores
 from scanner.networks.log_odds import log_odds
 from scanner.vocabulary.geometry import Geometry, Stamps
 
@@ -96,6 +98,19 @@ def make_sweep(
     stamps = synthetic_stamps(exact.geometry, N_MEASURED)
     error = largest_error(fast.score(stamps).p_lens, exact.score(stamps).p_lens)
     return Sweep(fast, precision, candidate_threshold, max(SAFETY * error, min_margin))
+
+
+def margin_of_committee(exact: Cascade, fast: Ensemble, min_margin: float) -> float:
+    """Return the margin of a cascade's committee in fast arithmetic, and of its early exit, in log-odds, at least `min_margin`.
+
+    Both are measured on every synthetic image, whatever the first stage makes of it.
+    """
+    stamps = synthetic_stamps(exact.geometry, N_MEASURED)
+    outputs = fast.outputs(stamps), exact.committee.outputs(stamps)
+    errors = [largest_error(*(exact.committee.combined(of).p_lens for of in outputs))]
+    if exact.early_exit:
+        errors.append(largest_error(*(scores_of_exit(exact.early_exit, of).p_lens for of in outputs)))
+    return max(SAFETY * max(errors), min_margin)
 
 
 def largest_error(fast: NDArray[np.float32], exact: NDArray[np.float32]) -> float:

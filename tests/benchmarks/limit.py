@@ -2,8 +2,7 @@
 
 Two layouts are tried, one process with all threads and one process per core with one thread each; every network runs with its
 fastest batch size. A limit in the sweep's precision counts no row twice, although a scan also scores candidates and one row in
-128 in float32, so the limit is stricter. Of a cascade, the first stage runs on every row, and the committee, in float32 as in a
-scan, on the share of the rows that reaches it.
+128 in float32, so the limit is stricter. Each network of a cascade runs on the share of the rows that it scores in a scan.
 
 As a program, this module is one such process: it prints when it is ready, and each line that it reads gives the seconds for
 which it runs passes.
@@ -16,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -54,16 +53,19 @@ class Limits:
     """Processes of both layouts, loaded, compiled and warm until the `with` block ends; while one is timed the other waits."""
 
     def __init__(
-        self, package: Path, precision: Precision, stamps: Stamps, committee_share: float, sizes: Sizes, scratch: Path
+        self, package: Path, precision: Precision, stamps: Stamps, shares: Mapping[str, float], sizes: Sizes, scratch: Path
     ) -> None:
-        """Start the processes; their inputs repeat the rows of `stamps`, band to `[row, y, x]`, as often as needed."""
+        """Start the processes; their inputs repeat the rows of `stamps`, band to `[row, y, x]`, as often as needed.
+
+        `shares` maps each network to the share of the rows that it scores.
+        """
         self._seconds = sizes.limit_s
         self._processes: dict[str, list[_Process]] = {}
         self._cleanup = ExitStack()
         file = scratch / f"stamps-{package.name}.npz"
         np.savez(file, **stamps)
         for layout, (n_processes, threads) in LAYOUTS.items():
-            arguments = [str(package), precision, str(threads), str(file), str(committee_share)]
+            arguments = [str(package), precision, str(threads), str(file), json.dumps(dict(shares))]
             arguments.append(json.dumps(sizes.limit_batches[package.name]))
             # All processes of a layout search for their best batches at the same time, as they are timed.
             started = [self._cleanup.enter_context(_Process(arguments, threads)) for _ in range(n_processes)]
@@ -136,10 +138,10 @@ class _Loaded:
 
 
 def _serve(
-    package: Path, precision: Precision, threads: int, stamps: Stamps, committee_share: float, batches: Sequence[int]
+    package: Path, precision: Precision, threads: int, stamps: Stamps, shares: Mapping[str, float], batches: Sequence[int]
 ) -> None:
     torch.set_num_threads(threads)
-    fastest = _fastest(lambda: _loaded(package, precision, threads, committee_share), stamps, batches)
+    fastest = _fastest(lambda: _loaded(package, precision, threads, shares), stamps, batches)
     # The fewest rows of which every network gets a whole batch.
     rows = max(MIN_ROWS, *(math.ceil(batch / one.share) for batch, one in fastest))
     ready = [(batch, one.engine, _inputs(one.card, stamps, round(one.share * rows))) for batch, one in fastest]
@@ -165,15 +167,12 @@ def _ends(one_pass: Callable[[], None], seconds: float) -> list[float]:
     return ends[1:]
 
 
-def _loaded(package: Path, precision: Precision, threads: int, committee_share: float) -> list[_Loaded]:
-    """Load the networks of a package: all in this precision, or of a cascade the first stage in it and the rest in float32."""
-    engine, card = resolve_engine("auto"), read_card(package)
-    if card.first is None:
-        stages = [(load_package(package, engine, precision, threads), 1.0)]
-    else:
-        first = load_first_stage(package, engine, precision, threads)
-        stages = [(first, 1.0), (load_package(package, engine, threads=threads), committee_share)]
-    return [_Loaded(of, stage.engines[of.name], share) for stage, share in stages for of in stage.card.networks]
+def _loaded(package: Path, precision: Precision, threads: int, shares: Mapping[str, float]) -> list[_Loaded]:
+    engine = resolve_engine("auto")
+    stages = [load_package(package, engine, precision, threads)]
+    if read_card(package).first:
+        stages.append(load_first_stage(package, engine, precision, threads))
+    return [_Loaded(of, stage.engines[of.name], shares[of.name]) for stage in stages for of in stage.card.networks]
 
 
 def _fastest(load: Callable[[], list[_Loaded]], stamps: Stamps, batches: Sequence[int]) -> list[tuple[int, _Loaded]]:
@@ -207,6 +206,6 @@ def _say(what: object) -> None:
 
 
 if __name__ == "__main__":
-    _package, _precision, _threads, _file, _share, _batches = sys.argv[1:]
+    _package, _precision, _threads, _file, _shares, _batches = sys.argv[1:]
     with np.load(_file) as _stamps:
-        _serve(Path(_package), _precision, int(_threads), dict(_stamps), float(_share), json.loads(_batches))
+        _serve(Path(_package), _precision, int(_threads), dict(_stamps), json.loads(_shares), json.loads(_batches))

@@ -14,7 +14,7 @@ from scanner.scan.open_unit import open_unit
 from scanner.scan.scoring import open_scanner
 from scanner.sources.shards import ROWS_PER_SHARD, encode_shard, shard_table
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
-from scanner.vocabulary.stages import COMMITTEE
+from scanner.vocabulary.network_columns import network_column_name
 from tests.benchmarks.crews import Crew
 from tests.benchmarks.sizes import Sizes
 from tests.scanner.scanned import scanned
@@ -31,8 +31,8 @@ class Night:
     """Units of `tiles`, all of equal size, and of `shards`."""
     stamps: Stamps
     """The stamps of the first rows of a tile."""
-    committee_share: float
-    """Share of a tile's rows that reach the committee of a cascade; 1 without stages."""
+    shares: dict[str, float]
+    """Network to the share of a tile's rows that it scores: 1 for all without stages."""
     scratch: Path
     sizes: Sizes
 
@@ -62,16 +62,18 @@ def made_night(name: str, scratch: Path, sizes: Sizes) -> Night:
     for number in range(size.n):
         write_shard(shards, number, np.arange(n) + number * n, stamps, geometry)
     return Night(
-        name, {"tiles": units, "shards": find_units(str(shards))}, stamps, committee_share(name, units[0]), scratch, sizes
+        name, {"tiles": units, "shards": find_units(str(shards))}, stamps, scored_shares(name, units[0]), scratch, sizes
     )
 
 
-def committee_share(name: str, unit: Unit) -> float:
-    """Return the share of a unit's rows that the committee of an ensemble scores: 1 without a first stage."""
+def scored_shares(name: str, unit: Unit) -> dict[str, float]:
+    """Return the share of a unit's rows that each network of an ensemble scores in a scan: 1 without stages."""
     package = SHIPPED_DIR / name
+    networks = [network.name for network in read_card(package).all_networks]
     if read_card(package).first is None:
-        return 1.0
-    return float(np.mean(scanned(unit, open_scanner(package, ScanConfig()))["stage"].to_numpy() == COMMITTEE))
+        return dict.fromkeys(networks, 1.0)
+    table = scanned(unit, open_scanner(package, ScanConfig()))
+    return {of: 1 - table[network_column_name(of)].null_count / table.num_rows for of in networks}
 
 
 def stamps_of(unit: Unit, geometry: Geometry, n: int) -> Stamps:

@@ -183,7 +183,7 @@ def _measurements(night: Night, opened: ExitStack) -> Measurements:
     for name, precision in {"limit": fast, "limit_float32": "float32"}.items():
         if name == "limit" or fast != "float32":
             limits = opened.enter_context(
-                Limits(night.package, precision, night.stamps, night.committee_share, night.sizes, night.scratch)
+                Limits(night.package, precision, night.stamps, night.shares, night.sizes, night.scratch)
             )
             measured |= {f"{name}_{layout}_per_s": partial(limits.rate, layout) for layout in LAYOUTS}
     all_cores = opened.enter_context(night.crew(night.config, CORES, "tiles", "shards"))

@@ -174,8 +174,8 @@ DEFECTS = (
         "M70",
         "scanner/scan/scoring.py",
         "The sweep of a cascade compares the committee's scores with those of the first stage.",
-        "sweep.check(fast_p_lens, scores.p_of_sweep)",
-        "sweep.check(fast_p_lens, scores.p_lens)",
+        "sweep.check(fast.p_lens, scores.p_of_sweep)",
+        "sweep.check(fast.p_lens, scores.p_lens)",
         ("tests/scanner/scan/test_cascade_scan.py",),
     ),
     Defect(

@@ -134,7 +134,11 @@ MODULES = (
         ("tests/training/test_publish.py", "tests/training/test_build.py"),
         _PER_LATER_MODULE,
     ),
-    Module("scanner/networks/cascade.py", ("tests/scanner/networks/test_cascade.py",), _PER_LATER_MODULE),
+    Module(
+        "scanner/networks/cascade.py",
+        ("tests/scanner/networks/test_cascade.py", "tests/scanner/networks/test_early_exit.py"),
+        _PER_LATER_MODULE,
+    ),
     Module("scanner/networks/feature_reference.py", ("tests/scanner/networks/test_feature_reference.py",), _PER_LATER_MODULE),
     Module(
         "scanner/catalogue/gate.py",

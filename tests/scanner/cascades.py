@@ -1,6 +1,7 @@
 """Small cascades for tests."""
 
 from scanner.networks.architectures import NetworkSpec
+from scanner.networks.card import EarlyExit
 from scanner.networks.card import FirstStage as FirstStageCard
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.package import draft_network_card, write_package
@@ -34,7 +35,12 @@ def stack(names, n_margins=3, **changes):
     return SoftmaxStack(**{**content, **changes})
 
 
-def cascade_card(exclude_below=0.01, **first):
+def early_exit(exclude_below, **changes):
+    """Return an early exit by the first network of the committee."""
+    return EarlyExit(**{"network": "A", "combiner": stack(("A",)), "exclude_below": exclude_below, **changes})
+
+
+def cascade_card(exclude_below=0.01, early_exit=None, **first):
     stage = {
         "network": draft_network_card(FIRST, "mer10", {}),
         "combiner": stack(("light",)),
@@ -46,9 +52,10 @@ def cascade_card(exclude_below=0.01, **first):
         combiner=stack(("A", "B")),
         assumed_prevalence=0.01,
         first=FirstStageCard(**{**stage, **first}),
+        early_exit=early_exit,
     )
 
 
-def write_cascade(folder, exclude_below=0.01):
+def write_cascade(folder, exclude_below=0.01, early_exit=None):
     states = {name: network.state_dict() for name, network in networks((FIRST, *COMMITTEE), 3).items()}
-    return write_package(folder, cascade_card(exclude_below), states)
+    return write_package(folder, cascade_card(exclude_below, early_exit), states)

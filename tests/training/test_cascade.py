@@ -1,4 +1,4 @@
-"""Poolings and the first stage's limit on margins set by hand, and a cascade assembled from trained-looking networks."""
+"""Poolings and cuts on margins set by hand, and a cascade assembled from packages of networks."""
 
 import numpy as np
 import pytest
@@ -9,18 +9,15 @@ from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_scorer
 from scanner.preprocess.channel import channels
-from scanner.vocabulary.kinds import KINDS
 from tests.scanner.ensembles import write_test_package
+from tests.training.margins import margins_of
 from tests.training.shards import write_shards
 from training.cascade import (
-    Margins,
     PoolingFigures,
     assemble,
     best_pooling,
     compare_poolings,
     default_cut,
-    limit_of_first_stage,
-    read_margins,
     rounded_down,
 )
 from training.errors import TrainingError
@@ -31,18 +28,6 @@ FIRST = NetworkSpec("light", "equivariant_light", channels("sky_asinh", "VIS"))
 MEMBERS = tuple(
     NetworkSpec(name, "equivariant_light", channels("sky_asinh", band)) for name, band in (("A", "VIS"), ("B", "H"))
 )
-
-
-def margins_of(rng, n, vetoes=0.0):
-    """Return margins of three networks; the third gives a share of the lenses a very low score."""
-    kinds = np.repeat(np.arange(4), n).astype(np.int8)
-    lens = np.where(kinds > 0, 1.0, -1.0)[:, None]
-    of_kind = np.where(kinds[:, None] == np.arange(1, 4), 1.5, 0.0)
-    by_network = {
-        name: lens + of_kind + rng.normal(0, 1.5, (len(kinds), 1)) + rng.normal(0, 0.5, (len(kinds), 3)) for name in "abc"
-    }
-    by_network["c"][(kinds > 0) & (rng.random(len(kinds)) < vetoes)] -= 9
-    return Margins(by_network, kinds)
 
 
 def figures(pooling, natural_recall, broad_recall):
@@ -99,23 +84,6 @@ def test_a_cut_has_two_digits(cut, expected):
     assert rounded_down(cut) == expected
 
 
-def test_the_limit_loses_four_in_a_thousand_kept_lenses():
-    rng = np.random.default_rng(2)
-    data = margins_of(rng, 20_000)
-    first = fit_stack({"a": data.by_network["a"]}, data.kinds).assuming(0.001, 0.02)
-    committee = fit_stack({name: data.by_network[name] for name in "bc"}, data.kinds).assuming(0.001, 0.02)
-    limit = limit_of_first_stage(first, committee, [data], 0.002)
-    kept = data.is_lens & (committee.combine(data.by_network).p_lens >= 0.002)
-    lost = np.mean(first.combine(data.by_network).p_lens[kept] < limit)
-    assert 0.003 < lost <= 0.004
-    other = margins_of(rng, 500, vetoes=1.0)
-    other.by_network["a"][:] = other.by_network["a"] - 3
-    both = limit_of_first_stage(first, committee, [data, other], 0.0001)
-    assert both < limit
-    with pytest.raises(TrainingError, match="must keep lenses of every data set"):
-        limit_of_first_stage(first, committee, [data], 1.1)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cascade")
@@ -124,14 +92,6 @@ def made(tmp_path_factory):
         write_test_package(folder / spec.name, (spec,), number, geometry="mer10", name=spec.name)
     natural, broad = write_shards(folder / "natural", 80), write_shards(folder / "broad", 60)
     return folder, natural, broad
-
-
-def test_margins_are_those_of_the_networks(made):
-    folder, natural, _ = made
-    card = read_card(folder / "A")
-    found = read_margins({"A": (folder / "A", card.networks[0])}, natural, no_progress)
-    assert found.by_network["A"].shape == (80, 3)
-    assert set(found.kinds) == set(range(len(KINDS)))
 
 
 def test_a_cascade_is_assembled_from_packages(made, tmp_path):
@@ -161,6 +121,10 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     assert card.combiner.lens_curve != card.first.combiner.lens_curve
     assert card.first.metrics["natural_lenses_lost"] <= 0.0005
     assert {"natural_nonlenses_passed", "broad_lenses_passed"} <= card.first.metrics.keys()
+    assert card.early_exit.network in {"A", "B"}
+    assert card.early_exit.combiner.prevalence == 0.0005
+    assert card.early_exit.metrics["natural_nonlenses_passed"] <= card.first.metrics["natural_nonlenses_passed"]
+    assert f"`{card.early_exit.network}` looks before the other networks of the committee." in card_markdown(card)
     assert load_scorer(tmp_path / "joined").network_names == ("light", "A", "B")
     assert [network.turns for network in card.all_networks] == [1, 2, 2]
     packages, data = [folder / "A", folder / "B"], (natural, broad)
@@ -169,11 +133,27 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     assert "| without_lowest | " in card_markdown(card)
 
 
+def test_a_cascade_can_be_calibrated_again(made, tmp_path):
+    folder, natural, broad = made
+    given = (natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    card = assemble("once", folder / "first", [folder / "A", folder / "B"], *given, turns=False)
+    again = assemble("again", tmp_path / "once", [tmp_path / "once"], *given, turns=False)
+    assert again.sha256 == card.sha256
+
+
+def test_one_large_network_has_no_early_exit(made, tmp_path):
+    folder, natural, broad = made
+    card = assemble("alone", folder / "first", [folder / "A"], natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    assert card.first
+    assert card.early_exit is None
+    assert "Early exit" not in card_markdown(card)
+
+
 def test_without_a_first_stage_the_committee_sees_every_object(made, tmp_path):
     folder, natural, broad = made
     members = [folder / "A", folder / "B"]
     card = assemble("joined", None, members, natural, broad, tmp_path, 0.0005, 0.02, no_progress)
-    assert card.first is None
+    assert card.first is card.early_exit is None
     # Turns would cost every object several times the work.
     assert [(network.name, network.turns) for network in card.networks] == [("A", 1), ("B", 1)]
     assert isinstance(load_scorer(tmp_path / "joined"), Ensemble)

@@ -5,7 +5,7 @@ from math import ceil
 from pathlib import Path
 
 from infra.store.files import replace_whole
-from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.card import EarlyExit, EnsembleCard, NetworkCard
 from scanner.networks.card_file import write_card
 from scanner.networks.combiner import MeanCombiner
 from training.evaluation.evaluation_text import cuts_table, matched_table
@@ -150,12 +150,24 @@ def _first_stage(card: EnsembleCard) -> list[str]:
         f"`p_lens` of {stage.exclude_below:.2e} or more; the others keep this `p_lens`. Shares of objects that pass, and of "
         "the lenses that the committee would keep at its default cut and does not see:"
     )
-    return ["## First stage", "", introduction, "", *figures, ""]
+    return ["## First stage", "", introduction, "", *figures, "", *_early_exit(card.early_exit)]
+
+
+def _early_exit(early_exit: EarlyExit | None) -> list[str]:
+    if early_exit is None:
+        return []
+    introduction = (
+        f"`{early_exit.network}` looks before the other networks of the committee. They look at the objects to which it alone "
+        f"gives a `p_lens` of {early_exit.exclude_below:.2e} or more; the others keep this `p_lens`. Shares of objects that "
+        "pass both limits, and of the lenses lost by both:"
+    )
+    figures = [f"- {name.replace('_', ' ')}: {value:.4f}" for name, value in early_exit.metrics.items()]
+    return ["## Early exit of the committee", "", introduction, "", *figures, ""]
 
 
 def _default_cut(card: EnsembleCard) -> list[str]:
-    """Return what the card's own cut loses and keeps; no lines for a card without one."""
-    if card.default_cut is None:
+    """Return what the card's own cut loses and keeps; no lines for a card without one, or where that is unknown."""
+    if card.default_cut is None or "cut_natural_lenses_lost" not in card.metrics:
         return []
     lost, kept = (
         ", ".join(f"{card.metrics[f'cut_{of}_{what}']:.3f} of the {of} {name}" for of in ("natural", "broad"))

@@ -35,4 +35,7 @@ def test_an_ensemble_is_written_among_the_users_own(made, tmp_path, monkeypatch,
     assert shown["networks"] == ", ".join(network.name for network in card.all_networks)
     assert [network.name for network in card.all_networks] == [*([first] if first else []), "A", "B"]
     assert ("first stage excludes below" in shown) == (first is not None)
+    if card.early_exit:
+        assert shown[f"early exit, {card.early_exit.network}, excludes below"] == f"{card.early_exit.exclude_below:.2e}"
+        assert float(shown["both natural nonlenses passed"]) <= float(shown["natural nonlenses passed"])
     assert (tmp_path / "mine" / "CARD.md").read_text().startswith("# mine\n")

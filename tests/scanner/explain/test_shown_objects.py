@@ -1,5 +1,7 @@
 """Test the priors and warnings of objects that a figure explains."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.vocabulary.geometry import GEOMETRIES
+from tests.scanner.cascades import cascade_card, early_exit
 from tests.scanner.shifted import stamps_of
 
 CARD = read_card(SHIPPED_DIR / "mer3-sim")
@@ -37,3 +40,19 @@ def test_a_shifted_band_is_a_note_of_its_object_alone():
     assert shown.geometry == geometry
     assert (list(shown.notes[0]), len(shown.notes[1])) == ([], 1)
     assert shown.notes[1][0].startswith("misregistered: H 0.8")
+
+
+def test_an_excluded_object_says_which_network_excluded_it():
+    card = cascade_card(early_exit=early_exit(0.02))
+    geometry, p = GEOMETRIES[card.geometry], np.array([0.001, 0.01, 0.3], np.float32)
+    stamps = {band: np.zeros((3, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in geometry.grids.items()}
+    p_exit = np.array([np.nan, 0.01, 0.2], np.float32)
+    scores = EnsembleScores({}, p * 0, p, None, ["nonlens"] * 3, stage=np.array([1, 1, 2], np.int8), p_exit=p_exit)
+    notes = shown_objects(["a", "b", "c"], stamps, card, scores).notes
+    assert [list(of) for of in notes] == [
+        ["excluded by the first stage, whose p_lens this is; the committee would not be asked"],
+        ["excluded by A alone, whose p_lens this is; the other networks would not be asked"],
+        [],
+    ]
+    plain = shown_objects(["a", "b", "c"], stamps, cascade_card(), replace(scores, p_exit=None)).notes
+    assert plain[1] == notes[0]

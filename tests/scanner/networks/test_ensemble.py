@@ -131,9 +131,29 @@ def test_features_of_all_networks_lie_side_by_side(ensemble):
         start += size
 
 
+@pytest.mark.parametrize("features", [False, True])
+def test_networks_can_run_one_after_another(ensemble, features):
+    asked = Ensemble(ensemble.card, ensemble.engines, features=features)
+    given, (first, *others) = stamps(3), asked.network_names
+    begun = asked.outputs(given, (first,))
+    assert list(begun.logit_margins) == [first]
+    assert list(begun.features) == [first] * features
+    whole, together = asked.score(given), asked.combined(asked.outputs(given, others) | begun)
+    assert list(together.p_networks) == list(whole.p_networks)
+    assert np.array_equal(together.p_lens, whole.p_lens)
+    assert np.array_equal(together.disagreement, whole.disagreement)
+    if features:
+        assert np.array_equal(together.features, whole.features)
+    chosen = np.array([True, False, True])
+    some = asked.outputs(given).of(chosen)
+    assert np.array_equal(asked.combined(some).p_lens, whole.p_lens[chosen])
+    with pytest.raises(StampsError):
+        asked.outputs({**given, "H": given["H"][:, :-1]}, (first,))
+
+
 def test_rows_of_scores_join_to_the_same_scores():
     rng = np.random.default_rng(0)
-    values = {name: rng.random(5).astype(np.float32) for name in ("disagreement", "p_lens", "p_compound", "p_first")}
+    values = {name: rng.random(5).astype(np.float32) for name in ("disagreement", "p_lens", "p_compound", "p_first", "p_exit")}
     scores = EnsembleScores(
         {"A": rng.random(5).astype(np.float32)},
         subclass=list("abcde"),
@@ -146,6 +166,6 @@ def test_rows_of_scores_join_to_the_same_scores():
     order = [1, 3, 4, 0, 2]
     assert whole.subclass == list("bdeac")
     assert whole.features is None
-    for name in ("disagreement", "p_lens", "p_compound", "p_first", "kinds_given_lens", "stage"):
+    for name in ("disagreement", "p_lens", "p_compound", "p_first", "p_exit", "kinds_given_lens", "stage"):
         assert np.array_equal(getattr(whole, name), getattr(scores, name)[order])
     assert np.array_equal(whole.p_networks["A"], scores.p_networks["A"][order])

@@ -1,0 +1,135 @@
+"""A scan with an early exit finds the same candidates whatever the precision of its sweep, and measures the rounding there."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scanner.catalogue.outcomes import check_outcomes
+from scanner.catalogue.plan import ScanConfig
+from scanner.networks.log_odds import log_odds
+from scanner.networks.package import load_package, load_scorer
+from scanner.scan import scoring
+from scanner.scan.manifest import score_stamps
+from scanner.scan.scoring import open_scanner
+from scanner.scan.sweep import SAFETY, largest_error, margin_of_committee, synthetic_stamps
+from scanner.vocabulary.geometry import MER_10
+from tests.scanner.cascades import early_exit, stack, write_cascade
+from tests.scanner.rounding import load_rounded, sweep_by_rounding
+
+N = 72
+FIRST_LIMIT = 1e-5
+MARGIN = 0.05
+
+
+@pytest.fixture(scope="module")
+def stamps():
+    return synthetic_stamps(MER_10, N)
+
+
+@pytest.fixture(scope="module")
+def package(stamps, tmp_path_factory):
+    """Return a package whose first stage passes nearly every row, and whose early exit passes half."""
+    folder = tmp_path_factory.mktemp("packs") / "pack"
+    write_cascade(folder, FIRST_LIMIT, early_exit(0.5))
+    limit = float(np.nanmedian(load_scorer(folder).score(stamps).p_exit))
+    write_cascade(folder, FIRST_LIMIT, early_exit(limit))
+    return folder
+
+
+def scored(package, stamps, **config):
+    settings = {"candidate_threshold": 0.5, "engine": "torch", "batch_size": 16, **config}
+    return score_stamps(stamps, open_scanner(package, ScanConfig(**settings)))
+
+
+def threshold_of(package, stamps):
+    """Return a threshold for candidates above the exit's limit that some of the rows of the committee reach."""
+    exact = load_scorer(package).score(stamps)
+    of_committee = np.sort(exact.p_lens[exact.stage == 2])
+    return float(of_committee[of_committee >= load_scorer(package).early_exit.exclude_below][3])
+
+
+def test_rows_have_the_score_of_the_network_that_excluded_them(package, stamps):
+    table = scored(package, stamps, sweep=False)
+    check_outcomes(table)
+    scores = load_scorer(package).score(stamps)
+    assert 20 < (scores.stage == 2).sum() < N - 20
+    assert table["stage"].to_pylist() == scores.stage.tolist()
+    np.testing.assert_allclose(table["p_lens"].to_numpy(), scores.p_lens, rtol=1e-5)
+    assert table["p_A"].is_null().to_pylist() == np.isnan(scores.p_exit).tolist()
+    assert table["p_B"].is_null().to_pylist() == (scores.stage == 1).tolist()
+    assert table["disagreement"].is_null().to_pylist() == (scores.stage == 1).tolist()
+
+
+def test_the_precision_of_the_sweep_changes_no_candidate(package, stamps, monkeypatch):
+    threshold = threshold_of(package, stamps)
+    # Torch rounds the same object differently in another batch.
+    settings = {"candidate_threshold": threshold, "engine": "openvino"}
+    exact = scored(package, stamps, sweep=False, **settings)
+    sweep_by_rounding(monkeypatch)
+    monkeypatch.setattr(scoring, "CASCADE_MARGIN", MARGIN)
+    swept = scored(package, stamps, **settings)
+    check_outcomes(swept)
+    is_candidate = exact["p_lens"].to_numpy() >= threshold
+    assert is_candidate.sum() > 3
+    assert swept.filter(is_candidate).equals(exact.filter(is_candidate))
+    assert ((swept["p_lens"].to_numpy() >= threshold) == is_candidate).all()
+    seen = np.array(exact["stage"].to_pylist()) == 2
+    # The rounded exit lets a few more rows through, never fewer.
+    assert set(np.array(swept["stage"].to_pylist())[seen]) == {2}
+    at_exit = ~seen & exact["p_A"].is_valid().to_numpy() & swept["p_B"].is_null().to_numpy()
+    precision, p, p_exact = (np.array(of.to_pylist()) for of in (swept["precision"], swept["p_lens"], exact["p_lens"]))
+    is_rounded = at_exit & (precision == "bfloat16")
+    assert is_rounded.sum() > 10
+    assert 0 < np.abs(log_odds(p[is_rounded]) - log_odds(p_exact[is_rounded])).max() < 0.5
+    # Rows that the rounded exit let through, and that could be candidates, have the exact exit's score.
+    confirmed = at_exit & (precision == "float32")
+    assert swept.filter(confirmed).equals(exact.filter(confirmed))
+
+
+def test_the_exit_is_lower_in_the_sweep_by_its_margin(package, stamps, monkeypatch):
+    sweep_by_rounding(monkeypatch)
+    monkeypatch.setattr(scoring, "CASCADE_MARGIN", MARGIN)
+    scanner = open_scanner(package, ScanConfig(candidate_threshold=0.5, engine="torch"))
+    committee, limit = scanner._sweep.committee, load_scorer(package).early_exit.exclude_below
+    lowered = committee.ensemble.early_exit.exclude_below
+    assert log_odds(np.array(limit)) - log_odds(np.array(lowered)) == pytest.approx(committee.margin, rel=1e-6)
+
+
+def test_the_margin_covers_the_exit_and_the_committee(package, stamps):
+    exact, rounded = load_scorer(package), load_rounded(package)
+    few = synthetic_stamps(MER_10, 32)
+    of_committee = largest_error(rounded.score(few).p_lens, load_package(package).score(few).p_lens)
+    # The exit multiplies the margins of its network by 10, so it rounds more than the committee.
+    exact.early_exit = early_exit(0.02, combiner=stack(("A",), scale=(0.1,) * 3))
+    margins = [of.logit_margins(few)["A"] for of in (rounded, exact.committee)]
+    of_exit = largest_error(*(exact.early_exit.combiner.combine({"A": of}).p_lens for of in margins))
+    assert of_exit > of_committee
+    assert margin_of_committee(exact, rounded, 0.0) == pytest.approx(SAFETY * of_exit, rel=1e-6)
+    assert margin_of_committee(exact, rounded, 50.0) == 50.0
+    exact.early_exit = None
+    assert margin_of_committee(exact, rounded, 0.0) == pytest.approx(SAFETY * of_committee, rel=1e-6)
+
+
+def test_an_exit_that_rounds_too_much_ends_the_sweep(package, stamps, monkeypatch, caplog):
+    exact = scored(package, stamps, sweep=False, candidate_threshold=1e-5)
+    sweep_by_rounding(monkeypatch)
+    scanner = open_scanner(package, ScanConfig(candidate_threshold=1e-5, engine="torch", batch_size=16))
+    committee = scanner._sweep.committee
+    # The committee's scores agree well, those of its exit alone do not.
+    shifted = _Shifted(committee.ensemble)
+    monkeypatch.setattr(scanner, "_sweep", replace(scanner._sweep, committee=replace(committee, ensemble=shifted)))
+    assert score_stamps(stamps, scanner).equals(exact)
+    assert "bfloat16 is off by" in caplog.text
+
+
+class _Shifted:
+    """A cascade whose exit reports higher scores than it has."""
+
+    def __init__(self, cascade):
+        self._cascade, self.geometry, self.network_names = cascade, cascade.geometry, cascade.network_names
+
+    def score(self, stamps):
+        scores = self._cascade.score(stamps)
+        odds = np.exp(log_odds(scores.p_exit) + 2)
+        return replace(scores, p_exit=(odds / (1 + odds)).astype(np.float32))

@@ -1,0 +1,60 @@
+"""Margins of packages on shards: those of the networks, row by row."""
+
+import numpy as np
+import pytest
+
+from infra.progress import no_progress
+from infra.store.storage import read_bytes
+from scanner.networks.architectures import NetworkSpec
+from scanner.networks.card_file import read_card
+from scanner.networks.package import load_package
+from scanner.preprocess.channel import channels
+from scanner.sources.shard_batches import shard_batches
+from scanner.sources.shards import decode_shard
+from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.kinds import KINDS
+from tests.scanner.ensembles import write_test_package
+from tests.training.margins import margins_of
+from tests.training.shards import write_shards
+from training.errors import TrainingError
+from training.evaluation.shard_scores import shard_footers
+from training.margins import read_margins
+
+SPEC = NetworkSpec("A", "equivariant_light", channels("sky_asinh", "VIS"))
+
+
+def test_margins_are_those_of_the_networks(tmp_path):
+    write_test_package(tmp_path / "A", (SPEC,), 2, geometry="mer10", name="A")
+    (network,) = read_card(tmp_path / "A").networks
+    natural, steps = write_shards(tmp_path / "natural", 80), []
+    found = read_margins({"A": (tmp_path / "A", network)}, natural, lambda done, total: steps.append((done, total)))
+    assert found.by_network["A"].shape == (80, 3)
+    assert set(found.kinds) == set(range(len(KINDS)))
+    assert steps[-1] == (80, 80)
+    shards = [decode_shard(read_bytes(uri)) for uri in shard_footers(natural)]
+    kinds = [kind for shard in shards for kind in shard.truth["kind"].to_pylist()]
+    assert [KINDS[kind] for kind in found.kinds] == kinds
+    ensemble = load_package(tmp_path / "A")
+    batches = [batch for shard in shards for batch in shard_batches(shard, np.arange(len(shard.object_ids)), MER_10, 7)]
+    alone = np.concatenate([ensemble.logit_margins(batch.stamps)["A"] for batch in batches])
+    np.testing.assert_allclose(found.by_network["A"], alone, rtol=1e-4, atol=1e-4)
+    turned = network.model_copy(update={"turns": 2})
+    of_both = read_margins({"A": (tmp_path / "A", turned)}, natural, no_progress)
+    assert not np.allclose(of_both.by_network["A"], alone, atol=1e-4)
+
+
+def test_shards_are_needed(tmp_path):
+    write_test_package(tmp_path / "A", (SPEC,), 2, geometry="mer10", name="A")
+    (network,) = read_card(tmp_path / "A").networks
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TrainingError):
+        read_margins({"A": (tmp_path / "A", network)}, str(tmp_path / "empty"), no_progress)
+
+
+def test_rows_and_networks_are_chosen_together():
+    margins = margins_of(np.random.default_rng(0), 10)
+    lenses = margins.of(("b",)).rows(margins.is_lens)
+    assert list(lenses.by_network) == ["b"]
+    assert np.array_equal(lenses.by_network["b"], margins.by_network["b"][10:])
+    assert lenses.is_lens.all()
+    assert len(lenses.kinds) == 30

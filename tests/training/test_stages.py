@@ -1,0 +1,108 @@
+"""The stages that exclude objects, on margins set by hand: brute force finds the same limits and losses."""
+
+import numpy as np
+import pytest
+
+from scanner.networks.architectures import NetworkSpec
+from scanner.networks.package import draft_network_card
+from scanner.preprocess.channel import channels
+from tests.training.margins import margins_of
+from training.errors import TrainingError
+from training.evaluation.calibrate import fit_stack
+from training.stages import (
+    MOST_LOST,
+    MOST_LOST_BEFORE_EXIT,
+    limit_of_first_stage,
+    make_early_exit,
+    make_first_stage,
+    make_stages,
+)
+
+CUT, COMPOUND_SHARE = 0.002, 0.02
+FIRST = draft_network_card(NetworkSpec("a", "equivariant_light", channels("sky_asinh", "VIS")), "mer10", {})
+
+
+def committee_of(margins, names):
+    return fit_stack({name: margins.by_network[name] for name in names}, margins.kinds).assuming(0.001, COMPOUND_SHARE)
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(4)
+    return {"natural": margins_of(rng, 5000), "broad": margins_of(rng, 3000, vetoes=0.02)}
+
+
+def stages_of(data):
+    committee = committee_of(data["natural"], "bc")
+    first = make_first_stage(FIRST, committee, data, CUT, COMPOUND_SHARE, MOST_LOST_BEFORE_EXIT)
+    return committee, first
+
+
+def kept(committee, margins):
+    return margins.is_lens & (committee.combine(margins.by_network).p_lens >= CUT)
+
+
+def passed(stage, margins):
+    return stage.combiner.combine(margins.by_network).p_lens >= stage.exclude_below
+
+
+def test_the_limit_loses_four_in_a_thousand_kept_lenses():
+    rng = np.random.default_rng(2)
+    data = margins_of(rng, 20_000)
+    first, committee = committee_of(data, "a"), committee_of(data, "bc")
+    limit = limit_of_first_stage(first, committee, [data], CUT)
+    lost = np.mean(first.combine(data.by_network).p_lens[kept(committee, data)] < limit)
+    assert 0.003 < lost <= 0.004
+    other = margins_of(rng, 500, vetoes=1.0)
+    other.by_network["a"][:] = other.by_network["a"] - 3
+    both = limit_of_first_stage(first, committee, [data, other], 0.0001)
+    assert both < limit
+    with pytest.raises(TrainingError, match="must keep lenses of every data set"):
+        limit_of_first_stage(first, committee, [data], 1.1)
+
+
+def test_the_first_stage_leaves_losses_for_the_exit(data):
+    committee, first = stages_of(data)
+    alone = make_first_stage(FIRST, committee, data, CUT, COMPOUND_SHARE)
+    assert first.exclude_below < alone.exclude_below
+    for name, margins in data.items():
+        lost = 1 - passed(first, margins)[kept(committee, margins)].mean()
+        assert lost == first.metrics[f"{name}_lenses_lost"] <= MOST_LOST_BEFORE_EXIT
+    assert max(first.metrics[f"{name}_lenses_lost"] for name in data) > MOST_LOST_BEFORE_EXIT - 0.0005
+
+
+def test_both_stages_together_lose_four_in_a_thousand(data):
+    committee, first = stages_of(data)
+    found = make_early_exit(first, committee, data, CUT, COMPOUND_SHARE)
+    lost = {}
+    for name, margins in data.items():
+        both = passed(first, margins) & passed(found, margins)
+        lost[name] = 1 - both[kept(committee, margins)].mean()
+        assert found.metrics[f"{name}_lenses_lost"] == lost[name]
+        assert found.metrics[f"{name}_nonlenses_passed"] == both[~margins.is_lens].mean()
+        assert found.metrics[f"{name}_lenses_passed"] == both[margins.is_lens].mean()
+    # The limit is the largest one: the next score would lose too many.
+    assert MOST_LOST - 0.0005 < max(lost.values()) <= MOST_LOST
+    assert found.metrics["natural_nonlenses_passed"] < first.metrics["natural_nonlenses_passed"] - 0.02
+
+
+def test_the_network_that_excludes_most_looks_first(data):
+    noise = np.random.default_rng(5)
+    for worse, better in (("b", "c"), ("c", "b")):
+        changed = {name: margins.rows(np.ones(len(margins.kinds), bool)) for name, margins in data.items()}
+        for margins in changed.values():
+            margins.by_network[worse] = margins.by_network[worse] + noise.normal(0, 2, margins.by_network[worse].shape)
+        committee, first = stages_of(changed)
+        assert make_early_exit(first, committee, changed, CUT, COMPOUND_SHARE).network == better
+
+
+def test_a_committee_of_one_has_no_exit(data):
+    committee = committee_of(data["natural"], "b")
+    first = make_first_stage(FIRST, committee, data, CUT, COMPOUND_SHARE)
+    assert make_stages(FIRST, committee, data, CUT, COMPOUND_SHARE) == (first, None)
+
+
+def test_stages_share_the_losses(data):
+    committee, first = stages_of(data)
+    found = make_stages(FIRST, committee, data, CUT, COMPOUND_SHARE)
+    assert found == (first, make_early_exit(first, committee, data, CUT, COMPOUND_SHARE))

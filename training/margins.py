@@ -1,0 +1,99 @@
+"""Margins that trained networks give the objects of a data set with truth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.progress import Progress
+from infra.store.storage import read_bytes
+from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
+from scanner.networks.combiner import LogitMargins, MeanCombiner
+from scanner.networks.engines import make_engine, resolve_engine
+from scanner.networks.ensemble import Engine, Ensemble
+from scanner.networks.package import load_network
+from scanner.networks.turned_engine import TurnedEngine
+from scanner.preprocess.stamp_checks import check_finite
+from scanner.sources.shard_batches import shard_batches
+from scanner.sources.shards import decode_shard
+from scanner.vocabulary.geometry import GEOMETRIES
+from scanner.vocabulary.kinds import KINDS
+from training.errors import TrainingError
+from training.evaluation.shard_scores import shard_footers
+
+_BATCH = 64
+_NONLENS = KINDS.index("nonlens")
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Margins of every network on the objects of a data set, and their kinds."""
+
+    by_network: LogitMargins
+    kinds: NDArray[np.int8]
+    """`[object]`, index into `KINDS`."""
+
+    def rows(self, chosen: NDArray[np.bool_]) -> "Margins":
+        """Return the margins on some objects, by a mask `[object]`."""
+        return Margins({name: values[chosen] for name, values in self.by_network.items()}, self.kinds[chosen])
+
+    def of(self, names: Sequence[str]) -> "Margins":
+        """Return the margins of some networks on the same objects."""
+        return Margins({name: self.by_network[name] for name in names}, self.kinds)
+
+    @property
+    def is_lens(self) -> NDArray[np.bool_]:
+        """`[object]`: true for lenses of any kind."""
+        return self.kinds != _NONLENS
+
+
+def read_margins(networks: Mapping[str, tuple[Path, NetworkCard]], shards_uri: str, progress: Progress) -> Margins:
+    """Run networks, each from the folder of its package, on every object of some shards.
+
+    Raises:
+        TrainingError: there are no shards, or a file is not a shard with truth.
+    """
+    cards = [card for _, card in networks.values()]
+    geometry = GEOMETRIES[cards[0].geometry]
+    engine = resolve_engine("auto")
+    engines: dict[str, Engine] = {}
+    for name, (folder, card) in networks.items():
+        made = make_engine(load_network(folder, card), len(card.channels), card.field_pixels, engine)
+        engines[name] = made if card.turns == 1 else TurnedEngine(made, card.turns)
+    ensemble = Ensemble(_unfitted_card(cards), engines, checks_pixels=False)
+    margins: dict[str, list[NDArray[np.float64]]] = {name: [] for name in networks}
+    kinds: list[str] = []
+    footers = shard_footers(shards_uri)
+    n_objects = sum(footer.num_rows for footer in footers.values())
+    for uri in footers:
+        shard = decode_shard(read_bytes(uri))
+        for batch in shard_batches(shard, np.arange(len(shard.object_ids)), geometry, _BATCH):
+            if batch.rejected:
+                raise TrainingError(f"{uri}: an object cannot be used: {batch.rejected[0][1]}")
+            check_finite(batch.stamps)
+            for name, values in ensemble.logit_margins(batch.stamps).items():
+                margins[name].append(values)
+        kinds += shard.truth["kind"].to_pylist()
+        progress(len(kinds), n_objects)
+    indices = np.array([KINDS.index(kind) for kind in kinds], np.int8)
+    return Margins({name: np.concatenate(parts) for name, parts in margins.items()}, indices)
+
+
+def _unfitted_card(networks: Sequence[NetworkCard]) -> EnsembleCard:
+    return EnsembleCard(
+        format_version=2,
+        name="unfitted",
+        description="",
+        licence="",
+        geometry=networks[0].geometry,
+        networks=tuple(networks),
+        combiner=MeanCombiner(kind="mean", networks=tuple(network.name for network in networks)),
+        training_data=TrainingDataCard(description="", digest=None, n_objects={}),
+        metrics={},
+        calibration="",
+        assumed_prevalence=None,
+        limits=(),
+        citation="",
+    )
