@@ -329,3 +329,28 @@ def combine(
         "folder": str(folder),
     }
     print_json(result) if json else print_lines(result)
+
+
+@models.command
+def average(*ensembles: str, name: str, json: bool = False) -> None:
+    """Average the weights of ensembles that were trained on from the same weights: often sharper, at the cost of one.
+
+    Calibrate the result with `lensscan models combine`, which can take both stages of a cascade from it.
+
+    For example: `lensscan models average mer3-cascade runs/mine --name average`
+
+    Args:
+        ensembles: Two or more ensembles, by name or folder, of the same networks.
+        name: Name to give to `--ensemble` later.
+        json: Print JSON instead of text.
+    """
+    from flows.commands.average import average_ensembles
+    from flows.terminal import print_json, print_lines
+
+    card, folder = average_ensembles(ensembles, name)
+    result = {
+        "ensemble": card.name,
+        "networks": ", ".join(network.name for network in card.all_networks),
+        "folder": str(folder),
+    }
+    print_json(result) if json else print_lines(result)

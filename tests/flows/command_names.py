@@ -38,6 +38,7 @@ COMMANDS = (
     ["models", "show"],
     ["models", "import-published"],
     ["models", "check-maps"],
+    ["models", "average"],
     ["models", "combine"],
     ["models", "false-positives"],
     ["models", "nonlenses"],

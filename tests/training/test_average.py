@@ -1,0 +1,72 @@
+"""Averages of weights by hand: the mean of two packages, one tensor at a time."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from scanner.networks.architectures import NetworkSpec
+from scanner.networks.card_file import read_card, write_card
+from scanner.networks.package import load_scorer
+from scanner.preprocess.channel import channels
+from scanner.vocabulary.geometry import MER_10
+from tests.scanner.cascades import early_exit, write_cascade
+from tests.scanner.ensembles import write_test_package
+from training.average import average_packages
+from training.errors import TrainingError
+
+SPEC = NetworkSpec("A", "equivariant_light", channels("sky_asinh", "VIS"))
+
+
+@pytest.fixture
+def packages(tmp_path):
+    """Return three packages of one network with other weights each."""
+    for seed in (1, 2, 3):
+        write_test_package(tmp_path / str(seed), (SPEC,), seed, geometry="mer10", name=f"seed-{seed}")
+    return [tmp_path / str(seed) for seed in (1, 2, 3)]
+
+
+def test_every_tensor_is_the_mean_of_the_given(packages, tmp_path):
+    card = average_packages(packages, "mean", tmp_path / "mean")
+    assert read_card(tmp_path / "mean") == card
+    found, *given = (load_file(folder / "A.safetensors") for folder in (tmp_path / "mean", *packages))
+    for name, tensor in found.items():
+        parts = [of[name] for of in given]
+        expected = torch.tensor(np.mean([part.double().numpy() for part in parts], axis=0), dtype=tensor.dtype)
+        torch.testing.assert_close(tensor, expected if tensor.is_floating_point() else parts[0], rtol=1e-6, atol=1e-7)
+    assert all(card.networks[0].sha256 != read_card(package).networks[0].sha256 for package in packages)
+    assert all(
+        f"seed-{seed} ({read_card(package).sha256[:12]})" in card.description for seed, package in enumerate(packages, 1)
+    )
+
+
+def test_both_stages_of_a_cascade_are_averaged(tmp_path):
+    write_cascade(tmp_path / "a", early_exit=early_exit(0.02, metrics={"natural_lenses_lost": 0.1}))
+    measured = read_card(tmp_path / "a").model_copy(update={"metrics": {"auroc": 0.9}, "probes": "good"})
+    write_card(tmp_path / "a", measured)
+    write_cascade(tmp_path / "b", 0.03, early_exit(0.04))
+    card = average_packages([tmp_path / "a", tmp_path / "b"], "mean", tmp_path / "mean")
+    # Weights of the same seed: the mean is the same, and so are the limits of the first package, but for what was measured.
+    assert (card.first.exclude_below, card.early_exit.exclude_below) == (0.01, 0.02)
+    assert card.sha256 == read_card(tmp_path / "a").sha256
+    assert (card.metrics, card.probes, card.early_exit.metrics) == ({}, "", {})
+    assert "before its weights were averaged" in card.calibration
+    rng = np.random.default_rng(0)
+    stamps = {band: rng.normal(0, 3, (4, 100, 100)).astype(np.float32) for band in MER_10.grids}
+    scores = [load_scorer(tmp_path / name).score(stamps).p_lens.tolist() for name in ("a", "mean")]
+    assert scores[0] == scores[1]
+
+
+def test_ensembles_of_other_networks_are_refused(packages, tmp_path):
+    with pytest.raises(TrainingError, match="at least two ensembles, got 1"):
+        average_packages(packages[:1], "mean", tmp_path / "mean")
+    write_cascade(tmp_path / "cascade")
+    with pytest.raises(
+        TrainingError, match=r"cascade: must have the networks of .*1 to be averaged with it, but A, B, light differ"
+    ):
+        average_packages([packages[0], tmp_path / "cascade"], "mean", tmp_path / "mean")
+    other = NetworkSpec("A", "equivariant_light", channels("sky_asinh", "H"))
+    write_test_package(tmp_path / "other", (other,), 1, geometry="mer10", name="other")
+    with pytest.raises(TrainingError, match="but A differ"):
+        average_packages([packages[0], tmp_path / "other"], "mean", tmp_path / "mean")
+    assert not (tmp_path / "mean").exists()
