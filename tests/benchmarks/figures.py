@@ -43,7 +43,7 @@ LIMIT = _group(
     " every network of `mer3-cascade` uses the best batch size of 8, 64 and 256, of `ou7-sim` of 8, 32 and 64. The limit"
     " scores no row twice, whereas the scan scores again"
     " in float32 every row that could be a candidate, and one row in 128. Each network of the cascade runs on the share of the"
-    " rows that it scores in a scan. A scan's rate is its committed rows over the time"
+    " rows that it scores in a scan, if that is at least one in fifty. A scan's rate is its committed rows over the time"
     " from the common start of all actors, started and warm, until the last ends; its files come from the system's cache."
     " Limits and scans are measured in turns, and a ratio is the median of the rounds' ratios.",
     _of_both("limit_per_s", PER_S, "the limit: the larger of the next two"),

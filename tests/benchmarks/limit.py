@@ -2,7 +2,8 @@
 
 Two layouts are tried, one process with all threads and one process per core with one thread each; every network runs with its
 fastest batch size. A limit in the sweep's precision counts no row twice, although a scan also scores candidates and one row in
-128 in float32, so the limit is stricter. Each network of a cascade runs on the share of the rows that it scores in a scan.
+128 in float32, so the limit is stricter. Each network of a cascade runs on the share of the rows that it scores in a scan, and
+not at all if that is less than one row in fifty: whole batches of it would need too many rows.
 
 As a program, this module is one such process: it prints when it is ready, and each line that it reads gives the seconds for
 which it runs passes.
@@ -44,6 +45,8 @@ N_TRIES = 2
 """Number of times that a batch size is timed; the fastest counts."""
 MIN_ROWS = 64
 """Smallest number of rows in a pass, so that inputs do not stay in a core's cache."""
+LEAST_SHARE = 0.02
+"""Smallest share of the rows for which a network runs."""
 MIN_PASSES = 2
 
 _LOG = logging.getLogger(__name__)
@@ -172,7 +175,8 @@ def _loaded(package: Path, precision: Precision, threads: int, shares: Mapping[s
     stages = [load_package(package, engine, precision, threads)]
     if read_card(package).first:
         stages.append(load_first_stage(package, engine, precision, threads))
-    return [_Loaded(of, stage.engines[of.name], shares[of.name]) for stage in stages for of in stage.card.networks]
+    loaded = [_Loaded(of, stage.engines[of.name], shares[of.name]) for stage in stages for of in stage.card.networks]
+    return [one for one in loaded if one.share >= LEAST_SHARE]
 
 
 def _fastest(load: Callable[[], list[_Loaded]], stamps: Stamps, batches: Sequence[int]) -> list[tuple[int, _Loaded]]:
