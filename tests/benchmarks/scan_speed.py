@@ -12,7 +12,7 @@ import torch
 from infra.ray.cluster import ray_session
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.ledger import publish
-from scanner.catalogue.plan import ScanConfig, make_plan
+from scanner.catalogue.plan import MOST_MAPS_PER_UNIT, ScanConfig, make_plan
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.locate import SHIPPED_DIR
@@ -71,7 +71,7 @@ def flagship_runs(night: Night) -> Runs:
     threshold = _threshold(night)
     with ExitStack() as opened:
         measured = _measurements(night, opened)
-        for name, n_maps in (("tiles_without_maps_per_s", 0), ("tiles_with_maps_per_s", night.sizes.tiles[FLAGSHIP].n_sources)):
+        for name, n_maps in (("tiles_without_maps_per_s", 0), ("tiles_with_maps_per_s", MOST_MAPS_PER_UNIT)):
             config = ScanConfig(candidate_threshold=threshold, maps_per_unit=n_maps)
             measured[name] = partial(opened.enter_context(night.crew(config, CORES, "tiles")).rate, "tiles")
         runs = in_turns(measured, night.sizes.rounds)
