@@ -1,9 +1,11 @@
 """Scan actors that are started and warmed up before they are timed, and then all begin at the same moment."""
 
 import logging
+import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
@@ -23,6 +25,24 @@ from tests.benchmarks.rates import Ends, n_units_for, rate_to_the_last_end
 from tests.benchmarks.sizes import NIGHT
 
 _LOG = logging.getLogger(__name__)
+
+
+@contextmanager
+def _on_one_core(process: int) -> Iterator[None]:
+    """Keep all threads of a process, present and future, on one core until the block ends."""
+    every = os.sched_getaffinity(process)
+    _allow(process, {min(every)})
+    try:
+        yield
+    finally:
+        _allow(process, every)
+
+
+def _allow(process: int, cores: set[int]) -> None:
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        # A thread may end meanwhile.
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread.name), cores)
 
 
 class Crew:
@@ -75,14 +95,16 @@ class Crew:
         return rate_to_the_last_end(self.ends(kind))
 
     def rate_alone(self, kind: str) -> float:
-        """Return the rate of one actor of the crew while the others wait, on its share of the units.
+        """Return the rate of one actor of the crew while the others wait, on its share of the units and on one core.
 
-        It has the threads and the queue of calls that it has beside the others.
+        It has the threads and the queue of calls that it has beside the others. On all cores it would read on those of others.
         """
         slots = self._pool._slots
+        process = ray.get(slots[0].worker.__ray_call__.remote(lambda _: os.getpid()))
         self._pool._slots = slots[:1]
         try:
-            return rate_to_the_last_end(self.ends(kind, len(slots)))
+            with _on_one_core(process):
+                return rate_to_the_last_end(self.ends(kind, len(slots)))
         finally:
             self._pool._slots = slots
 

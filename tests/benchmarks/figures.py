@@ -58,7 +58,7 @@ LIMIT = _group(
     _of_both("tiles_per_s", PER_S, "a scan of tiles, default settings without maps, one actor per core"),
     _of_both("shards_per_s", PER_S, "the same scan of shards"),
     _of_both("tiles_one_actor_per_s", PER_S, "the same scan of tiles with one actor that has all threads"),
-    _of_both("tiles_alone_per_s", PER_S, "one of the actors of `tiles_per_s`, with one thread, while the others wait"),
+    _of_both("tiles_alone_per_s", PER_S, "one of the actors of `tiles_per_s`, on one core, while the others wait"),
     Figure("tiles_exact_per_s_seven", PER_S, "`ou7-sim`: scan of tiles in float32 throughout (`--exact`), one actor per core"),
     _of_both("tiles_over_limit", "ratio", "tiles over the larger limit of the round"),
     _of_both("shards_over_limit", "ratio", "shards over the larger limit of the round"),
