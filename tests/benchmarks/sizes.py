@@ -49,7 +49,7 @@ class Sizes:
 FULL = Sizes(
     rounds=3,
     scan_s=12,
-    limit_s=6,
+    limit_s=9,
     # A unit ends with a batch that is not full, and a whole tile has seven times as many sources as the larger of these.
     tiles={FLAGSHIP: Tiles(4 * CORES, 2560, 6144), SEVEN: Tiles(4 * CORES, 640, 3072)},
     small_tiles=Tiles(20, 200, 1000),
