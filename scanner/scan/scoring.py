@@ -297,7 +297,8 @@ class _Waiting:
 
     def add(self, batch: CutoutBatch, scores: EnsembleScores, chosen: NDArray[np.bool_]) -> None:
         if chosen.any():
-            self._parts.append((_rows_of(batch, chosen), scores.of(chosen)))
+            # Some batches have features and others, which no network of the committee saw, have none.
+            self._parts.append((_rows_of(batch, chosen), replace(scores.of(chosen), features=None)))
 
     def take(self) -> tuple[CutoutBatch, EnsembleScores]:
         parts, self._parts = self._parts, []

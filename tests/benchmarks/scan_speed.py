@@ -16,7 +16,7 @@ from scanner.catalogue.plan import MOST_MAPS_PER_UNIT, ScanConfig, make_plan
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_package
+from scanner.networks.package import load_package, load_scorer
 from scanner.preprocess.network_inputs import network_inputs
 from scanner.scan.open_unit import open_unit
 from scanner.scan.scoring import open_scanner
@@ -220,11 +220,15 @@ def _against_the_limit(runs: Runs, night: Night) -> Runs:
 
 
 def _threshold(night: Night) -> float:
-    """Return the score of the committee that one row in a hundred of some tiles reaches."""
-    # At 0 the committee sees every row. Scores of the first stage are no measure: the committee rates most of its rows lower.
-    scanner = open_scanner(night.package, ScanConfig(candidate_threshold=0.0), CORES)
-    tables = [scanned(unit, scanner, NIGHT.isoformat()) for unit in night.units["tiles"][:N_THRESHOLD_TILES]]
-    return float(np.quantile(np.concatenate([table["p_lens"].to_numpy() for table in tables]), 1 - CANDIDATES))
+    """Return the threshold that one row in a hundred of some tiles reaches: with every stage, because limits fall with it."""
+    scorer = load_scorer(night.package, resolve_engine("auto"), CORES, candidate_threshold=0.0)
+    reached = []
+    for unit in night.units["tiles"][:N_THRESHOLD_TILES]:
+        for batch in open_unit(unit, scorer.geometry, BATCH).batches:
+            scores = scorer.score(batch.stamps)
+            of_stages = (scores.p_first, scores.p_exit, scores.p_lens)
+            reached.append(np.minimum.reduce([p for p in of_stages if p is not None]))
+    return float(np.quantile(np.concatenate(reached), 1 - CANDIDATES))
 
 
 def _later_over_earlier(ends: Ends) -> float:

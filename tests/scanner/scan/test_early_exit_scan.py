@@ -1,6 +1,7 @@
 """A scan with an early exit finds the same candidates whatever the precision of its sweep, and measures the rounding there."""
 
 from dataclasses import replace
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -9,12 +10,13 @@ from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.plan import ScanConfig
 from scanner.networks.log_odds import log_odds
 from scanner.networks.package import load_package, load_scorer
-from scanner.scan import scoring
+from scanner.scan import scoring, sweep
 from scanner.scan.manifest import score_stamps
 from scanner.scan.scoring import open_scanner
 from scanner.scan.sweep import SAFETY, largest_error, margin_of_committee, synthetic_stamps
 from scanner.vocabulary.geometry import MER_10
 from tests.scanner.cascades import early_exit, stack, write_cascade
+from tests.scanner.feature_references import drawn_reference, give_reference
 from tests.scanner.rounding import load_rounded, sweep_by_rounding
 
 N = 72
@@ -109,6 +111,24 @@ def test_the_margin_covers_the_exit_and_the_committee(package, stamps):
     assert margin_of_committee(exact, rounded, 50.0) == 50.0
     exact.early_exit = None
     assert margin_of_committee(exact, rounded, 0.0) == pytest.approx(SAFETY * of_committee, rel=1e-6)
+
+
+def test_batches_that_the_exit_excludes_have_no_embeddings(package, stamps, tmp_path, monkeypatch):
+    """The first row reaches the committee; the fourth is scored again, to measure the error, and none of its batch does."""
+    copytree(package, tmp_path / "pack")
+    card = give_reference(tmp_path / "pack", drawn_reference(16 + 64))
+    config = {"engine": "openvino", "batch_size": 3, "reference_sha256": card.reference_sha256, "candidate_threshold": 0.5}
+    stage = load_scorer(package).score(stamps).stage
+    seen, excluded = np.flatnonzero(stage == 2), np.flatnonzero(stage == 1)
+    rows = {band: images[np.array([seen[-1], *excluded[:5]])] for band, images in stamps.items()}
+    exact = scored(tmp_path / "pack", rows, sweep=False, **config)
+    monkeypatch.setattr(sweep, "AUDIT_EVERY", 3)
+    # A sweep without rounding and without a margin: the same rows reach the committee.
+    monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "float32")
+    monkeypatch.setattr(scoring, "CASCADE_MARGIN", 1e-6)
+    swept = scored(tmp_path / "pack", rows, **config)
+    assert swept["stage"].to_pylist() == exact["stage"].to_pylist() == [2, 1, 1, 1, 1, 1]
+    assert swept["embedding"].is_valid().to_pylist() == exact["embedding"].is_valid().to_pylist() == [True, *[False] * 5]
 
 
 def test_an_exit_that_rounds_too_much_ends_the_sweep(package, stamps, monkeypatch, caplog):
