@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load
 from torch import Tensor
 
 from scanner.networks.card import EnsembleCard, NetworkCard
-from scanner.networks.card_file import read_card, read_weights
-from scanner.networks.package import write_package
+from scanner.networks.card_file import read_card
+from scanner.networks.package import load_network, write_package
 from training.errors import TrainingError
 
 
@@ -34,7 +33,10 @@ def average_packages(packages: Sequence[Path], name: str, out: Path) -> Ensemble
         _check_same_networks(packages[0], first, package, card)
     states = {
         network.name: _mean(
-            [load(read_weights(folder, _named(card, network.name))) for folder, card in zip(packages, cards, strict=True)]
+            [
+                load_network(folder, _named(card, network.name)).state_dict()
+                for folder, card in zip(packages, cards, strict=True)
+            ]
         )
         for network in first.all_networks
     }

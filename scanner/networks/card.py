@@ -97,16 +97,25 @@ class NetworkCard(Frozen, allow_inf_nan=False):
         return NetworkSpec(self.name, self.architecture, self.channels)
 
 
-class FirstStage(Frozen, allow_inf_nan=False):
-    """A small network that looks at every object and excludes those that the committee need not see."""
+class ExcludingNetwork(Frozen, allow_inf_nan=False):
+    """What a network that excludes objects needs, whichever network it is."""
 
-    network: NetworkCard
     combiner: SoftmaxStack
     """Calibration of the network alone, at the prevalence of `p_lens`."""
     exclude_below: float = Field(gt=0, lt=1)
-    """Smallest `p_lens` of the first stage with which an object reaches the committee."""
+    """Smallest `p_lens` of the network alone with which an object reaches the networks after it."""
     metrics: dict[str, float] = Field(default_factory=dict)
-    """Share of objects that reach the committee, and of lenses lost, on objects that no network saw; empty where unknown."""
+    """Share of objects that reach them, and of lenses lost up to here, on objects that no network saw; empty where unknown."""
+
+    def what_decides(self) -> dict[str, Any]:
+        """Return everything but the network that decides which objects pass."""
+        return {"combiner": self.combiner.what_decides(), "exclude_below": self.exclude_below}
+
+
+class FirstStage(ExcludingNetwork):
+    """A small network that looks at every object and excludes those that the committee need not see."""
+
+    network: NetworkCard
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -118,17 +127,11 @@ class FirstStage(Frozen, allow_inf_nan=False):
         return self
 
 
-class EarlyExit(Frozen, allow_inf_nan=False):
+class EarlyExit(ExcludingNetwork):
     """The network of a committee that looks first, and excludes objects that the other networks need not see."""
 
     network: str
     """Name of the network, one of the committee's."""
-    combiner: SoftmaxStack
-    """Calibration of the network alone, at the prevalence of `p_lens`."""
-    exclude_below: float = Field(gt=0, lt=1)
-    """Smallest `p_lens` of the network alone with which an object reaches the other networks."""
-    metrics: dict[str, float] = Field(default_factory=dict)
-    """Share of objects that reach the other networks, and of lenses lost up to here; empty where unknown."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -326,15 +329,7 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         networks = [network.what_decides() for network in self.networks]
         decides: dict[str, Any] = {"geometry": self.geometry, "networks": networks, "combiner": self.combiner.what_decides()}
         if self.first:
-            decides["first"] = {
-                "network": self.first.network.what_decides(),
-                "combiner": self.first.combiner.what_decides(),
-                "exclude_below": self.first.exclude_below,
-            }
+            decides["first"] = {"network": self.first.network.what_decides(), **self.first.what_decides()}
         if self.early_exit:
-            decides["early_exit"] = {
-                "network": self.early_exit.network,
-                "combiner": self.early_exit.combiner.what_decides(),
-                "exclude_below": self.early_exit.exclude_below,
-            }
+            decides["early_exit"] = {"network": self.early_exit.network, **self.early_exit.what_decides()}
         return digest(decides)

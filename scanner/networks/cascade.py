@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from scanner.networks.card import EarlyExit, EnsembleCard
 from scanner.networks.ensemble import Ensemble, EnsembleScores, NetworkOutputs
-from scanner.networks.log_odds import lens_probability
+from scanner.networks.log_odds import lens_probability, log_odds
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.stages import COMMITTEE, FIRST
 
@@ -64,16 +65,16 @@ class Cascade:
         return FirstStage(self._first, self.committee.network_names)
 
     def with_committee(self, committee: Ensemble, margin: float = 0.0) -> "Cascade":
-        """Return the cascade with the same committee in another precision; the same rows reach it.
+        """Return the cascade with its committee in another precision; the same rows reach that committee.
 
         The early exit's limit falls by `margin`, in log-odds: if its log-odds differ by less, it lets through all rows that the
         exact committee lets through.
         """
-        lower = self.early_exit
-        if lower:
-            limit = _lowered(lower.exclude_below, margin)
-            lower = lower.model_copy(update={"exclude_below": limit})
-        return Cascade(self.card, self._first, committee, self.exclude_below, lower)
+        early_exit = self.early_exit
+        if early_exit:
+            lower = float(expit(log_odds(np.array(early_exit.exclude_below)) - margin))
+            early_exit = early_exit.model_copy(update={"exclude_below": lower})
+        return Cascade(self.card, self._first, committee, self.exclude_below, early_exit)
 
     def score(self, stamps: Stamps) -> EnsembleScores:
         """Score stamps `[batch, y, x]` per band; what the committee alone outputs is NaN, or "", for rows that it does not see.
@@ -85,33 +86,34 @@ class Cascade:
         scores = _of_first(first, self.committee.network_names)
         passed = np.flatnonzero(first.p_lens >= np.float32(self.exclude_below))
         if self.early_exit is None:
-            return self._completed(scores, passed, self.committee.score(_rows_of(stamps, passed)) if len(passed) else None)
+            return self._completed(scores, passed, self.committee.score(_rows_of(stamps, passed))) if len(passed) else scores
         scores = replace(scores, p_exit=np.full(len(first.p_lens), np.nan, np.float32))
-        if not len(passed):
-            return self._completed(scores, passed, None)
-        begun = self.committee.outputs(_rows_of(stamps, passed), (self.early_exit.network,))
-        alone = scores_of_exit(self.early_exit, begun)
-        _put(scores, passed, alone, (*_OF_ONE_NETWORK, "p_exit"))
-        stays = alone.p_lens >= np.float32(self.early_exit.exclude_below)
-        passed = passed[stays]
-        if not len(passed):
-            return self._completed(scores, passed, None)
-        others = [name for name in self.committee.network_names if name != self.early_exit.network]
-        ended = self.committee.outputs(_rows_of(stamps, passed), others)
-        return self._completed(scores, passed, self.committee.combined(begun.of(stays) | ended))
+        return self._beyond_exit(self.early_exit, scores, stamps, passed) if len(passed) else scores
 
-    def _completed(self, scores: EnsembleScores, passed: NDArray[np.int64], seen: EnsembleScores | None) -> EnsembleScores:
-        """Return the scores with those of the committee, `seen`, in the rows that it saw; it is None if there are none."""
-        if seen is None:
+    def _beyond_exit(
+        self, early_exit: EarlyExit, scores: EnsembleScores, stamps: Stamps, passed: NDArray[np.int64]
+    ) -> EnsembleScores:
+        """Return the scores with those of the committee in the rows `passed`, which its early exit sees first."""
+        begun = self.committee.outputs(_rows_of(stamps, passed), (early_exit.network,))
+        alone = scores_of_exit(early_exit, begun)
+        _put(scores, passed, alone, (*_OF_ONE_NETWORK, "p_exit"))
+        stays = alone.p_lens >= np.float32(early_exit.exclude_below)
+        if not stays.any():
             return scores
-        _put(scores, passed, seen, (*_OF_ONE_NETWORK, "disagreement"))
+        others = [name for name in self.committee.network_names if name != early_exit.network]
+        ended = self.committee.outputs(_rows_of(stamps, passed[stays]), others)
+        return self._completed(scores, passed[stays], self.committee.combined(begun.of(stays) | ended))
+
+    def _completed(self, scores: EnsembleScores, rows: NDArray[np.int64], seen: EnsembleScores) -> EnsembleScores:
+        """Return the scores with those of the committee, `seen`, in the rows that it saw."""
+        _put(scores, rows, seen, (*_OF_ONE_NETWORK, "disagreement"))
         n = len(scores.p_lens)
         stage = np.full(n, FIRST, np.int8)
-        stage[passed] = COMMITTEE
+        stage[rows] = COMMITTEE
         if seen.features is None:
             return replace(scores, stage=stage)
         features = np.full((n, seen.features.shape[1]), np.nan, np.float32)
-        features[passed] = seen.features
+        features[rows] = seen.features
         return replace(scores, stage=stage, features=features)
 
 
@@ -128,11 +130,6 @@ def scores_of_exit(early_exit: EarlyExit, outputs: NetworkOutputs) -> EnsembleSc
         kinds_given_lens=combined.kinds_given_lens,
         p_exit=combined.p_lens,
     )
-
-
-def _lowered(p: float, margin: float) -> float:
-    odds = p / (1 - p) * np.exp(-margin)
-    return float(odds / (1 + odds))
 
 
 def _rows_of(stamps: Stamps, rows: NDArray[np.int64]) -> Stamps:

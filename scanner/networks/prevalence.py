@@ -5,14 +5,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from scanner.networks.card import EarlyExit, EnsembleCard, FirstStage
+from scanner.networks.card import EnsembleCard, ExcludingNetwork
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.errors import PackageError
 from scanner.networks.log_odds import restated
 from scanner.networks.package import load_network, write_package
 
-_Excluding = TypeVar("_Excluding", FirstStage, EarlyExit)
+_Excluding = TypeVar("_Excluding", bound=ExcludingNetwork)
 
 
 def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compound_share: float | None) -> EnsembleCard:

@@ -1,11 +1,18 @@
 """Small cascades for tests."""
 
+import numpy as np
+
+from scanner.catalogue.plan import ScanConfig
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EarlyExit
 from scanner.networks.card import FirstStage as FirstStageCard
 from scanner.networks.combiner import SoftmaxStack
+from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import draft_network_card, write_package
 from scanner.preprocess.channel import channels
+from scanner.scan.manifest import score_stamps
+from scanner.scan.scoring import open_scanner
+from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.kinds import KINDS
 from tests.scanner.ensembles import card, networks
 
@@ -59,3 +66,41 @@ def cascade_card(exclude_below=0.01, early_exit=None, **first):
 def write_cascade(folder, exclude_below=0.01, early_exit=None):
     states = {name: network.state_dict() for name, network in networks((FIRST, *COMMITTEE), 3).items()}
     return write_package(folder, cascade_card(exclude_below, early_exit), states)
+
+
+class Pixel:
+    """An engine whose margins are all one pixel of the input less 5; its feature is that pixel."""
+
+    def __init__(self, at):
+        self._at, self.n_rows = at, 0
+
+    def logits(self, inputs):
+        self.n_rows += len(inputs)
+        seen = inputs[:, 0, 0, self._at]
+        return np.stack([np.zeros_like(seen), *[seen - 5] * 3], axis=1).astype(np.float32)
+
+    def logits_and_features(self, inputs):
+        return self.logits(inputs), inputs[:, 0, 0, self._at : self._at + 1]
+
+
+def pixel_stages(monkeypatch, whole, *, features=False):
+    """Return a card and both its stages; `light`, A and B read pixels 0, 1 and 2 of `stamps_of`, on inputs not scaled."""
+    monkeypatch.setattr(
+        "scanner.networks.ensemble.network_inputs",
+        lambda stamps, wanted, *_: dict.fromkeys(wanted, stamps["VIS"][:, None]),
+    )
+    first = Ensemble(whole.first_stage_card, {"light": Pixel(0)})
+    return whole, first, Ensemble(whole, {"A": Pixel(1), "B": Pixel(2)}, features=features)
+
+
+def stamps_of(*pixels):
+    """Return stamps that are zero but for the first three pixels of each."""
+    images = np.zeros((len(pixels), 100, 100), np.float32)
+    images[:, 0, :3] = pixels
+    return dict.fromkeys(MER_10.grids, images)
+
+
+def scanned_stamps(package, stamps, **config):
+    """Return the rows of a scan of stamps with a package."""
+    settings = {"candidate_threshold": 0.5, "engine": "torch", "batch_size": 16, **config}
+    return score_stamps(stamps, open_scanner(package, ScanConfig(**settings)))

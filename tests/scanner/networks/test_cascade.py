@@ -11,39 +11,13 @@ from scanner.networks.ensemble import Ensemble
 from scanner.networks.errors import PackageError
 from scanner.networks.package import draft_network_card, load_first_stage, load_package, load_scorer, write_package
 from scanner.vocabulary.geometry import MER_10
-from tests.scanner.cascades import COMMITTEE, FIRST, cascade_card, stack, write_cascade
+from tests.scanner.cascades import COMMITTEE, FIRST, cascade_card, pixel_stages, stack, stamps_of, write_cascade
 from tests.scanner.ensembles import card, networks
-
-
-class Pixel:
-    """An engine whose margins are all one pixel of the input less 5."""
-
-    def __init__(self, at):
-        self._at, self.n_rows = at, 0
-
-    def logits(self, inputs):
-        self.n_rows += len(inputs)
-        seen = inputs[:, 0, 0, self._at]
-        return np.stack([np.zeros_like(seen), *[seen - 5] * 3], axis=1).astype(np.float32)
 
 
 @pytest.fixture
 def stages(monkeypatch):
-    """Return both stages with engines that read pixels 0, 1 and 2, on inputs that are not scaled."""
-    monkeypatch.setattr(
-        "scanner.networks.ensemble.network_inputs",
-        lambda stamps, wanted, *_: dict.fromkeys(wanted, stamps["VIS"][:, None]),
-    )
-    whole = cascade_card()
-    first = Ensemble(whole.first_stage_card, {"light": Pixel(0)})
-    committee = Ensemble(whole, {"A": Pixel(1), "B": Pixel(2)})
-    return whole, first, committee
-
-
-def stamps_of(*pixels):
-    images = np.zeros((len(pixels), 100, 100), np.float32)
-    images[:, 0, :3] = pixels
-    return dict.fromkeys(MER_10.grids, images)
+    return pixel_stages(monkeypatch, cascade_card())
 
 
 def test_the_committee_sees_only_what_the_first_stage_cannot_exclude(stages):

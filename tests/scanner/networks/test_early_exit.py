@@ -6,52 +6,22 @@ from pydantic import ValidationError
 
 from scanner.networks.card_file import read_card
 from scanner.networks.cascade import Cascade, scores_of_exit
-from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_scorer
 from scanner.networks.prevalence import with_prevalence
 from scanner.vocabulary.geometry import MER_10
-from tests.scanner.cascades import cascade_card, early_exit, stack, write_cascade
+from tests.scanner.cascades import cascade_card, early_exit, pixel_stages, stack, stamps_of, write_cascade
 
 LIMIT = 0.02
 
 
-class Pixel:
-    """An engine whose margins are all one pixel of the input less 5; its features are that pixel."""
-
-    def __init__(self, at):
-        self._at, self.n_rows = at, 0
-
-    def logits(self, inputs):
-        self.n_rows += len(inputs)
-        seen = inputs[:, 0, 0, self._at]
-        return np.stack([np.zeros_like(seen), *[seen - 5] * 3], axis=1).astype(np.float32)
-
-    def logits_and_features(self, inputs):
-        return self.logits(inputs), inputs[:, 0, 0, self._at : self._at + 1]
-
-
 @pytest.fixture
 def stages(monkeypatch):
-    """Return the card and both stages; the first reads pixel 0, A pixel 1 and B pixel 2, on inputs that are not scaled."""
-    monkeypatch.setattr(
-        "scanner.networks.ensemble.network_inputs",
-        lambda stamps, wanted, *_: dict.fromkeys(wanted, stamps["VIS"][:, None]),
-    )
-    card = cascade_card(early_exit=early_exit(LIMIT))
-    first = Ensemble(card.first_stage_card, {"light": Pixel(0)})
-    committee = Ensemble(card, {"A": Pixel(1), "B": Pixel(2)}, features=True)
-    return card, first, committee
+    return pixel_stages(monkeypatch, cascade_card(early_exit=early_exit(LIMIT)), features=True)
 
 
 def cascade(stages, **changes):
     card, first, committee = stages
     return Cascade(card, first, committee, 0.01, card.early_exit.model_copy(update=changes))
-
-
-def stamps_of(*pixels):
-    images = np.zeros((len(pixels), 100, 100), np.float32)
-    images[:, 0, :3] = pixels
-    return dict.fromkeys(MER_10.grids, images)
 
 
 def test_the_other_networks_see_what_the_exit_lets_through(stages):

@@ -14,7 +14,7 @@ from scanner.scan.manifest import score_stamps
 from scanner.scan.scoring import open_scanner
 from scanner.scan.sweep import synthetic_stamps
 from scanner.vocabulary.geometry import MER_10
-from tests.scanner.cascades import write_cascade
+from tests.scanner.cascades import scanned_stamps, write_cascade
 from tests.scanner.rounding import sweep_by_rounding
 
 N = 72
@@ -39,13 +39,8 @@ def package(limit, tmp_path):
     return tmp_path / "pack"
 
 
-def scored(package, stamps, **config):
-    settings = {"candidate_threshold": 0.5, "engine": "torch", "batch_size": 16, **config}
-    return score_stamps(stamps, open_scanner(package, ScanConfig(**settings)))
-
-
 def test_rows_have_the_score_of_the_stage_that_saw_them(package, stamps, limit):
-    table = scored(package, stamps)
+    table = scanned_stamps(package, stamps)
     check_outcomes(table)
     first, committee = load_first_stage(package).score(stamps), load_package(package).score(stamps)
     passes = first.p_lens >= np.float32(limit)
@@ -60,13 +55,13 @@ def test_rows_have_the_score_of_the_stage_that_saw_them(package, stamps, limit):
 
 
 def test_the_precision_of_the_sweep_changes_no_candidate(package, stamps, monkeypatch):
-    exact = scored(package, stamps, sweep=False)
+    exact = scanned_stamps(package, stamps, sweep=False)
     seen = np.array(exact["stage"].to_pylist()) == 2
     threshold = float(np.median(exact["p_lens"].to_numpy()[seen]))
-    exact = scored(package, stamps, sweep=False, candidate_threshold=threshold)
+    exact = scanned_stamps(package, stamps, sweep=False, candidate_threshold=threshold)
     sweep_by_rounding(monkeypatch)
     monkeypatch.setattr(scoring, "CASCADE_MARGIN", 0.05)
-    swept = scored(package, stamps, candidate_threshold=threshold)
+    swept = scanned_stamps(package, stamps, candidate_threshold=threshold)
     check_outcomes(swept)
     assert swept["stage"].to_pylist() == exact["stage"].to_pylist()
     is_candidate = exact["p_lens"].to_numpy() >= threshold
@@ -82,7 +77,7 @@ def test_the_precision_of_the_sweep_changes_no_candidate(package, stamps, monkey
 
 
 def test_a_committee_that_rounds_too_much_ends_its_sweep(package, stamps, monkeypatch, caplog):
-    exact = scored(package, stamps, sweep=False, candidate_threshold=1e-4)
+    exact = scanned_stamps(package, stamps, sweep=False, candidate_threshold=1e-4)
     sweep_by_rounding(monkeypatch)
     scanner = open_scanner(package, ScanConfig(candidate_threshold=1e-4, engine="torch", batch_size=16))
     monkeypatch.setattr(scanner, "_sweep", replace(scanner._sweep, committee=replace(scanner._sweep.committee, margin=1e-9)))
@@ -91,13 +86,13 @@ def test_a_committee_that_rounds_too_much_ends_its_sweep(package, stamps, monkey
 
 
 def test_scores_do_not_depend_on_the_batch_size(package, stamps):
-    small, large = (scored(package, stamps, batch_size=size, engine="openvino") for size in (7, 64))
+    small, large = (scanned_stamps(package, stamps, batch_size=size, engine="openvino") for size in (7, 64))
     assert small.equals(large)
 
 
 def test_a_lower_threshold_sends_more_rows_to_the_committee(package, stamps, limit):
     lower = limit / 2
-    table = scored(package, stamps, candidate_threshold=lower)
+    table = scanned_stamps(package, stamps, candidate_threshold=lower)
     first = load_first_stage(package).score(stamps)
     assert table["stage"].to_pylist() == np.where(first.p_lens >= np.float32(lower), 2, 1).tolist()
     is_candidate = table["p_lens"].to_numpy() >= lower
@@ -105,7 +100,7 @@ def test_a_lower_threshold_sends_more_rows_to_the_committee(package, stamps, lim
 
 
 def test_maps_are_those_of_the_committee(package, stamps):
-    table = scored(package, stamps, candidate_threshold=1e-6, maps_per_unit=2)
+    table = scanned_stamps(package, stamps, candidate_threshold=1e-6, maps_per_unit=2)
     mapped = table.filter(table["map_guided"].is_valid())
     assert mapped.num_rows == 2
     assert set(mapped["stage"].to_pylist()) == {2}

@@ -15,7 +15,7 @@ from scanner.scan.manifest import score_stamps
 from scanner.scan.scoring import open_scanner
 from scanner.scan.sweep import SAFETY, largest_error, margin_of_committee, synthetic_stamps
 from scanner.vocabulary.geometry import MER_10
-from tests.scanner.cascades import early_exit, stack, write_cascade
+from tests.scanner.cascades import early_exit, scanned_stamps, stack, write_cascade
 from tests.scanner.feature_references import drawn_reference, give_reference
 from tests.scanner.rounding import load_rounded, sweep_by_rounding
 
@@ -39,11 +39,6 @@ def package(stamps, tmp_path_factory):
     return folder
 
 
-def scored(package, stamps, **config):
-    settings = {"candidate_threshold": 0.5, "engine": "torch", "batch_size": 16, **config}
-    return score_stamps(stamps, open_scanner(package, ScanConfig(**settings)))
-
-
 def threshold_of(package, stamps):
     """Return a threshold for candidates above the exit's limit that some of the rows of the committee reach."""
     exact = load_scorer(package).score(stamps)
@@ -52,7 +47,7 @@ def threshold_of(package, stamps):
 
 
 def test_rows_have_the_score_of_the_network_that_excluded_them(package, stamps):
-    table = scored(package, stamps, sweep=False)
+    table = scanned_stamps(package, stamps, sweep=False)
     check_outcomes(table)
     scores = load_scorer(package).score(stamps)
     assert 20 < (scores.stage == 2).sum() < N - 20
@@ -67,10 +62,10 @@ def test_the_precision_of_the_sweep_changes_no_candidate(package, stamps, monkey
     threshold = threshold_of(package, stamps)
     # Torch rounds the same object differently in another batch.
     settings = {"candidate_threshold": threshold, "engine": "openvino"}
-    exact = scored(package, stamps, sweep=False, **settings)
+    exact = scanned_stamps(package, stamps, sweep=False, **settings)
     sweep_by_rounding(monkeypatch)
     monkeypatch.setattr(scoring, "CASCADE_MARGIN", MARGIN)
-    swept = scored(package, stamps, **settings)
+    swept = scanned_stamps(package, stamps, **settings)
     check_outcomes(swept)
     is_candidate = exact["p_lens"].to_numpy() >= threshold
     assert is_candidate.sum() > 3
@@ -121,18 +116,18 @@ def test_batches_that_the_exit_excludes_have_no_embeddings(package, stamps, tmp_
     stage = load_scorer(package).score(stamps).stage
     seen, excluded = np.flatnonzero(stage == 2), np.flatnonzero(stage == 1)
     rows = {band: images[np.array([seen[-1], *excluded[:5]])] for band, images in stamps.items()}
-    exact = scored(tmp_path / "pack", rows, sweep=False, **config)
+    exact = scanned_stamps(tmp_path / "pack", rows, sweep=False, **config)
     monkeypatch.setattr(sweep, "AUDIT_EVERY", 3)
     # A sweep without rounding and without a margin: the same rows reach the committee.
     monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "float32")
     monkeypatch.setattr(scoring, "CASCADE_MARGIN", 1e-6)
-    swept = scored(tmp_path / "pack", rows, **config)
+    swept = scanned_stamps(tmp_path / "pack", rows, **config)
     assert swept["stage"].to_pylist() == exact["stage"].to_pylist() == [2, 1, 1, 1, 1, 1]
     assert swept["embedding"].is_valid().to_pylist() == exact["embedding"].is_valid().to_pylist() == [True, *[False] * 5]
 
 
 def test_an_exit_that_rounds_too_much_ends_the_sweep(package, stamps, monkeypatch, caplog):
-    exact = scored(package, stamps, sweep=False, candidate_threshold=1e-5)
+    exact = scanned_stamps(package, stamps, sweep=False, candidate_threshold=1e-5)
     sweep_by_rounding(monkeypatch)
     scanner = open_scanner(package, ScanConfig(candidate_threshold=1e-5, engine="torch", batch_size=16))
     committee = scanner._sweep.committee
