@@ -1,6 +1,7 @@
 """The sums that CHECKSUM and DATASUM state (FITS Standard 4.0, appendix J)."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 LOOP_BYTES = 2**18
 """Least length of a piece that the compiled loop sums: loading it takes as long as numpy takes for a gigabyte."""
@@ -23,6 +24,22 @@ class WordSum:
             n_whole = len(piece) // 4 * 4
             piece, self._rest = piece[:n_whole], piece[n_whole:]
         self._total += _sum(piece)
+
+    def add_floats(self, piece: memoryview, out: NDArray[np.float32]) -> None:
+        """Add the next bytes, big-endian float32, and write them to `out` in the order of the machine: one pass over memory.
+
+        Raises:
+            ValueError: `out` has another length than `piece`, or the bytes before did not end with a whole word.
+        """
+        if self._rest or len(piece) != out.nbytes:
+            raise ValueError(f"{len(piece)} bytes after {len(self._rest)} of a broken word do not fill {out.nbytes} bytes")
+        if len(piece) < LOOP_BYTES:
+            self.add(piece)
+            out[...] = np.frombuffer(piece, ">f4")
+            return
+        from scanner.files.word_loop import sum_and_swap_words  # imported here, as in `_sum`
+
+        self._total += int(sum_and_swap_words(np.frombuffer(piece, np.uint32), out.view(np.uint32)))
 
     @property
     def value(self) -> int:

@@ -10,6 +10,9 @@ from functools import partial
 from itertools import chain
 from typing import BinaryIO, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from infra.store.storage import FileInfo, is_s3, local_path, read_blocks
 from scanner.files.fits_bytes import GZIP_MAGIC, ByteSource, gunzipped, listed_file, rejecting_failures
 from scanner.files.fits_checksums import WordSum
@@ -93,6 +96,18 @@ class FitsStream:
             if self._has_sums:
                 self._data_sum.add(piece)
             yield piece
+
+    def read_floats(self, out: NDArray[np.float32]) -> None:
+        """Read the next pixels of an image of float32, as many as fill the 1-D `out`.
+
+        Raises:
+            Rejection: FITS_TRUNCATED, or the file cannot be read.
+        """
+        at = 0
+        for piece in self._reader.data(out.nbytes):
+            part = out[at : at + len(piece) // out.itemsize]
+            at += len(part)
+            self._data_sum.add_floats(piece, part)
 
     def finish(self) -> None:
         """Read the rest of the file. If this raises, discard everything that was read from the file.

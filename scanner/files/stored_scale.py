@@ -23,9 +23,14 @@ class StoredScale:
         blank = int(header["BLANK"]) if "BLANK" in header else None
         return cls(float(header.get("BSCALE", 1)), float(header.get("BZERO", 0)), blank)
 
+    @property
+    def is_plain(self) -> bool:
+        """True if stored values are physical ones."""
+        return (self.scale, self.zero) == (1, 0)
+
     def write(self, stored: NDArray, out: Image) -> None:
         """Write the physical values of stored ones to `out`, native float32: `BZERO + BSCALE * stored`, NaN for BLANK."""
-        if (self.scale, self.zero) == (1, 0):
+        if self.is_plain:
             out[...] = stored
         elif (self.scale, self.zero, stored.dtype.str) == (1, 2**63, ">i8"):
             # Unsigned integers (FITS Standard 4.0, section 5.2.5): float64 would lose values below 1024.

@@ -172,10 +172,16 @@ class _StoredRows:
         self._row_bytes = stream.hdu.shape[1] * self._dtype.itemsize
 
     def read(self, out: NDArray[np.float32]) -> None:
-        flat, at = out.reshape(-1), 0
+        if self._dtype == ">f4" and self._scale.is_plain:
+            self._stream.read_floats(out.reshape(-1))
+        else:
+            self._read_scaled(out.reshape(-1))
+
+    def _read_scaled(self, flat: NDArray[np.float32]) -> None:
+        at = 0
         # Values that overflow float32 become infinite; a later check counts them as not finite.
         with np.errstate(over="ignore", invalid="ignore"):
-            for piece in self._stream.pieces(len(out) * self._row_bytes):
+            for piece in self._stream.pieces(len(flat) * self._dtype.itemsize):
                 part = flat[at : at + len(piece) // self._dtype.itemsize]
                 at += len(part)
                 self._scale.write(np.frombuffer(piece, self._dtype), part)

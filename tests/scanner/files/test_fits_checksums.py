@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,25 @@ def test_long_pieces_sum_as_short_ones_do():
     for start in range(0, len(data), LOOP_BYTES // 3):
         pieces.add(data[start : start + LOOP_BYTES // 3])
     assert word_sum(data) == pieces.value
+
+
+@pytest.mark.parametrize("n_bytes", [400, LOOP_BYTES, LOOP_BYTES + 4])
+def test_floats_are_summed_and_written_in_the_order_of_the_machine(n_bytes):
+    stored = np.random.default_rng(6).integers(0, 256, n_bytes, np.uint8).tobytes()
+    out, total = np.empty(n_bytes // 4, np.float32), WordSum()
+    total.add(b"abcd")
+    total.add_floats(memoryview(stored), out)
+    assert out.astype(">f4").tobytes() == stored
+    assert total.value == word_sum(b"abcd" + stored)
+
+
+def test_floats_must_begin_with_a_word_and_fill_the_output():
+    total = WordSum()
+    with pytest.raises(ValueError, match="8 bytes after 0 of a broken word do not fill 12 bytes"):
+        total.add_floats(memoryview(bytes(8)), np.empty(3, np.float32))
+    total.add(b"ab")
+    with pytest.raises(ValueError, match="8 bytes after 2 of a broken word do not fill 8 bytes"):
+        total.add_floats(memoryview(bytes(8)), np.empty(2, np.float32))
 
 
 def test_numba_is_loaded_for_long_pieces_only():

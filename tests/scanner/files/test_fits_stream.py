@@ -43,6 +43,28 @@ def test_pixels_arrive_whole_however_blocks_are_cut(path, monkeypatch, block_byt
     assert b"".join([*rows, *pieces]) == PIXELS.astype(">f8").tobytes()
 
 
+@pytest.mark.parametrize("block_bytes", [2, 7, 2880, 10**6])
+def test_floats_are_read_and_summed_at_once(path, monkeypatch, block_bytes):
+    pixels = PIXELS.astype(np.float32)
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(pixels, name="SCI")]).writeto(path, checksum=True, overwrite=True)
+    data = path.read_bytes()
+    last = data.rindex(pixels[-1, -1:].astype(">f4").tobytes()) + 3
+
+    def pixels_of(data):
+        blocks = [data[at : at + block_bytes] for at in range(0, len(data), block_bytes)]
+        monkeypatch.setattr(fits_stream, "read_blocks", lambda _: iter(blocks))
+        out = np.empty(31 * 47, np.float32)
+        with contextlib.closing(FitsStream(str(path), 10**6, is_image, no_image)) as stream:
+            for part in (out[:100], out[100:]):
+                stream.read_floats(part)
+            stream.finish()
+        return out.reshape(31, 47)
+
+    np.testing.assert_array_equal(pixels_of(data), pixels)
+    with pytest.raises(Rejection, match=r"x.fits\[SCI\]: DATASUM is"):
+        pixels_of(data[:last] + bytes([data[last] ^ 1]) + data[last + 1 :])
+
+
 def read_some(path, n_rows):
     with contextlib.closing(FitsStream(str(path), 10**6, is_image, no_image)) as stream:
         list(stream.pieces(n_rows * 47 * 8))

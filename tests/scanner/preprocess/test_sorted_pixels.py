@@ -44,3 +44,19 @@ def test_images_are_not_changed(rng):
 def test_a_part_of_larger_images_is_sorted(rng):
     images = rng.normal(size=(2, 20, 20)).astype(np.float32)
     np.testing.assert_array_equal(sorted_pixels(images[:, 3:17, 2:9], 2), by_numpy(images[:, 3:17, 2:9], 2))
+
+
+@pytest.mark.parametrize("level", [0, 1, -1000, 1e6])
+def test_the_level_of_a_sky_does_not_matter(rng, level):
+    """Beside a high level, the upper digits of all numbers are equal, and the lowest digit orders them."""
+    images = (rng.normal(size=(3, 60, 60)) + level).astype(np.float32)
+    images[1, :30] = 0
+    np.testing.assert_array_equal(sorted_pixels(images, 2), by_numpy(images, 2))
+
+
+def test_numbers_that_differ_in_the_lowest_digit_only_are_in_order(rng):
+    """In each of sixteen groups the upper two digits are equal, but too few numbers share a high digit to count the lowest."""
+    groups = np.arange(16, dtype=np.uint32) << np.uint32(23)
+    bits = groups[:, None] | rng.integers(0, 2**12, (16, 16), dtype=np.uint32)
+    images = rng.permuted(bits.reshape(-1)).reshape(1, 16, 16).view(np.float32)
+    np.testing.assert_array_equal(sorted_pixels(images, 1), by_numpy(images, 1))
