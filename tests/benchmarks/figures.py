@@ -190,6 +190,21 @@ FULL_TILE = _group(
     Figure("core_s_full_tile", "core s", "time to scan the tile"),
     Figure("peak_rss_gb_full_tile", "GB", "peak resident memory"),
 )
+NIGHT_COST = _group(
+    "night_cost",
+    "The networks' work on a natural night",
+    "Simulated tiles of 2000 galaxies, each with one lens, and `mer3-cascade` with default settings. A quarter of the galaxies"
+    " are as bright as the galaxies of lenses, and the others follow the counts of the field. Counted once.",
+    Figure("night_rows", "rows", "galaxies and lenses"),
+    Figure("night_share_beyond_first_stage", "share", "rows that the first stage cannot exclude"),
+    Figure("night_share_beyond_early_exit", "share", "rows that the early exit cannot exclude either: all networks score them"),
+    Figure(
+        "night_mflop_per_cutout",
+        "MFLOP",
+        "multiply-adds of the networks, times two, for a row in the mean; rows that are scored again in float32 count once",
+    ),
+    Figure("night_share_of_candidates", "share", "rows that reach the default cut"),
+)
 SIMULATION = _group(
     "simulation",
     "Simulation",
@@ -312,6 +327,7 @@ GROUPS = (
     PEERS,
     STAGES,
     FULL_TILE,
+    NIGHT_COST,
     SIMULATION,
     TRAINING,
     OCCLUSION,

@@ -22,6 +22,7 @@ from tests.benchmarks import (
     each_source,
     explain,
     meaning,
+    night_cost,
     one_process,
     peers,
     scan_speed,
@@ -35,7 +36,7 @@ from tests.benchmarks.sizes import FULL, QUICK
 from tests.circumstances import commit, processor
 
 RESULTS = Path(__file__).with_name("results.json")
-PARTS = ("scan", "simulation", "maps", "full_tile", "training", "peers")
+PARTS = ("scan", "simulation", "maps", "full_tile", "night_cost", "training", "peers")
 
 
 def main() -> None:
@@ -56,6 +57,7 @@ def main() -> None:
         "simulation": lambda scratch: simulation_speed.measure(scratch, sizes),
         "maps": lambda _: explain.measure(sizes.rounds) | meaning.measure() | stored_maps.measure() | each_source.measure(),
         "full_tile": lambda scratch: one_process.full_tile(scratch, sizes.rounds),
+        "night_cost": lambda scratch: night_cost.measure(scratch, sizes),
         "training": lambda _: training_speed.measure(sizes),
         "peers": lambda scratch: peers.measure(options.peers, options.hyrax_python, scratch, sizes),
     }

@@ -41,6 +41,8 @@ class Sizes:
     n_paper_loop: int
     n_memory_units: int
     n_ledger_units: int
+    n_night_galaxies: int
+    """Number of galaxies of each tile of a natural night, with the lens."""
     n_train_batches: int
     n_simulated: int
     shards_per_simulator: int
@@ -57,6 +59,7 @@ FULL = Sizes(
     n_paper_loop=128,
     n_memory_units=200,
     n_ledger_units=12,
+    n_night_galaxies=2000,
     n_train_batches=40,
     n_simulated=192,
     shards_per_simulator=2,
@@ -71,6 +74,7 @@ QUICK = Sizes(
     n_paper_loop=8,
     n_memory_units=24,
     n_ledger_units=3,
+    n_night_galaxies=30,
     n_train_batches=2,
     n_simulated=16,
     shards_per_simulator=1,

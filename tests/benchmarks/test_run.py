@@ -10,7 +10,7 @@ from tests.benchmarks.figures import PARTS
 from tests.benchmarks.limit import LAYOUTS
 from tests.benchmarks.sizes import SHORT
 
-MEASURED = ("scan", "simulation", "training")
+MEASURED = ("scan", "simulation", "night_cost", "training")
 
 
 def only_where_the_sweep_is_fast():

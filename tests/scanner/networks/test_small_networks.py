@@ -4,12 +4,12 @@ import re
 import pytest
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from scanner.networks.architectures import ARCHITECTURES, FIRST_STAGE_NETWORKS, FLAGSHIP_NETWORKS
 from scanner.networks.parameters import he_initialise
 from scanner.networks.small_networks import GroupConv, LiftingConv, OrientedBatchNorm, compact, equivariant
 from scanner.vocabulary.kinds import KINDS
+from tests.scanner.networks.flops import mflop
 
 
 def trained_looking(network):
@@ -66,13 +66,6 @@ def test_oriented_batch_norm_by_hand():
         together = x[:, 4 * n : 4 * n + 4]
         expected = (together - together.mean()) / torch.sqrt(together.var(unbiased=False) + 1e-5)
         assert torch.allclose(got[:, 4 * n : 4 * n + 4], expected, atol=1e-5)
-
-
-def mflop(network, n_channels):
-    """Count the multiply-adds of convolutions and dense layers, times two."""
-    with FlopCounterMode(display=False) as counter:
-        network.eval()(torch.zeros(1, n_channels, 100, 100))
-    return counter.get_total_flops() / 1e6
 
 
 SMALL = [name for name in ARCHITECTURES if not name.startswith("ou") and name != "equivariant"]

@@ -1,0 +1,57 @@
+"""What the networks of a cascade compute on a natural night, on which nearly no galaxy is a lens."""
+
+from pathlib import Path
+
+from scanner.catalogue.find_units import find_units
+from scanner.catalogue.plan import ScanConfig
+from scanner.networks.architectures import ARCHITECTURES
+from scanner.networks.card import NetworkCard
+from scanner.networks.card_file import read_card
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.scan.scoring import open_scanner
+from scanner.vocabulary.network_columns import network_column_name
+from simulation.products.survey_tile import TileSpec
+from simulation.run import simulate_night
+from tests.benchmarks.sizes import CORES, FLAGSHIP, Sizes
+from tests.scanner.networks.flops import mflop
+from tests.scanner.scanned import scanned
+
+DENSITY_PER_SQUARE_PIXEL = 30 / 600**2
+"""Galaxies on the sky that a catalogue lists: 30 per square arcminute."""
+SEED = 2400
+
+
+def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
+    """Simulate tiles, each with one lens, scan them, and count which networks score which rows."""
+    n = sizes.n_night_galaxies
+    side_pixels = max(300, round((n / DENSITY_PER_SQUARE_PIXEL) ** 0.5))
+    specs = [
+        TileSpec(tile_id=f"{200000000 + i}", n_galaxies=n - 1, n_single=1, side_pixels=side_pixels, seed=SEED + i)
+        for i in range(CORES)
+    ]
+    simulate_night(specs, str(scratch / "night"), CORES)
+    package = SHIPPED_DIR / FLAGSHIP
+    card = read_card(package)
+    threshold = card.candidate_threshold
+    scanner = open_scanner(package, ScanConfig(candidate_threshold=threshold), CORES)
+    tables = [scanned(unit, scanner) for unit in find_units(str(scratch / "night"))]
+    n_rows = sum(table.num_rows for table in tables)
+
+    def share(network: NetworkCard) -> float:
+        """Return the share of the rows that a network scores."""
+        name = network_column_name(network.name)
+        return 1 - sum(table[name].null_count for table in tables) / n_rows
+
+    shares = {network.name: share(network) for network in card.all_networks}
+    work = [
+        shares[of.name] * mflop(ARCHITECTURES[of.architecture].build(len(of.channels)), len(of.channels))
+        for of in card.all_networks
+    ]
+    of_committee = [shares[network.name] for network in card.networks]
+    return {
+        "night_rows": n_rows,
+        "night_share_beyond_first_stage": max(of_committee),
+        "night_share_beyond_early_exit": min(of_committee),
+        "night_mflop_per_cutout": sum(work),
+        "night_share_of_candidates": sum((table["p_lens"].to_numpy() >= threshold).sum() for table in tables) / n_rows,
+    }
