@@ -12,7 +12,7 @@ from scanner.networks.package import load_network
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.sources.shards import Shard, decode_shard, encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_objects
-from tests.benchmarks.sizes import MAPPED
+from tests.benchmarks.sizes import FLAGSHIP
 from tests.benchmarks.stored_maps import CELLS
 from training.evaluation.arc_truth import LEAST_ARC_SNR, LEAST_CONTRAST
 
@@ -32,7 +32,7 @@ def measure() -> dict[str, float]:
     masks = arcs_of_each(shard)
     bright = [is_bright(shard, source, masks[source]) for source in SOURCES]
     chosen = bright[0] & bright[1]
-    folder = SHIPPED_DIR / MAPPED
+    folder = SHIPPED_DIR / FLAGSHIP
     networks = [(load_network(folder, card), card) for card in read_card(folder).networks]
     maps = CandidateMapper(networks).maps({band: images[chosen] for band, images in shard.stamps.items()})
     shown = {"guided": maps.map_guided.astype(float), "occlusion": -maps.map_occlusion.astype(float)}

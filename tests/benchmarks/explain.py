@@ -12,12 +12,12 @@ from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network
 from tests.benchmarks.rates import in_turns, over, seconds_of, spreads
-from tests.benchmarks.sizes import CORES, MAPPED, SEVEN
+from tests.benchmarks.sizes import CORES, FLAGSHIP, SEVEN
 
 NETWORKS = {
     "ou200": (SEVEN, "OU-200", MASKS["ou200"]),
     "ou66": (SEVEN, "OU-66", MASKS["ou66"]),
-    "compact": (MAPPED, "compact-sky", Masks(4, 4)),
+    "compact": (FLAGSHIP, "compact-sky", Masks(4, 4)),
 }
 """Networks with their masks, which lie side by side: where masks overlap, captum returns means."""
 AT_ONCE = 64

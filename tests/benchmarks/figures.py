@@ -301,7 +301,7 @@ def _each_source() -> Iterable[Figure]:
 
 MEANING = _group(
     "maps",
-    "Do maps point at arcs? The networks of `mer3-sim` together",
+    "Do maps point at arcs? The committee of `mer3-cascade` together",
     "A map hits an arc if the highest pixel of the sum over its networks lies on it, or within 0.2″ (Guided"
     " Grad-CAM) or half a mask (occlusion) of it; objects are simulated lenses with arcs of S/N above 40. Nothing is random,"
     " so there is one run. Mask size and the explained output were chosen by this measure, and networks and objects come from"

@@ -41,7 +41,7 @@ from tests.benchmarks.sizes import CORES, Sizes
 
 LAYOUTS = {"one_process": (1, CORES), "process_a_core": (CORES, 1)}
 """Maps each layout to its number of processes and the threads of each."""
-N_TRIES = 2
+N_TRIES = 3
 """Number of times that a batch size is timed; the fastest counts."""
 MIN_ROWS = 64
 """Smallest number of rows in a pass, so that inputs do not stay in a core's cache."""

@@ -17,7 +17,7 @@ from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.sources.shards import Shard, decode_shard, encode_shard
 from scanner.vocabulary.geometry import Stamps
 from simulation.products.dataset import DatasetSpec, simulate_objects
-from tests.benchmarks.sizes import MAPPED
+from tests.benchmarks.sizes import FLAGSHIP
 from training.evaluation.arc_truth import arcs, with_bright_arcs
 
 N_SIMULATED, SEED = 700, 77
@@ -39,7 +39,7 @@ def measure() -> dict[str, float]:
     """
     shard = _simulated()
     stamps, truth = _bright(shard)
-    networks = [_made(stamps, at) for at in range(len(read_card(SHIPPED_DIR / MAPPED).networks))]
+    networks = [_made(stamps, at) for at in range(len(read_card(SHIPPED_DIR / FLAGSHIP).networks))]
     flagship, *untrained = (_sum(of_networks) for of_networks in zip(*networks, strict=True))
     strict = arcs(shard, shard.geometry, STRICT_CONTRAST)[with_bright_arcs(shard, arcs(shard, shard.geometry))]
     kept = strict.any(axis=(1, 2))
@@ -72,8 +72,8 @@ def _bright(shard: Shard) -> tuple[Stamps, Truth]:
 
 def _made(stamps: Stamps, at: int) -> list[Kinds]:
     """Return the maps of a network of the flagship, then those of several copies with weights that were never trained."""
-    card = read_card(SHIPPED_DIR / MAPPED).networks[at]
-    network = load_network(SHIPPED_DIR / MAPPED, card)
+    card = read_card(SHIPPED_DIR / FLAGSHIP).networks[at]
+    network = load_network(SHIPPED_DIR / FLAGSHIP, card)
     inputs = network_input(stamps, card.channels, card.input_pixels)
     several = [network, *(randomised(network, seed) for seed in range(1, N_RANDOMISED + 1))]
     return [{"guided": guided_map(one, inputs), "occlusion": occlusion_map(one, inputs)} for one in several]

@@ -6,8 +6,6 @@ from datetime import date
 
 NIGHT = date(2026, 1, 1)
 FLAGSHIP, SEVEN = "mer3-cascade", "ou7-sim"
-MAPPED = "mer3-sim"
-"""Ensemble whose maps are checked: the card of the flagship's committee has its own checks."""
 SHORT = {FLAGSHIP: "flagship", SEVEN: "seven"}
 """Maps each ensemble to the suffix of its figures' names."""
 CORES = os.cpu_count() or 1

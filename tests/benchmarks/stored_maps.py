@@ -12,7 +12,7 @@ from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network
 from tests.benchmarks.meaning import N_RANDOMISED, bright_lenses
-from tests.benchmarks.sizes import MAPPED
+from tests.benchmarks.sizes import FLAGSHIP
 
 CELLS = {"guided": (40, 1), "occlusion": (8, 0)}
 """Cells per side of each map, and the distance from the arc in cells that still counts as a hit: about a VIS PSF."""
@@ -23,7 +23,7 @@ def measure() -> dict[str, float]:
     stamps, on_pixels = bright_lenses()
     truth = {name: _on_cells(on_pixels, n) for name, (n, _) in CELLS.items()}
     others = {name: np.roll(of, 1, axis=0) for name, of in truth.items()}
-    networks = [(load_network(SHIPPED_DIR / MAPPED, card), card) for card in read_card(SHIPPED_DIR / MAPPED).networks]
+    networks = [(load_network(SHIPPED_DIR / FLAGSHIP, card), card) for card in read_card(SHIPPED_DIR / FLAGSHIP).networks]
     trained = CandidateMapper(networks).maps(stamps)
     untrained = [
         CandidateMapper([(randomised(network, seed), card) for network, card in networks]).maps(stamps)
