@@ -38,7 +38,7 @@ def test_long_pieces_sum_as_short_ones_do():
 
 
 @pytest.mark.parametrize("n_bytes", [400, LOOP_BYTES, LOOP_BYTES + 4])
-def test_floats_are_summed_and_written_in_the_order_of_the_machine(n_bytes):
+def test_floats_are_summed_and_written_in_native_order(n_bytes):
     stored = np.random.default_rng(6).integers(0, 256, n_bytes, np.uint8).tobytes()
     out, total = np.empty(n_bytes // 4, np.float32), WordSum()
     total.add(b"abcd")

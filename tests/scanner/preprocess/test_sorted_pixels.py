@@ -54,7 +54,7 @@ def test_the_level_of_a_sky_does_not_matter(rng, level):
     np.testing.assert_array_equal(sorted_pixels(images, 2), by_numpy(images, 2))
 
 
-def test_numbers_that_differ_in_the_lowest_digit_only_are_in_order(rng):
+def test_numbers_with_equal_upper_digits_are_in_order(rng):
     """In each of sixteen groups the upper two digits are equal, but too few numbers share a high digit to count the lowest."""
     groups = np.arange(16, dtype=np.uint32) << np.uint32(23)
     bits = groups[:, None] | rng.integers(0, 2**12, (16, 16), dtype=np.uint32)
