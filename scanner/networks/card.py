@@ -98,7 +98,7 @@ class NetworkCard(Frozen, allow_inf_nan=False):
 
 
 class ExcludingNetwork(Frozen, allow_inf_nan=False):
-    """What a network that excludes objects needs, whichever network it is."""
+    """A network that excludes objects: its calibration, its limit and what was measured of it."""
 
     combiner: SoftmaxStack
     """Calibration of the network alone, at the prevalence of `p_lens`."""

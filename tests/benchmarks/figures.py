@@ -194,7 +194,7 @@ NIGHT_COST = _group(
     "night_cost",
     "The networks' work on a natural night",
     "Simulated tiles of 2000 galaxies, each with one lens, and `mer3-cascade` with default settings. A quarter of the galaxies"
-    " are as bright as the galaxies of lenses, and the others follow the counts of the field. Counted once.",
+    " are as bright as the galaxies of lenses, and the others follow the counts of the field. There is one run.",
     Figure("night_rows", "rows", "galaxies and lenses"),
     Figure("night_share_beyond_first_stage", "share", "rows that the first stage cannot exclude"),
     Figure("night_share_beyond_early_exit", "share", "rows that the early exit cannot exclude either: all networks score them"),

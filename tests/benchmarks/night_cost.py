@@ -1,4 +1,4 @@
-"""What the networks of a cascade compute on a natural night, on which nearly no galaxy is a lens."""
+"""Count the work of a cascade's networks on a natural night, on which nearly no galaxy is a lens."""
 
 from pathlib import Path
 

@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from scanner.sources import mosaics
 from scanner.sources.cutouts import Cutout
@@ -129,3 +130,16 @@ def test_damaged_tiles_of_a_compressed_mosaic_are_unreadable(tmp_path):
     path.write_bytes(data)
     with pytest.raises(Rejection, match=r"fits_unreadable: J: J.fits\[COMPRESSED_IMAGE\]: cannot be decompressed \("):
         read_mosaics(tile, MER_10)
+
+
+@pytest.mark.parametrize(("scale", "zero"), [(1, 0), (2, 0), (1, 5), (2, 5)])
+def test_floats_are_scaled_as_the_header_says(tmp_path, scale, zero):
+    stored = np.arange(12 * 9, dtype=np.float32).reshape(12, 9)
+    path = tmp_path / "scaled.fits"
+    # astropy would write scaled floats as plain ones.
+    cards = fits.Header({"BSCALX": float(scale), "BZEROX": float(zero)})
+    fits.PrimaryHDU(stored, cards).writeto(path)
+    path.write_bytes(path.read_bytes().replace(b"BSCALX  ", b"BSCALE  ").replace(b"BZEROX  ", b"BZERO   "))
+    with contextlib.closing(Mosaic(str(path), 10**6, 10**6, pixel_scale_arcsec=0.1)) as rows:
+        rows.keep(0, 12)
+        np.testing.assert_array_equal(rows.rows[:12], zero + scale * stored)
