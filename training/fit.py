@@ -21,7 +21,7 @@ from training.checkpoint import EpochRecord, load_checkpoint, save_checkpoint, s
 from training.config import TrainConfig
 from training.dataset import Dataset
 from training.errors import TrainingError
-from training.fused_norm import with_fused_norms
+from training.fused_steps import with_fused_steps
 from training.graded import GradedShards, repeated
 from training.step import class_weights, evaluate, train_epoch
 from training.teacher import taught
@@ -94,7 +94,7 @@ def fit_network(
     for record in history:
         on_epoch(record)
     run = _Run(dataset, spec, config, worker)
-    trained = with_fused_norms(network)
+    trained = with_fused_steps(network)
     parallel = worker.wrap(trained) if worker.wrap else trained
     for epoch in range(len(history) + 1, config.epochs + 1):
         record = run.epoch(epoch, parallel, optimiser)

@@ -5,9 +5,6 @@ bytes for the place of each maximum besides. Here one pass finds the sums, and o
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,57 +13,34 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from training import norm_kernels
-
-_DTYPES = (torch.float32, torch.bfloat16)
-
-
-def with_fused_norms(network: nn.Module) -> nn.Module:
-    """Return a network whose normalisations, with the ReLU and the pooling that follow, train in one step each on a CPU.
-
-    It shares parameters, buffers and layers with `network`, and computes what `network` computes, up to rounding. Only an
-    `nn.Sequential` is changed; other networks are returned as they are.
-    """
-    if not isinstance(network, nn.Sequential):
-        return network
-    layers: list[nn.Module] = []
-    rest = list(network)
-    while rest:
-        fused = _fused(rest)
-        layers.append(fused or rest[0])
-        rest = rest[fused.n_layers if fused else 1 :]
-    return nn.Sequential(*layers)
+from training import activation_kernels
+from training.activations import fits_loops, halves, side_by_side, stored_array
 
 
-def _fused(layers: list[nn.Module]) -> "FusedNorm | None":
+def leading_norm(layers: Sequence[nn.Module]) -> "FusedNorm | None":
     """Return one step for the first layers: normalisation, ReLU, and perhaps a pooling of two by two pixels; else None."""
     norm, relu, pool = [*layers, None, None][:3]
     if not isinstance(norm, nn.BatchNorm2d) or not isinstance(relu, nn.ReLU):
         return None
     if not (norm.affine and norm.track_running_stats and norm.momentum is not None):
         return None
-    return FusedNorm(norm, relu, pool if isinstance(pool, nn.MaxPool2d) and _halves(pool) else None)
-
-
-def _halves(pool: nn.MaxPool2d) -> bool:
-    """Return whether a pooling is that of `nn.MaxPool2d(2)`."""
-    settings = (pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode, pool.return_indices)
-    return settings == (2, 2, 0, 1, False, False)
+    return FusedNorm(norm, relu, pool if halves(pool) else None)
 
 
 class FusedNorm(nn.Module):
     """Batch normalisation, ReLU and perhaps pooling: one step in training on a CPU, torch's layers otherwise."""
 
-    def __init__(self, norm: nn.BatchNorm2d, relu: nn.ReLU, pool: nn.MaxPool2d | None = None) -> None:
+    def __init__(self, norm: nn.BatchNorm2d, relu: nn.ReLU, pool: nn.Module | None = None) -> None:
         super().__init__()
         self.norm, self.relu, self.pool = norm, relu, pool
         self.n_layers = 2 if pool is None else 3
 
     def forward(self, x: Tensor) -> Tensor:
         n_pixels = x.shape[-2] * x.shape[-1]
-        if not self.training or x.device.type != "cpu" or x.dtype not in _DTYPES or n_pixels == 1 or min(x.shape) == 0:
+        if not self.training or n_pixels == 1 or not fits_loops(x):
             rectified: Tensor = self.relu(self.norm(x))
-            return self.pool(rectified) if self.pool else rectified
+            pooled: Tensor = self.pool(rectified) if self.pool else rectified
+            return pooled
         norm = self.norm
         # An OrientedBatchNorm has several channels of activations for one of its own.
         n_shared = x.shape[1] // norm.num_features
@@ -93,7 +67,7 @@ class _NormaliseInOneStep(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, n_shared: int, pooled: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         x = x.contiguous(memory_format=torch.channels_last)
-        sums, squares = _summed(norm_kernels.add_sums, x.shape[1], _stored(x))
+        sums, squares = _summed(activation_kernels.add_sums, x.shape[1], stored_array(x))
         n = x.numel() // weight.numel()
         mean = _together(sums, n_shared) / n
         variance = np.maximum(_together(squares, n_shared) / n - mean**2, 0)
@@ -106,9 +80,11 @@ class _NormaliseInOneStep(torch.autograd.Function):
         places = torch.empty(shape if pooled else (0, 0, 0, 0), dtype=torch.uint8, memory_format=torch.channels_last)
         of_channels = (_of_channels(scale, n_shared), _of_channels(shift, n_shared))
         if pooled:
-            _side_by_side(norm_kernels.normalise_and_pool, of_channels, _stored(x), _stored(out), _stored(places))
+            side_by_side(
+                activation_kernels.normalise_and_pool, of_channels, stored_array(x), stored_array(out), stored_array(places)
+            )
         else:
-            _side_by_side(norm_kernels.normalise, of_channels, _stored(x), _stored(out))
+            side_by_side(activation_kernels.normalise, of_channels, stored_array(x), stored_array(out))
         ctx.save_for_backward(x, places if pooled else out, weight)
         ctx.mean, ctx.per_sigma, ctx.n_shared, ctx.pooled = mean, per_sigma, n_shared, pooled
         found = torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(variance.astype(np.float32))
@@ -120,8 +96,8 @@ class _NormaliseInOneStep(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, seen, weight = ctx.saved_tensors
         gradient = gradient.to(x.dtype).contiguous(memory_format=torch.channels_last)
-        read = [_stored(x), _stored(seen), _stored(gradient)]
-        add = norm_kernels.add_pooled_gradients if ctx.pooled else norm_kernels.add_gradients
+        read = [stored_array(x), stored_array(seen), stored_array(gradient)]
+        add = activation_kernels.add_pooled_gradients if ctx.pooled else activation_kernels.add_gradients
         sums, products = _summed(add, x.shape[1], *read)
         n = x.numel() // weight.numel()
         of_bias = _together(sums, ctx.n_shared)
@@ -131,16 +107,10 @@ class _NormaliseInOneStep(torch.autograd.Function):
         offset = -scale * of_bias / n - slope * ctx.mean
         spread = torch.empty_like(x, memory_format=torch.channels_last)
         of_channels = tuple(_of_channels(values, ctx.n_shared) for values in (scale, slope, offset))
-        loop = norm_kernels.spread_pooled_gradients if ctx.pooled else norm_kernels.spread_gradients
-        _side_by_side(loop, of_channels, *read, _stored(spread))
+        loop = activation_kernels.spread_pooled_gradients if ctx.pooled else activation_kernels.spread_gradients
+        side_by_side(loop, of_channels, *read, stored_array(spread))
         found = [torch.from_numpy(values.astype(np.float32)) for values in (of_weight, of_bias)]
         return spread, found[0], found[1], None, None, None
-
-
-def _stored(x: Tensor) -> NDArray[Any]:
-    """Return a channels-last tensor as an array `[image, y, x, channel]`, with the bits of bfloat16 as uint16."""
-    x = x.detach().permute(0, 2, 3, 1)
-    return x.view(torch.uint16).numpy() if x.dtype == torch.bfloat16 else x.numpy()
 
 
 def _together(sums: NDArray[np.float64], n_shared: int) -> NDArray[np.float64]:
@@ -156,25 +126,5 @@ def _of_channels(values: NDArray[np.float64], n_shared: int) -> NDArray[np.float
 def _summed(loop: Callable[..., None], n_channels: int, *read: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what a loop sums, as two arrays `[image, channel]`."""
     sums, others = np.empty((2, len(read[0]), n_channels))
-    _side_by_side(loop, (), *read, sums, others)
+    side_by_side(loop, (), *read, sums, others)
     return sums, others
-
-
-def _side_by_side(loop: Callable[..., None], of_channels: Sequence[NDArray[np.float32]], *of_images: NDArray[Any]) -> None:
-    """Call a loop on parts of all images, in as many threads as torch uses."""
-    n_images = len(of_images[0])
-    edges = np.linspace(0, n_images, min(torch.get_num_threads(), n_images) + 1).astype(int).tolist()
-
-    def call(first: int, last: int) -> None:
-        loop(*of_channels, *(array[first:last] for array in of_images))
-
-    parts = list(pairwise(edges))
-    waiting = [_threads(len(parts) - 1).submit(call, *part) for part in parts[1:]]
-    call(*parts[0])
-    for part in waiting:
-        part.result()
-
-
-@cache
-def _threads(n: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(n, 1), thread_name_prefix="fused-norm")

@@ -216,12 +216,18 @@ SIMULATION = _group(
     Figure("simulate_two_actors_over_one", "ratio", "two actors over one"),
     Figure("resize_over_skimage", "ratio", "scikit-image's time over ours, 64 images from 66 to 200 pixels"),
 )
-TRAINED = {"equivariant": "`equivariant-sky`", "compact": "`compact-sky`", "light": "`light`"}
+TRAINED = {
+    "equivariant": "`equivariant-sky`",
+    "compact": "`compact-sky`",
+    "light": "`light`",
+    "ou66": "the paper's OU-66",
+    "ou200": "the paper's OU-200",
+}
 TRAINING = _group(
     "training",
     "Training on a CPU",
-    "Networks of `mer3-cascade`, steps of 64 objects, all threads, in bfloat16 where that is faster: normalisation, ReLU and"
-    " pooling in one compiled pass beside torch's three layers, in turns.",
+    "Networks of `mer3-cascade` and of the paper, steps of 64 objects, all threads, in bfloat16 where that is faster:"
+    " normalisation, ReLU and pooling, or ReLU, pooling and dropout, in one compiled pass beside torch's layers, in turns.",
     *(
         (
             Figure(f"train_per_s_{short}", "objects/s", f"{name}: in one pass"),

@@ -11,9 +11,9 @@ from scanner.files import word_loop
 from scanner.preprocess import banded, regridding, scaling_kernels, sky
 from scanner.sources import stamps
 from simulation.optics import light_kernels, observation, psf
-from training import norm_kernels
+from training import activation_kernels
 
-FILES = (banded, word_loop, light_kernels, norm_kernels, observation, psf, regridding, scaling_kernels, sky)
+FILES = (banded, word_loop, light_kernels, activation_kernels, observation, psf, regridding, scaling_kernels, sky)
 """Modules whose loops are checked; `stamps` is not among them, because it calls loops of `regridding` from outside its own."""
 
 

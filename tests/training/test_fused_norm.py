@@ -13,7 +13,8 @@ from scanner.networks.small_networks import OrientedBatchNorm
 from tests.training.tiny import SIDE, VIS, LinearSpec, tiny_config, tiny_dataset
 from training import fused_norm
 from training.fit import fit_network
-from training.fused_norm import FusedNorm, with_fused_norms
+from training.fused_norm import FusedNorm
+from training.fused_steps import with_fused_steps
 from training.step import train_epoch
 
 LAYERS = {
@@ -53,7 +54,7 @@ def some_inputs(dtype=torch.float32):
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
 def test_results_and_gradients_are_those_of_the_layers(layers, memory_format):
     x, weights = some_inputs()
-    fused = with_fused_norms(copy.deepcopy(layers))
+    fused = with_fused_steps(copy.deepcopy(layers))
     assert [type(layer) for layer in fused] == [FusedNorm]
     expected = gradients(layers.double(), x.double(), weights.double())
     found = gradients(fused, x.to(memory_format=memory_format), weights)
@@ -65,7 +66,7 @@ def test_running_statistics_are_those_of_the_layers(layers):
     fused = copy.deepcopy(layers)
     for _ in range(3):
         layers(some_inputs()[0])
-        with_fused_norms(fused)(some_inputs()[0])
+        with_fused_steps(fused)(some_inputs()[0])
     for value, expected in zip(fused.buffers(), layers.buffers(), strict=True):
         assert torch.allclose(value, expected, rtol=1e-5)
     assert int(fused[0].num_batches_tracked) == 3
@@ -73,7 +74,7 @@ def test_running_statistics_are_those_of_the_layers(layers):
 
 def test_bfloat16_stays_bfloat16_within_its_rounding(layers):
     x, weights = some_inputs(torch.bfloat16)
-    fused = with_fused_norms(copy.deepcopy(layers))
+    fused = with_fused_steps(copy.deepcopy(layers))
     assert fused(x).dtype == torch.bfloat16
     expected = gradients(layers.double(), x.double(), weights.double())
     found = gradients(fused, x, weights)
@@ -86,7 +87,7 @@ def test_threads_do_not_change_a_bit(layers, torch_threads):
     results = []
     for n_threads in (1, 2, 5):
         torch.set_num_threads(n_threads)
-        results.append(gradients(with_fused_norms(layers), x, weights))
+        results.append(gradients(with_fused_steps(layers), x, weights))
     for other in results[1:]:
         assert all(torch.equal(value, first) for value, first in zip(other, results[0], strict=True))
 
@@ -100,7 +101,7 @@ def test_networks_learn_as_with_their_own_layers(spec):
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
     own, exact = copy.deepcopy(network), copy.deepcopy(network).double()
-    fused = with_fused_norms(own)
+    fused = with_fused_steps(own)
     assert sum(isinstance(layer, FusedNorm) for layer in fused) == sum(isinstance(layer, nn.MaxPool2d) for layer in network) + (
         len([layer for layer in network if isinstance(layer, nn.BatchNorm2d)]) - 4
     )
@@ -113,8 +114,8 @@ def test_networks_learn_as_with_their_own_layers(spec):
 
 def test_in_evaluation_the_layers_themselves_are_called(layers):
     x, _ = some_inputs()
-    with_fused_norms(layers)(x)
-    fused = with_fused_norms(layers).eval()
+    with_fused_steps(layers)(x)
+    fused = with_fused_steps(layers).eval()
     assert not layers[0].training
     assert torch.equal(fused(x), layers(x))
 
@@ -130,12 +131,12 @@ def test_in_evaluation_the_layers_themselves_are_called(layers):
     ],
 )
 def test_other_layers_stay(others):
-    assert list(with_fused_norms(nn.Sequential(*others))) == others
+    assert list(with_fused_steps(nn.Sequential(*others))) == others
 
 
 @pytest.mark.parametrize("pool", [nn.MaxPool2d(3), nn.MaxPool2d(2, padding=1), nn.MaxPool2d(2, ceil_mode=True)])
 def test_other_poolings_follow_the_step(pool):
-    fused = with_fused_norms(nn.Sequential(nn.BatchNorm2d(8), nn.ReLU(), pool))
+    fused = with_fused_steps(nn.Sequential(nn.BatchNorm2d(8), nn.ReLU(), pool))
     assert isinstance(fused[0], FusedNorm)
     assert fused[0].pool is None
     assert fused[1] is pool
@@ -143,13 +144,13 @@ def test_other_poolings_follow_the_step(pool):
 
 def test_networks_of_another_form_are_left_alone():
     network = nn.BatchNorm2d(8)
-    assert with_fused_norms(network) is network
+    assert with_fused_steps(network) is network
 
 
 def test_one_pixel_and_other_types_go_through_the_layers(layers):
-    assert with_fused_norms(layers[:2])(torch.randn(3, 8, 1, 1)).shape == (3, 8, 1, 1)
+    assert with_fused_steps(layers[:2])(torch.randn(3, 8, 1, 1)).shape == (3, 8, 1, 1)
     x, _ = some_inputs()
-    assert with_fused_norms(layers.double())(x.double()).dtype == torch.float64
+    assert with_fused_steps(layers.double())(x.double()).dtype == torch.float64
 
 
 def test_an_error_in_a_thread_is_raised(layers, torch_threads, monkeypatch):
@@ -157,9 +158,9 @@ def test_an_error_in_a_thread_is_raised(layers, torch_threads, monkeypatch):
         raise ValueError("no sums")
 
     torch.set_num_threads(2)
-    monkeypatch.setattr(fused_norm.norm_kernels, "add_sums", fail)
+    monkeypatch.setattr(fused_norm.activation_kernels, "add_sums", fail)
     with pytest.raises(ValueError, match="no sums"):
-        with_fused_norms(layers)(some_inputs()[0])
+        with_fused_steps(layers)(some_inputs()[0])
 
 
 class NormSpec(LinearSpec):

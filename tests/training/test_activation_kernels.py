@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from training import norm_kernels
+from training import activation_kernels
 
 SHAPE = (2, 5, 7, 3)
 """Images, rows, columns and channels: odd sides leave a row and a column without a partner."""
@@ -48,7 +48,7 @@ def largest(values):
     """Return the largest of each two by two pixels and its place 2 y + x, or `NONE` where all are 0, with plain loops."""
     n, n_y, n_x, n_channels = values.shape
     out = np.zeros((n, n_y // 2, n_x // 2, n_channels))
-    places = np.full(out.shape, norm_kernels.NONE)
+    places = np.full(out.shape, activation_kernels.NONE)
     for i, y, x, c in np.ndindex(out.shape):
         four = values[i, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2, c].ravel()
         out[i, y, x, c] = four.max()
@@ -61,7 +61,7 @@ def unpooled(gradient, places):
     """Return the gradient `[image, y, x, channel]` of the pixels that were pooled."""
     spread = np.zeros(SHAPE)
     for i, y, x, c in np.ndindex(gradient.shape):
-        if places[i, y, x, c] != norm_kernels.NONE:
+        if places[i, y, x, c] != activation_kernels.NONE:
             down, right = divmod(int(places[i, y, x, c]), 2)
             spread[i, 2 * y + down, 2 * x + right, c] = gradient[i, y, x, c]
     return spread
@@ -69,7 +69,7 @@ def unpooled(gradient, places):
 
 def test_sums_of_each_image_and_channel(case):
     sums, squares = np.full((2, 2, 3), 9.0)
-    norm_kernels.add_sums(case["x"], sums, squares)
+    activation_kernels.add_sums(case["x"], sums, squares)
     assert sums == pytest.approx(case["x_exact"].sum((1, 2)), abs=1e-5)
     assert squares == pytest.approx((case["x_exact"] ** 2).sum((1, 2)), rel=1e-5)
 
@@ -77,7 +77,7 @@ def test_sums_of_each_image_and_channel(case):
 def test_normalised_pixels_are_rectified(case, rng):
     scale, shift = per_channel(rng, 2)
     out = case["empty"](case["x"])
-    norm_kernels.normalise(scale, shift, case["x"], out)
+    activation_kernels.normalise(scale, shift, case["x"], out)
     np.testing.assert_allclose(read(out), rectified(case, scale, shift), rtol=case["rtol"], atol=1e-6)
 
 
@@ -85,9 +85,9 @@ def test_the_largest_of_four_pixels_and_its_place(case, rng):
     scale, shift = per_channel(rng, 2)
     shift -= 1
     expected, places = largest(rectified(case, scale, shift))
-    assert set(np.unique(places)) == {0, 1, 2, 3, norm_kernels.NONE}
+    assert set(np.unique(places)) == {0, 1, 2, 3, activation_kernels.NONE}
     out, found = case["empty"](expected), np.full(expected.shape, 9, np.uint8)
-    norm_kernels.normalise_and_pool(scale, shift, case["x"], out, found)
+    activation_kernels.normalise_and_pool(scale, shift, case["x"], out, found)
     np.testing.assert_allclose(read(out), expected, rtol=case["rtol"], atol=1e-6)
     np.testing.assert_array_equal(found, places)
 
@@ -95,15 +95,15 @@ def test_the_largest_of_four_pixels_and_its_place(case, rng):
 def test_gradients_of_rectified_pixels(case, rng):
     scale, shift = per_channel(rng, 2)
     out = case["empty"](case["x"])
-    norm_kernels.normalise(scale, shift, case["x"], out)
+    activation_kernels.normalise(scale, shift, case["x"], out)
     exact = np.where(rectified(case, scale, shift) > 0, case["gradient_exact"], 0)
     sums, products = np.full((2, 2, 3), 9.0)
-    norm_kernels.add_gradients(case["x"], out, case["gradient"], sums, products)
+    activation_kernels.add_gradients(case["x"], out, case["gradient"], sums, products)
     assert sums == pytest.approx(exact.sum((1, 2)), abs=1e-5)
     assert products == pytest.approx((exact * case["x_exact"]).sum((1, 2)), abs=1e-5)
     factor, slope, offset = per_channel(rng)
     spread = case["empty"](case["x"])
-    norm_kernels.spread_gradients(factor, slope, offset, case["x"], out, case["gradient"], spread)
+    activation_kernels.spread_gradients(factor, slope, offset, case["x"], out, case["gradient"], spread)
     np.testing.assert_allclose(read(spread), factor * exact + slope * case["x_exact"] + offset, rtol=case["rtol"], atol=1e-5)
 
 
@@ -112,12 +112,12 @@ def test_gradients_of_pooled_pixels(case, rng):
     _, places = largest(rectified(case, scale, shift))
     exact = unpooled(case["pooled_gradient_exact"], places)
     sums, products = np.full((2, 2, 3), 9.0)
-    norm_kernels.add_pooled_gradients(case["x"], places.astype(np.uint8), case["pooled_gradient"], sums, products)
+    activation_kernels.add_pooled_gradients(case["x"], places.astype(np.uint8), case["pooled_gradient"], sums, products)
     assert sums == pytest.approx(exact.sum((1, 2)), abs=1e-5)
     assert products == pytest.approx((exact * case["x_exact"]).sum((1, 2)), abs=1e-5)
     factor, slope, offset = per_channel(rng)
     spread = case["empty"](case["x"])
-    norm_kernels.spread_pooled_gradients(
+    activation_kernels.spread_pooled_gradients(
         factor, slope, offset, case["x"], places.astype(np.uint8), case["pooled_gradient"], spread
     )
     np.testing.assert_allclose(read(spread), factor * exact + slope * case["x_exact"] + offset, rtol=case["rtol"], atol=1e-5)
@@ -128,9 +128,9 @@ def test_a_rectified_zero_has_no_sign_and_no_gradient():
     for dtype in (np.float32, np.uint16):
         x, one = np.zeros((1, 1, 1, 1), dtype), stored(np.ones((1, 1, 1, 1), np.float32), dtype)[0]
         out, spread = np.ones_like(x), np.ones_like(x)
-        norm_kernels.normalise(scale, -zero, x, out)
+        activation_kernels.normalise(scale, -zero, x, out)
         assert out.tobytes() == bytes(out.nbytes)
-        norm_kernels.spread_gradients(scale, zero, zero, x, out, one, spread)
+        activation_kernels.spread_gradients(scale, zero, zero, x, out, one, spread)
         assert read(spread).item() == 0
 
 
@@ -147,7 +147,7 @@ def test_every_bfloat16_is_read_and_written_unchanged():
     numbers = np.arange(2**16, dtype=np.uint16)
     numbers = numbers[np.isfinite(read(numbers))]
     seen, spread = row_of(np.full(len(numbers), 0x3F80, np.uint16)), row_of(np.zeros_like(numbers))
-    norm_kernels.spread_gradients(ONE, ZERO, ZERO, seen, seen, row_of(numbers), spread)
+    activation_kernels.spread_gradients(ONE, ZERO, ZERO, seen, seen, row_of(numbers), spread)
     np.testing.assert_array_equal(read(spread).ravel(), read(numbers))
 
 
@@ -156,6 +156,6 @@ def test_floats_are_rounded_to_nearest_bfloat16_ties_to_even(rng):
     values = np.concatenate([ties, rng.normal(size=500).astype(np.float32), np.array([np.inf, np.nan], np.float32)])
     for value in values:
         out = np.zeros((1, 1, 1, 1), np.uint16)
-        norm_kernels.normalise(ZERO, np.array([value]), np.zeros_like(out), out)
+        activation_kernels.normalise(ZERO, np.array([value]), np.zeros_like(out), out)
         expected = torch.tensor(value).clamp(min=0).to(torch.bfloat16).float().numpy()
         np.testing.assert_array_equal(read(out).ravel(), expected)

@@ -1,4 +1,4 @@
-"""Compiled loops of `fused_norm`: they read activations `[image, y, x, channel]` and write normalised, rectified, pooled ones.
+"""Compiled loops of the fused steps: they read activations `[image, y, x, channel]` and write those of the next layers.
 
 Activations are float32, or uint16 with the bits of bfloat16. A row of pixels is one long vector of x times channel, so that few
 channels use vector instructions as well as many. Each image has its own sums, so that a result does not depend on how
@@ -18,12 +18,14 @@ _Stored = NDArray[Any]
 _Floats = NDArray[np.float32]
 _Sums = NDArray[np.float64]
 _Places = NDArray[np.uint8]
+_Keys = NDArray[np.uint32]
 
 _HALF_WORD = np.uint32(16)
 _HALF_UNIT = np.uint32(0x7FFF)
 _LOWEST_BIT = np.uint32(1)
+_WORDS = np.float64(2**32)
 NONE = 4
-"""Place of a pooled pixel whose four activations are all rectified to 0: none of them has a gradient."""
+"""Place of a pooled pixel that is 0, because all four activations are rectified or it is dropped: none has a gradient."""
 
 
 @compiled_fast
@@ -182,6 +184,100 @@ def spread_pooled_gradients(
                     written[right + c] = _as_stored(total, written[right + c])
             for j in range(2 * pooled_x * n_channels, len(row)):
                 written[j] = _as_stored(slopes[j] * _as_float(row[j]) + offsets[j], written[j])
+
+
+@compiled_fast
+def rectify_and_drop(keep: _Floats, keys: _Keys, stored: _Stored, out: _Stored) -> None:
+    """Write `scale max(x, 0)` where the hash of an activation is below a limit, else 0; `keep` is (limit / 2^32, scale)."""
+    limit, scale = np.uint32(min(keep[0] * _WORDS, _WORDS - 1)), keep[1]
+    n_images, n_y, n_x, n_channels = stored.shape
+    length = n_x * n_channels
+    for i in range(n_images):
+        factor, offset = keys[i, 0], keys[i, 1]
+        for y in range(n_y):
+            row, written = stored[i, y].reshape(-1), out[i, y].reshape(-1)
+            for j in range(length):
+                value = _rectified(_as_float(row[j])) * scale
+                is_kept = _hashed(np.uint32(y * length + j), factor, offset) < limit
+                written[j] = _as_stored(value if is_kept else np.float32(0), written[j])
+
+
+@compiled_fast
+def pool_and_drop(keep: _Floats, keys: _Keys, stored: _Stored, out: _Stored, places: _Places) -> None:
+    """Do the same for the largest of each two by two pixels, and write its place 2 y + x, or `NONE` where the result is 0."""
+    limit, scale = np.uint32(min(keep[0] * _WORDS, _WORDS - 1)), keep[1]
+    n_images, n_y, n_x, n_channels = out.shape
+    best = np.empty(2 * n_x * n_channels, np.float32)
+    lower = np.empty(len(best), np.uint8)
+    for i in range(n_images):
+        factor, offset = keys[i, 0], keys[i, 1]
+        for y in range(n_y):
+            above, below = stored[i, 2 * y].reshape(-1), stored[i, 2 * y + 1].reshape(-1)
+            for j in range(len(best)):
+                first, second = _as_float(above[j]), _as_float(below[j])
+                lower[j] = 2 if second > first else 0
+                best[j] = max(first, second)
+            written, place = out[i, y].reshape(-1), places[i, y].reshape(-1)
+            for x in range(n_x):
+                left, start = 2 * x * n_channels, x * n_channels
+                right = left + n_channels
+                for c in range(n_channels):
+                    is_right = best[right + c] > best[left + c]
+                    value = best[right + c] if is_right else best[left + c]
+                    chosen = lower[right + c] + np.uint8(1) if is_right else lower[left + c]
+                    number = np.uint32(y * n_x * n_channels + start + c)
+                    is_kept = _hashed(number, factor, offset) < limit
+                    place[start + c] = chosen if is_kept and value > 0 else np.uint8(NONE)
+                    kept = _rectified(value) * scale if is_kept else np.float32(0)
+                    written[start + c] = _as_stored(kept, written[start + c])
+
+
+@compiled_fast
+def spread_kept_gradients(keep: _Floats, out: _Stored, gradient: _Stored, spread: _Stored) -> None:
+    """Write the gradient of x in `rectify_and_drop`: `scale g` where its result is positive, else 0."""
+    n_images, n_y, _, _ = out.shape
+    for i in range(n_images):
+        for y in range(n_y):
+            given, seen, written = gradient[i, y].reshape(-1), out[i, y].reshape(-1), spread[i, y].reshape(-1)
+            for j in range(len(given)):
+                value = _as_float(given[j]) * keep[1]
+                written[j] = _as_stored(value if seen[j] > 0 else np.float32(0), written[j])
+
+
+@compiled_fast
+def spread_kept_pooled_gradients(keep: _Floats, places: _Places, gradient: _Stored, spread: _Stored) -> None:
+    """Do the same for `pool_and_drop`; a last row or column without a partner has no gradient."""
+    n_images, n_y, _, n_channels = spread.shape
+    pooled_y, pooled_x = gradient.shape[1:3]
+    for i in range(n_images):
+        for y in range(n_y):
+            written = spread[i, y].reshape(-1)
+            if y >= 2 * pooled_y:
+                written[:] = 0
+                continue
+            given, place = gradient[i, y // 2].reshape(-1), places[i, y // 2].reshape(-1)
+            first = np.uint8(2 * (y % 2))
+            for x in range(pooled_x):
+                left, start = 2 * x * n_channels, x * n_channels
+                right = left + n_channels
+                for c in range(n_channels):
+                    value = _as_float(given[start + c]) * keep[1]
+                    where = place[start + c]
+                    written[left + c] = _as_stored(value if where == first else np.float32(0), written[left + c])
+                    written[right + c] = _as_stored(value if where == first + 1 else np.float32(0), written[right + c])
+            written[2 * pooled_x * n_channels :] = 0
+
+
+@compiled_fast
+def _hashed(number: np.uint32, factor: np.uint32, offset: np.uint32) -> np.uint32:
+    """Return 32 bits that look random, for the number of an activation in its image; factor (odd) and offset are the image's.
+
+    They are the finaliser of MurmurHash3 (Appleby 2016).
+    """
+    h = np.uint32(np.uint32(number * factor) + offset)
+    h = np.uint32(np.uint32(h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+    h = np.uint32(np.uint32(h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+    return np.uint32(h ^ (h >> np.uint32(16)))
 
 
 @compiled_fast
