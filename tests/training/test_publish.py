@@ -66,7 +66,7 @@ def test_the_package_files_show_the_figures(built):
     assert all(sentence in text for sentence in card.limits)
     assert all(f"| {kind}" in text for kind in KINDS)
     history = json.loads((out / "tiny" / "history.json").read_text())
-    assert {name: len(rows) for name, rows in history.items()} == {"OU-H": 2, "OU-66": 2}
+    assert {name: len(rows) for name, rows in history.items()} == {"OU-H": 4, "OU-66": 4}
     assert (out / "tiny" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
 
 

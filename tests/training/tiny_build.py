@@ -5,10 +5,10 @@ from training.config import TrainConfig
 
 OU_H, OU_66 = PAPER_NETWORKS[2], PAPER_NETWORKS[5]
 BUILD_CONFIG = TrainConfig(
-    epochs=2,
+    epochs=4,
     batch_size=8,
     networks=(OU_H, OU_66),
-    learning_rate=2e-3,
+    learning_rate=1e-3,
     validation_fraction=0.35,
     test_fraction=0.35,
     bfloat16=False,
