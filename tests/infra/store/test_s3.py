@@ -1,11 +1,13 @@
 """Objects of an S3 store: ranges, listings, and creations with lost replies."""
 
 import os
+from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
 from infra.store import s3 as objects
-from infra.store import s3_file
+from infra.store import s3_client, s3_file
 from infra.store.files import FileInfo
 from infra.store.s3 import read_range
 from infra.store.storage import (
@@ -39,6 +41,18 @@ def test_a_range_is_whole_or_raises_an_error(s3):
     for absent in (join(s3, "absent"), s3):
         with pytest.raises(FileNotFoundError):
             read_range(absent, 0, 1)
+
+
+def test_only_the_bytes_of_an_answer_lengthen_its_deadline(monkeypatch):
+    over = Event()
+    silent = SimpleNamespace(head_object=lambda **_: over.wait(60), get_object=lambda **_: over.wait(60))
+    monkeypatch.setattr(s3_client, "s3_client", lambda *_: silent)
+    monkeypatch.setattr(s3_client, "DEADLINE_S", 0.1)
+    monkeypatch.setattr(s3_client, "LEAST_BYTES_PER_S", 10)
+    for read, seconds in ((info, "0.1"), (lambda uri: read_range(uri, 5, 2), "0.3")):
+        with pytest.raises(StorageError, match=rf"^{ROOT}/x: no whole answer within {seconds} s$"):
+            read(f"{ROOT}/x")
+    over.set()
 
 
 def test_one_put_holds_as_many_bytes_as_s3_allows(s3, monkeypatch):

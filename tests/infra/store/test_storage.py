@@ -4,13 +4,15 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from infra.errors import LensscanError
 from infra.store import s3 as objects
-from infra.store import storage
+from infra.store import s3_client, storage
 from infra.store.storage import (
     CreateOutcome,
     FileInfo,
@@ -161,6 +163,23 @@ def test_files_are_read_in_order_and_missing_ones_are_none(root):
     files = list_files(root)
     gone = FileInfo(join(root, "30"), 3, "0")
     assert list(read_many([*files, gone, files[0]])) == [*(str(i).encode() for i in range(30)), None, b"0"]
+
+
+def test_whole_objects_with_their_range_are_read_in_one_request(monkeypatch):
+    """A gateway may state the range of the bytes that it sends even if these are all bytes."""
+    asked = []
+
+    def get_object(**wanted):
+        asked.append(wanted["Key"])
+        return {"Body": BytesIO(b"data"), "ETag": '"0"', "ContentRange": "bytes 0-3/4"}
+
+    head = {"ContentLength": 4, "ETag": '"0"'}
+    client = SimpleNamespace(get_object=get_object, head_object=lambda **_: head)
+    monkeypatch.setattr(s3_client, "s3_client", lambda *_: client)
+    files = [FileInfo(f"s3://bucket/{key}", 4, "0") for key in "ab"]
+    assert list(read_many(files)) == [b"data", b"data"]
+    assert [read_version(files[0]), read_bytes("s3://bucket/a")] == [b"data", b"data"]
+    assert sorted(asked) == ["a", "a", "a", "b"]
 
 
 def test_only_the_listed_version_of_a_file_is_read(root):
