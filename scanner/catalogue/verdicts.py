@@ -31,7 +31,7 @@ class Verdict(Frozen):
     """The checks of a plan."""
 
     number: int = Field(default=0, ge=0, exclude=True)
-    """Number in the name of the file, which is not in its content."""
+    """Number in the name of the file, which is not in its content; 0 for a verdict that is not stored."""
     plan_id: str = Field(pattern="^[0-9a-f]{64}$")
     night: str | None
     reference_plan_id: str | None

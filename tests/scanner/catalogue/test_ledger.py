@@ -56,6 +56,13 @@ def test_a_unit_has_a_receipt_once_it_is_committed(tmp_path, plan):
         committed(b, plan, root)
 
 
+def test_a_new_receipt_has_no_retries_and_no_seconds(tmp_path, plan):
+    """The worker that asks for the receipt adds both."""
+    unit = plan.units[0]
+    receipts = [publish(scores(IDS, P_LENS), unit, plan, str(tmp_path), "try"), committed(unit, plan, str(tmp_path))]
+    assert [(receipt.n_store_retries, receipt.seconds) for receipt in receipts] == [(0, {}), (0, {})]
+
+
 def test_only_units_of_the_plan_are_published(tmp_path, plan):
     for stranger in (unit_of("c", IDS), unit_of("a", [5, -2, 9, 4, 3])):
         with pytest.raises(PublishError, match=f"unit {stranger.unit_id}: not a unit of plan {plan.plan_id[:12]}$"):

@@ -49,6 +49,13 @@ def test_an_equal_verdict_is_stored_once_and_another_beside_it(root):
     assert len(list_files(quality_uri(root, PLAN))) == 3
 
 
+def test_a_verdict_has_number_zero_until_it_is_stored(root):
+    fresh = verdict("y")
+    stored = record_verdict(fresh, root)
+    assert (fresh.number, stored.number) == (0, 1)
+    assert stored.model_copy(update={"number": 0}) == fresh
+
+
 def test_one_bad_check_fails_the_night_and_is_named():
     assert verdict("yy").is_passed
     failed = verdict("ynn")
