@@ -99,6 +99,16 @@ def test_units_that_are_given_up_are_named_with_errors(plan, root, workers):
     assert [unit.unit_id for unit in pending(plan, root)] == ["u1", "u6"]
 
 
+def test_a_plan_of_one_unit_names_its_kind(root):
+    plan = plan_of({"u1": IDS["u1"]}, kind="shard")
+    workers = Workers(plan, root)
+    workers.ends = {"u1": [ValueError("one")] * 3}
+    with pytest.raises(
+        UnitsFailedError, match=r"^1 of 1 shards could not be scanned, the others are done: u1: ValueError: one$"
+    ):
+        scan_plan(plan, plan.units, workers.pool)
+
+
 def test_no_more_than_five_units_are_named(plan, root, workers):
     workers.ends = {unit: [ValueError("bad")] * 3 for unit in IDS if unit != "u3"}
     with pytest.raises(UnitsFailedError, match=r"^7 of 8 tiles") as raised:

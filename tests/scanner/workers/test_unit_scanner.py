@@ -20,6 +20,7 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.sources import tiles
 from scanner.sources.shards import ShardRows, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
+from scanner.workers import unit_scanner
 from scanner.workers.unit_scanner import UnitScanner
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.tasks import commit, trial
@@ -161,6 +162,15 @@ def test_a_committed_unit_is_not_scanned_again(worker, seen):
     assert again.outcome is Outcome.ALREADY_COMMITTED
     assert again.attempt == first.attempt
     assert len(seen) == 1
+
+
+def test_only_the_attempt_that_commits_states_its_seconds(worker, monkeypatch):
+    monkeypatch.setattr(unit_scanner, "committed", lambda *_: None)
+    first, second = (worker.scan(commit("s", 64)) for _ in range(2))
+    assert (first.outcome, second.outcome) == (Outcome.COMMITTED, Outcome.LOST_RACE)
+    assert first.seconds.keys() == {"read", "cut", "networks", "maps", "write"}
+    assert min(first.seconds["networks"], first.seconds["write"]) > 0
+    assert second.seconds == {}
 
 
 @pytest.mark.parametrize("method", ["scan", "try_rows"])
