@@ -9,10 +9,11 @@ from sklearn.metrics import precision_score, recall_score, roc_auc_score
 
 from scanner.networks.combiner import SoftmaxStack
 from scanner.vocabulary.kinds import KINDS
-from tests.training.tiny_build import BUILD_CONFIG
+from tests.training.tiny_build import BUILD_CONFIG, OU_H
 from training.build import work_folder
 from training.dataset import open_dataset
-from training.publish import _ensemble_metrics, _prevalence
+from training.evaluation.metrics import auroc, interval
+from training.publish import _ensemble_metrics, _network_card, _prevalence
 
 
 def test_the_card_has_the_metrics_of_the_test_split(built, scored):
@@ -79,3 +80,16 @@ def test_compound_lenses_are_those_of_two_sources():
     assert found["auroc_compound"] == found["auroc"] == 1
     assert found["subclass_accuracy"] == 0.75
     assert found["calibration_error"] == pytest.approx(0.1)
+
+
+def test_a_card_has_the_intervals_of_seed_zero(rng):
+    """A package that is built again has the same figures, and all of its networks have the same resamples."""
+    kinds = (np.arange(40) % 2).astype(np.int8)
+    margin = rng.normal(kinds, 1.0)
+    p_lens = 1 / (1 + np.exp(-margin))
+    low, high = interval(auroc, p_lens, kinds > 0, np.random.default_rng(0))
+    said = SimpleNamespace(p_lens=p_lens, p_compound=None, subclass=None)
+    fit = SimpleNamespace(name=OU_H.name, best=SimpleNamespace(epoch=1, validation_loss=0.5))
+    network = _network_card(fit, BUILD_CONFIG, margin[:, None], kinds).metrics
+    for found in (_ensemble_metrics(SimpleNamespace(combine=lambda _: said), {}, kinds), network):
+        assert (found["auroc_low"], found["auroc_high"]) == pytest.approx((low, high), abs=1e-12)
