@@ -43,6 +43,7 @@ MODULES = (
         (
             "tests/scanner/catalogue/test_plan.py",
             "tests/scanner/catalogue/test_find_plans.py",
+            "tests/scanner/catalogue/test_known_plan.py",
             "tests/scanner/catalogue/test_ledger.py",
             "tests/scanner/catalogue/test_maps.py",
             "tests/flows/cli/test_audit.py",
@@ -51,7 +52,11 @@ MODULES = (
     Module("scanner/catalogue/seal.py", ("tests/scanner/catalogue/test_seal.py", "tests/scanner/catalogue/test_maps.py")),
     Module(
         "scanner/catalogue/audit/reconcile.py",
-        ("tests/scanner/catalogue/audit/test_reconcile.py", "tests/scanner/catalogue/test_maps.py"),
+        (
+            "tests/scanner/catalogue/audit/test_reconcile.py",
+            "tests/scanner/catalogue/test_maps.py",
+            "tests/scanner/workers/test_selected_scan.py::test_audits_account_for_every_row",
+        ),
     ),
     Module(
         "scanner/catalogue/audit/verify.py",
@@ -119,6 +124,7 @@ MODULES = (
         (
             "tests/infra/store/test_s3.py",
             "tests/infra/store/test_storage.py",
+            "tests/infra/store/test_copies.py",
             "tests/faults/test_store_sums.py",
             "tests/faults/test_store_replies.py",
         ),
