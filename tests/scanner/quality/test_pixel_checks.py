@@ -8,11 +8,19 @@ import pytest
 from scanner.quality.limits import QualityLimits
 from scanner.quality.objects import column
 from scanner.quality.pixel_checks import pixel_checks
-from tests.scanner.quality.measured_nights import BANDS, night
+from tests.scanner.quality.measured_nights import BANDS, N_OBJECTS, night
 
 
 def failed(now, reference):
     return {(check.name, check.band) for check in pixel_checks(now, reference, BANDS, QualityLimits()) if not check.is_good}
+
+
+def values(now, reference):
+    return {(check.name, check.band): check.value for check in pixel_checks(now, reference, BANDS, QualityLimits())}
+
+
+def replaced(found, quantity, band, numbers):
+    return found.model_copy(update={"sample": {**found.sample, column(quantity, band): tuple(numbers)}})
 
 
 def test_twenty_good_nights_pass():
@@ -40,9 +48,24 @@ def test_a_width_fails_either_way(ratio):
 def test_noise_and_level_of_the_sky():
     assert failed(night(1, noise_ratio=1.9), night(0)) == {("sky_noise", band) for band in BANDS}
     moved = night(1)
-    level = column("level_sigma", "J")
-    sample = {**moved.sample, level: tuple(value + 0.7 for value in moved.sample[level])}
-    assert failed(moved.model_copy(update={"sample": sample}), night(0)) == {("sky_level", "J")}
+    levels = moved.sample[column("level_sigma", "J")]
+    moved = replaced(moved, "level_sigma", "J", [value + 0.7 for value in levels])
+    assert failed(moved, night(0)) == {("sky_level", "J")}
+
+
+def test_stamps_without_noise_do_not_count():
+    now = replaced(night(1), "noise_ujy", "J", [0.0] * 30 + [0.02] * (N_OBJECTS - 30))
+    before = replaced(night(0), "noise_ujy", "J", [0.01] * N_OBJECTS)
+    assert values(now, before)["sky_noise", "J"] == pytest.approx(2)
+
+
+@pytest.mark.parametrize(("snr", "is_bright"), [(15.0, True), (14.999, False)])
+def test_widths_and_magnitudes_count_from_an_snr_of_15(snr, is_bright):
+    found = values(replaced(night(1), "snr", "Y", [snr] * N_OBJECTS), night(0))
+    assert (found["psf_width", "Y"] is not None) == is_bright
+    # A colour needs both of its bands.
+    assert (found["zero_point", "Y"] is not None) == is_bright
+    assert None not in [found["zero_point", band] for band in BANDS if band != "Y"]
 
 
 def test_values_are_those_of_the_drift():

@@ -1,5 +1,7 @@
 """Checks of tiles and rows on measures with one fault each."""
 
+import math
+
 import pytest
 
 from scanner.quality.counts import UnitCounts
@@ -32,6 +34,14 @@ def test_one_blank_tile_is_caught_by_name(code):
     assert failed(bad, blank_tiles=1, reject_share=1) == []
 
 
+@pytest.mark.parametrize(("n_blank", "names"), [(5, "t0, t1, t2, t3, t4"), (6, "t0, t1, t2, t3, t4 and 1 more")])
+def test_five_tiles_are_named_and_the_rest_counted(n_blank, names):
+    bad = night(1)
+    for i in range(n_blank):
+        bad = with_tile(bad, f"t{i}", {"rejected:blank": ROWS})
+    assert checks(bad)["blank_tiles"].text == f"{n_blank} tiles hold nothing but zeros or one value: {names} (limit 0)"
+
+
 def test_a_damaged_tile_is_no_blank_one():
     assert failed(with_tile(night(1), "t2", {"rejected:fits_truncated": ROWS}), reject_share=1) == ["damaged_tiles"]
 
@@ -53,9 +63,32 @@ def test_rejected_rows_have_a_limit_and_a_drift():
     assert failed(night(1, n_rejected=35), night(0)) == []
 
 
+def test_a_rise_at_its_limit_passes():
+    """With half a row, each share has the error sqrt(62.5/64 2.5/64 / 64) = 25/1024."""
+
+    def of_64(n_scored):
+        counts = UnitCounts(by_status={"scored": n_scored, "rejected:not_finite": 64 - n_scored})
+        return night(0).model_copy(update={"units": {"t0": counts}})
+
+    limit = 60 / 64 - 4 * math.sqrt(2) * 25 / 1024
+    for most, is_good in ((limit, True), (math.nextafter(limit, 0), False)):
+        check = checks(of_64(2), of_64(62), reject_share_drift=most)["reject_share_drift"]
+        assert (check.value, check.is_good) == (60 / 64, is_good)
+
+
 def test_counts_per_tile_are_compared_either_way():
     few = night(1).model_copy(update={"catalogue_rows": {"a": 100, "b": 110}})
     assert failed(few, night(0)) == ["objects_per_tile"]
     assert failed(night(0), few) == ["objects_per_tile"]
     assert failed(few, night(0), counts_ratio=6) == []
     assert "objects_per_tile" not in checks(few)
+
+
+def test_the_ratio_of_counts_is_never_below_one():
+    """One object is added to both numbers, so that an empty night has a ratio too."""
+
+    def of(n):
+        return night(0).model_copy(update={"catalogue_rows": {"a": n}})
+
+    found = [checks(of(now), of(before))["objects_per_tile"].value for now, before in ((199, 99), (99, 199), (3, 0), (0, 3))]
+    assert found == [2, 2, 4, 4]
