@@ -35,7 +35,7 @@ def stability(reference_counts: NDArray[np.integer], counts: NDArray[np.integer]
     """
     if reference_counts.shape != counts.shape or counts.ndim != 1:
         raise ValueError(f"histograms must have the same bins, got shapes {reference_counts.shape} and {counts.shape}")
-    if min(reference_counts.min(initial=0), counts.min(initial=0)) < 0:
+    if (reference_counts < 0).any() or (counts < 0).any():
         raise ValueError("counts must not be negative")
     n, m = int(reference_counts.sum()), int(counts.sum())
     if not n or not m:

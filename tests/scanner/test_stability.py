@@ -12,6 +12,12 @@ def test_two_bins_have_the_closed_form():
     assert found.p_chance < 1e-100
 
 
+def test_an_empty_bin_counts_as_half_an_object():
+    # Shares of 5.5 and 5.5 of 11 against 10.5 and 0.5 of 11.
+    found = stability(np.array([10, 0]), np.array([5, 5]))
+    assert found.value == pytest.approx(5 / 11 * np.log(21), rel=1e-12)
+
+
 def test_equal_shares_have_no_index():
     found = stability(np.array([100, 300, 600]), np.array([100, 300, 600]))
     assert found.value == 0
@@ -39,9 +45,11 @@ def test_chance_is_uniform_for_draws_of_one_population():
     [
         ([1, 2], [1, 2, 3], "same bins"),
         ([1, -2], [1, 2], "negative"),
+        ([1, 2], [1, -2], "negative"),
+        ([], [], "got 0 and 0"),
         ([0, 0], [1, 2], "got 0 and 3"),
     ],
 )
 def test_histograms_that_cannot_be_compared_are_refused(reference, counts, message):
     with pytest.raises(ValueError, match=message):
-        stability(np.array(reference), np.array(counts))
+        stability(np.array(reference, int), np.array(counts, int))
