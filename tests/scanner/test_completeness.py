@@ -98,6 +98,14 @@ def test_weights_are_those_of_the_formula():
     assert found.value == pytest.approx(sum(x for x, y in zip(w, is_recovered, strict=True) if y) / sum(w))
 
 
+def test_outliers_do_not_widen_the_gaussian():
+    """The quartiles of these 41 objects are -1 and 1, however far away the outer two are."""
+    x = np.array([-1000, *np.linspace(-1.9, 1.9, 39), 1000])
+    w = np.exp(-((x / (2 / 1.349 * 41 ** (-1 / 5))) ** 2) / 2)
+    found = weighted(x[:, None], np.ones(41, bool), np.array([[0.0]]))
+    assert found.n == pytest.approx(w.sum() ** 2 / (w**2).sum())
+
+
 def test_a_population_has_the_mean_of_its_objects():
     sample = sample_of(300, np.random.default_rng(6), lambda _, snr: np.clip(snr / 80, 0, 1))
     radius, snr = [0.6, 0.9, 1.2], [25.0, 40.0, 60.0]
@@ -137,6 +145,13 @@ def test_few_objects_near_the_point_are_refused():
         weighted(points, np.ones(203, bool), np.array([[50.0]]))
     with pytest.raises(CompletenessError, match=r"got 0\.0"):
         weighted(points, np.ones(203, bool), np.array([[0.0], [1e6]]))
+
+
+def test_five_objects_are_enough_and_four_are_not():
+    found = weighted(np.zeros((5, 1)), np.arange(5) < 3, np.zeros((1, 1)))
+    assert (found.n, found.value) == pytest.approx((5, 0.6))
+    with pytest.raises(CompletenessError, match=r"must be worth 5, got 4\.0"):
+        weighted(np.zeros((4, 1)), np.ones(4, bool), np.zeros((1, 1)))
 
 
 def test_a_completeness_reads_as_percent():
