@@ -77,6 +77,15 @@ def test_too_few_calibration_objects_are_counted(rng):
     assert guaranteed_list(night, 1000, tail_of(np.linspace(0, 0.9999, 499)), LEVEL).n_listed >= 20
 
 
+@pytest.mark.parametrize(("highest", "n_beyond"), [(1.0, 1), (0.5, 0)])
+def test_none_or_one_beyond_needs_the_sample_of_one(highest, n_beyond):
+    """A list of one row of 100 at 0.1 needs the p-value 0.001, which 999 objects give to a row beyond them."""
+    night, calibration = np.float32([0.5] * 99 + [highest]), np.linspace(0, 0.9, 999)
+    short = guaranteed_list(night, 100, tail_of(calibration[1:]), LEVEL)
+    assert (short.n_listed, short.n_beyond, short.needed_calibration) == (0, n_beyond, 999)
+    assert guaranteed_list(night, 100, tail_of(calibration), LEVEL).n_listed == n_beyond
+
+
 def test_the_lowest_level_has_a_list_and_none_below(rng):
     night = np.float32(np.append(rng.random(980), 1 + rng.random(20)))
     tail = tail_of(rng.random(99))

@@ -3,7 +3,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import binom, chi2, norm
 
-from scanner.review.yields.prevalence import night_prevalence, with_natural_kinds
+from scanner.review.yields.prevalence import _root, night_prevalence, with_natural_kinds
 
 ASSUMED = 5e-4
 
@@ -74,6 +74,12 @@ def test_a_night_of_lenses_alone_reaches_one(rng):
     found = night_prevalence(p, ASSUMED).fraction
     assert (found.value, found.high) == pytest.approx((1.0, 1.0), abs=2e-3)
     assert found.low > 0.98
+
+
+@pytest.mark.parametrize(("zero", "root"), [(0.2, 0.25), (0.25, 0.25), (0.6, pytest.approx(0.6)), (0.75, 0.75), (0.8, 0.75)])
+def test_a_root_is_between_the_ends_or_at_one(zero, root):
+    # Rounded likelihoods are almost never exactly 0 at an end, so the search is tested by itself.
+    assert _root(lambda x: zero - x, 0.25, 0.75) == root
 
 
 def test_certain_scores_count_as_certain():
