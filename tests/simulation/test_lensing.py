@@ -77,6 +77,19 @@ def by_lenstronomy(masses, z_source, x, y):
     return model.ray_shooting(x, y, [p for mass in masses for p in lenstronomy_parameters(mass, z_source)])
 
 
+def mean_excess(masses, radius):
+    """Return the inward deflection by spheres in one plane, averaged over 1000 azimuths about the first, less the radius."""
+    phi = np.arange(1000) * 2 * np.pi / 1000
+    cos, sin = np.cos(phi), np.sin(phi)
+    inward = 0.0
+    for mass in masses:
+        dx = masses[0].x_arcsec + radius * cos - mass.x_arcsec
+        dy = masses[0].y_arcsec + radius * sin - mass.y_arcsec
+        own = einstein_radius_arcsec(mass.velocity_dispersion_km_s, mass.z, Z_SOURCE1, mass.slope)
+        inward += np.mean((own / np.hypot(dx, dy)) ** (mass.slope - 1) * (dx * cos + dy * sin))
+    return inward - radius
+
+
 @pytest.fixture
 def points(rng):
     return rng.uniform(-4, 4, (2, 500))
@@ -334,21 +347,28 @@ def test_radius_of_a_group_encloses_its_mean_critical_density():
 
 @pytest.mark.parametrize("slope", [1.8, 2.0, 2.3])
 def test_radius_of_a_group_against_an_average_over_many_azimuths(slope):
-    """The reference averages inward deflections over a thousand azimuths; the companion is just outside the radius."""
+    """The companion is just outside the radius."""
     masses = [sphere(Z_LENS, 250, 0.3, 0.1, slope), sphere(Z_LENS, 120, 1.9, 1.3, slope)]
-    phi = np.arange(1000) * 2 * np.pi / 1000
-    cos, sin = np.cos(phi), np.sin(phi)
-
-    def excess(radius):
-        inward = 0.0
-        for mass in masses:
-            dx, dy = 0.3 + radius * cos - mass.x_arcsec, 0.1 + radius * sin - mass.y_arcsec
-            own = einstein_radius_arcsec(mass.velocity_dispersion_km_s, Z_LENS, Z_SOURCE1, slope)
-            inward += np.mean((own / np.hypot(dx, dy)) ** (slope - 1) * (dx * cos + dy * sin))
-        return inward - radius
-
-    expected = brentq(excess, 1.0, 1.9)
+    expected = brentq(lambda radius: mean_excess(masses, radius), 1.0, 1.9)
     assert effective_einstein_radius_arcsec(masses, Z_SOURCE1) == pytest.approx(expected, rel=2e-4)
+
+
+def test_the_largest_of_several_circles_counts():
+    """A heavy companion focuses light inside a second, larger circle."""
+    masses = [sphere(Z_LENS, 150, 0.3, 0.1, 2.5), sphere(Z_LENS, 450, 2.3, 0.1, 2.5)]
+    assert [mean_excess(masses, radius) > 0 for radius in (0.3, 1.5, 2.4, 5.0)] == [True, False, True, False]
+    expected = brentq(lambda radius: mean_excess(masses, radius), 2.4, 5.0)
+    assert effective_einstein_radius_arcsec(masses, Z_SOURCE1) == pytest.approx(expected, rel=2e-4)
+
+
+def test_circles_near_the_limits_are_found(monkeypatch):
+    masses = [sphere(Z_LENS, 31.4)] * 2
+    expected = 2 * physical_deflection(31.4) * integrated_ratio(Z_LENS, Z_SOURCE1)
+    assert 0.03 < expected < 0.033
+    assert effective_einstein_radius_arcsec(masses, Z_SOURCE1) == pytest.approx(expected, rel=1e-4)
+    # Rounded deflections are almost never exactly 15 arcsec, so these are given.
+    monkeypatch.setattr("simulation.lensing._mean_inward", lambda *arguments: np.full(len(arguments[-1]), 15.0))
+    assert effective_einstein_radius_arcsec(masses, Z_SOURCE1) == 15
 
 
 @pytest.mark.parametrize(
