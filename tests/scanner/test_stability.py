@@ -24,6 +24,11 @@ def test_equal_shares_have_no_index():
     assert found.p_chance == 1
 
 
+def test_one_bin_cannot_drift_and_one_object_makes_another():
+    assert stability(np.array([20, 0]), np.array([10, 0])) == (0, 0, 1)
+    assert stability(np.array([20, 0]), np.array([9, 1])).expected == pytest.approx(1 / 20 + 1 / 10)
+
+
 def test_bins_that_both_leave_empty_do_not_count():
     few, many = np.array([40, 60]), np.array([55, 45])
     padded = [np.insert(counts, 1, [0, 0]) for counts in (few, many)]
