@@ -47,7 +47,8 @@ def early_exit(exclude_below, **changes):
     return EarlyExit(**{"network": "A", "combiner": stack(("A",)), "exclude_below": exclude_below, **changes})
 
 
-def cascade_card(exclude_below=0.01, early_exit=None, **first):
+def cascade_card(exclude_below=0.01, early_exit=None, committee=None, **first):
+    """Return a card; `committee` is the committee's combiner, `first` are changes of the first stage."""
     stage = {
         "network": draft_network_card(FIRST, "mer10", {}),
         "combiner": stack(("light",)),
@@ -56,16 +57,16 @@ def cascade_card(exclude_below=0.01, early_exit=None, **first):
     return card(
         COMMITTEE,
         geometry="mer10",
-        combiner=stack(("A", "B")),
+        combiner=committee or stack(("A", "B")),
         assumed_prevalence=0.01,
         first=FirstStageCard(**{**stage, **first}),
         early_exit=early_exit,
     )
 
 
-def write_cascade(folder, exclude_below=0.01, early_exit=None):
+def write_cascade(folder, exclude_below=0.01, early_exit=None, **changes):
     states = {name: network.state_dict() for name, network in networks((FIRST, *COMMITTEE), 3).items()}
-    return write_package(folder, cascade_card(exclude_below, early_exit), states)
+    return write_package(folder, cascade_card(exclude_below, early_exit, **changes), states)
 
 
 class Pixel:

@@ -14,7 +14,7 @@ from scanner.scan.manifest import score_stamps
 from scanner.scan.scoring import open_scanner
 from scanner.scan.sweep import synthetic_stamps
 from scanner.vocabulary.geometry import MER_10
-from tests.scanner.cascades import scanned_stamps, write_cascade
+from tests.scanner.cascades import scanned_stamps, stack, write_cascade
 from tests.scanner.rounding import sweep_by_rounding
 
 N = 72
@@ -35,7 +35,8 @@ def limit(stamps, tmp_path_factory):
 
 @pytest.fixture
 def package(limit, tmp_path):
-    write_cascade(tmp_path / "pack", limit)
+    """Return a package whose committee gives many of the rows that pass a higher `p_lens` than the first stage's limit."""
+    write_cascade(tmp_path / "pack", limit, committee=stack(("A", "B"), biases=(0.0, 2.0, 2.0, 2.0)))
     return tmp_path / "pack"
 
 
@@ -54,14 +55,21 @@ def test_rows_have_the_score_of_the_stage_that_saw_them(package, stamps, limit):
     assert set(table["precision"].to_pylist()) == {"float32"}
 
 
-def test_the_precision_of_the_sweep_changes_no_candidate(package, stamps, monkeypatch):
-    exact = scanned_stamps(package, stamps, sweep=False)
+def test_the_precision_of_the_sweep_changes_no_candidate(package, stamps, limit, monkeypatch):
+    """The threshold lies above the first stage's limit, so that rows between the two reach the committee by the limit alone."""
+    # Torch rounds the same object differently in another batch.
+    settings = {"engine": "openvino"}
+    exact = scanned_stamps(package, stamps, sweep=False, **settings)
     seen = np.array(exact["stage"].to_pylist()) == 2
     threshold = float(np.median(exact["p_lens"].to_numpy()[seen]))
-    exact = scanned_stamps(package, stamps, sweep=False, candidate_threshold=threshold)
+    p_first = load_first_stage(package).score(stamps).p_lens
+    assert (seen & (log_odds(p_first) < log_odds(np.float64(threshold)) - 0.2)).sum() > 3
+    assert limit < threshold
+    settings["candidate_threshold"] = threshold
+    exact = scanned_stamps(package, stamps, sweep=False, **settings)
     sweep_by_rounding(monkeypatch)
     monkeypatch.setattr(scoring, "CASCADE_MARGIN", 0.05)
-    swept = scanned_stamps(package, stamps, candidate_threshold=threshold)
+    swept = scanned_stamps(package, stamps, **settings)
     check_outcomes(swept)
     assert swept["stage"].to_pylist() == exact["stage"].to_pylist()
     is_candidate = exact["p_lens"].to_numpy() >= threshold
@@ -83,6 +91,16 @@ def test_a_committee_that_rounds_too_much_ends_its_sweep(package, stamps, monkey
     monkeypatch.setattr(scanner, "_sweep", replace(scanner._sweep, committee=replace(scanner._sweep.committee, margin=1e-9)))
     assert score_stamps(stamps, scanner).equals(exact)
     assert "bfloat16 is off by" in caplog.text
+
+
+def test_possible_candidates_are_confirmed_in_batches(package, stamps, monkeypatch):
+    """Every row is a possible candidate, so that each full batch is confirmed at once, and the rest at the end."""
+    sweep_by_rounding(monkeypatch)
+    scanner = open_scanner(package, ScanConfig(candidate_threshold=1e-6, engine="torch", batch_size=4))
+    sizes, score = [], scanner._ensemble.score
+    monkeypatch.setattr(scanner._ensemble, "score", lambda given: (sizes.append(len(given["VIS"])), score(given))[1])
+    score_stamps({band: images[:26] for band, images in stamps.items()}, scanner)
+    assert sizes == [4, 4, 4, 4, 4, 4, 2]
 
 
 def test_scores_do_not_depend_on_the_batch_size(package, stamps):
