@@ -268,6 +268,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         expected = len(KINDS) - 1 if pools else sum(n_logit_margins[name] for name in self.combiner.networks)
         if isinstance(self.combiner, SoftmaxStack) and len(self.combiner.centre) != expected:
             raise ValueError(f"the combiner must read {expected} logit margins, got {len(self.combiner.centre)}")
+        if self.first and not isinstance(self.combiner, SoftmaxStack):
+            raise ValueError(f"the committee after a first stage must be combined by softmax_stack, got {self.combiner.kind}")
         if self.first and self.first.combiner.prevalence != self.assumed_prevalence:
             got, needed = self.first.combiner.prevalence, self.assumed_prevalence
             raise ValueError(f"the first stage must assume the prevalence of p_lens, {needed}, got {got}")

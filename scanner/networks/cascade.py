@@ -156,9 +156,8 @@ def _put(scores: EnsembleScores, rows: NDArray[np.int64], of_rows: EnsembleScore
     for network, values in of_rows.p_networks.items():
         scores.p_networks[network][rows] = values
     for name in names:
+        # No field is None: the card makes sure that every stage separates the kinds.
         held, values = getattr(scores, name), getattr(of_rows, name)
-        if held is None or values is None:
-            continue
         if name == "subclass":
             for row, value in zip(rows.tolist(), values, strict=True):
                 held[row] = value

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card_file import check_weights, read_card
 from scanner.networks.cascade import Cascade, FirstStage
+from scanner.networks.combiner import MeanCombiner
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.errors import PackageError
 from scanner.networks.package import draft_network_card, load_first_stage, load_package, load_scorer, write_package
@@ -99,6 +100,7 @@ def test_what_decides_a_score_is_in_the_digest():
         ({"exclude_below": 0.0}, "greater than 0"),
         ({"combiner": stack(("light",), prevalence=0.02)}, "must assume the prevalence of p_lens, 0.01, got 0.02"),
         ({"network": draft_network_card(NetworkSpec("A", "equivariant_light", FIRST.channels), "mer10", {})}, "A"),
+        ({"committee": MeanCombiner(kind="mean", networks=("A", "B"))}, "must be combined by softmax_stack, got mean"),
         ({"network": draft_network_card(FIRST, "challenge", {})}, "every network must read the geometry mer10"),
     ],
 )
