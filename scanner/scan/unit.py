@@ -2,7 +2,6 @@
 
 import contextlib
 from contextlib import AbstractContextManager
-from typing import Any
 
 import pyarrow as pa
 
@@ -76,9 +75,5 @@ def _with_identity(scores: pa.Table, opened: OpenUnit, scanner: CutoutScanner, n
         scanner.network_names, maps=scanner.has_maps, carried=opened.carried, embeddings=scanner.has_embeddings
     )
     columns = {name: scores[name] for name in scores.column_names}
-    columns |= {field.name: _column(known[field.name], field.type) for field in schema if field.name in known}
+    columns |= {field.name: known[field.name] for field in schema if field.name in known}
     return pa.table([columns[field.name] for field in schema], schema=schema)
-
-
-def _column(values: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
-    return values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, kind)
