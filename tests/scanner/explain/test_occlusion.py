@@ -186,6 +186,17 @@ def test_masks_may_be_laid_at_given_positions_only(rng):
 
 
 @pytest.mark.parametrize(
+    ("start", "side", "expected"),
+    [((2, 4), 2, 1), ((2, 3), 2, 2), ((3, 3), 1, 1), ((0, 4), 3, 2), ((1, 1), 4, 3), ((0, 0), 8, 4)],
+)
+def test_windows_after_a_pool_are_no_wider_than_needed(start, side, expected):
+    """A window of a map of 8 x 8 pixels changes as many outputs of the pool as there are pairs of pixels that it touches."""
+    y, x = (torch.tensor([first]) for first in start)
+    window = occlusion._Window(y, x, torch.ones(1, side, side, 1))
+    assert occlusion._pooled(window, torch.zeros(8, 8, 1), 4).side == expected
+
+
+@pytest.mark.parametrize(
     ("at_once", "pixels", "expected"), [(512, 2**18, [9]), (4, 2**18, [4, 4, 1]), (512, 1600, [4, 4, 1]), (512, 1, [1] * 9)]
 )
 def test_no_more_masks_are_laid_at_once_than_memory_allows(rng, monkeypatch, at_once, pixels, expected):

@@ -80,9 +80,23 @@ def shard_unit(folder):
     ids = np.arange(N_ROWS) + 100
     path = folder / "s.parquet"
     path.write_bytes(encode_shard(shard_table(ids, stamps, {}, CHALLENGE)))
+    return Unit(unit_id="s", kind="shard", files=shard_files(path), n_rows=N_ROWS, id_digest=id_digest(ids))
+
+
+def shard_files(path):
     file = info(str(path))
-    files = {"shard": InputFile(uri=file.uri, size=file.size, etag=file.etag)}
-    return Unit(unit_id="s", kind="shard", files=files, n_rows=N_ROWS, id_digest=id_digest(ids))
+    return {"shard": InputFile(uri=file.uri, size=file.size, etag=file.etag)}
+
+
+def test_read_whole_finds_damaged_pixels_of_a_shard(tmp_path):
+    unit, path = shard_unit(tmp_path / "input"), tmp_path / "input" / "s.parquet"
+    read_whole(unit, CHALLENGE, 2)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(Rejection) as refused:
+        read_whole(unit.model_copy(update={"files": shard_files(path)}), CHALLENGE, 2)
+    assert refused.value.code is RejectCode.SHARD_DAMAGED
 
 
 @pytest.fixture(scope="module", params=[tile_unit, shard_unit])

@@ -152,6 +152,13 @@ def test_windows_near_a_limit_take_the_slow_path(low, high, expected):
     assert is_clean(chess(low, high)) is expected
 
 
+@pytest.mark.parametrize("n", [24, 30])
+def test_windows_with_values_of_both_signs_take_the_fast_path(n):
+    """The values have one magnitude, so that only their signs differ, in the stamp and in the window around it."""
+    assert is_clean(chess(-1.0, 1.0, n))
+    assert not is_clean(chess(-1.0, -1.0, n))
+
+
 def test_the_window_and_its_middle_must_both_vary_well():
     good = chess(0.0, 1.0, 30)
     assert is_clean(good)
