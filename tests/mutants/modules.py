@@ -35,7 +35,13 @@ MODULES = (
         "scanner/preprocess/channels.py",
         ("tests/scanner/preprocess/test_channels.py", "tests/scanner/preprocess/test_network_inputs.py"),
     ),
-    Module("scanner/networks/combiner.py", ("tests/scanner/networks/test_combiner.py",)),
+    Module(
+        "scanner/networks/combiner.py",
+        (
+            "tests/scanner/networks/test_combiner.py",
+            "tests/training/test_cascade.py::test_a_pooling_without_veto_finds_lenses_that_one_network_dislikes",
+        ),
+    ),
     Module("scanner/networks/prevalence.py", ("tests/scanner/networks/test_prevalence.py",)),
     Module("scanner/catalogue/ledger.py", ("tests/scanner/catalogue/test_ledger.py", "tests/scanner/catalogue/test_maps.py")),
     Module(
@@ -75,7 +81,14 @@ MODULES = (
         "scanner/workers/dispatch.py", ("tests/scanner/workers/test_dispatch.py", "tests/scanner/workers/test_scan_plan.py")
     ),
     Module("scanner/workers/retry_state.py", ("tests/scanner/workers/test_retry_state.py",)),
-    Module("scanner/scan/sweep.py", ("tests/scanner/scan/test_sweep.py", "tests/scanner/scan/test_best_candidates.py")),
+    Module(
+        "scanner/scan/sweep.py",
+        (
+            "tests/scanner/scan/test_sweep.py",
+            "tests/scanner/scan/test_best_candidates.py",
+            "tests/scanner/scan/test_early_exit_scan.py",
+        ),
+    ),
     Module("scanner/explain/occlusion.py", ("tests/scanner/explain/test_occlusion.py",)),
     Module(
         "scanner/explain/gradcam.py", ("tests/scanner/explain/test_gradcam.py", "tests/scanner/explain/test_candidate_maps.py")
@@ -95,7 +108,7 @@ MODULES = (
     ),
     Module(
         "scanner/scan/open_unit.py",
-        ("tests/scanner/scan/test_open_unit.py", "tests/scanner/scan/test_unit.py"),
+        ("tests/scanner/scan/test_open_unit.py", "tests/scanner/scan/test_unit.py", "tests/scanner/scan/test_skipped_rows.py"),
         _PER_LATER_MODULE,
     ),
     Module(
@@ -110,6 +123,8 @@ MODULES = (
             "tests/scanner/scan/test_unit.py",
             "tests/scanner/scan/test_sweep.py",
             "tests/scanner/scan/test_best_candidates.py",
+            "tests/scanner/scan/test_cascade_scan.py",
+            "tests/scanner/scan/test_early_exit_scan.py",
             "tests/scanner/workers/test_unit_scanner.py",
         ),
         _PER_LATER_MODULE,
