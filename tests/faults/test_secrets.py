@@ -200,7 +200,7 @@ def test_no_flow_run_reveals_a_secret_to_prefect(store, tmp_path, ray_folder, me
 def assert_clean_catalogue(root, copies, canaries):
     copies.mkdir()
     files = list_files(root)
-    assert {Path(file.uri).suffix for file in files} == {".json", ".parquet", ".unit", ".candidates"}
+    assert {Path(file.uri).suffix for file in files} == {".json", ".parquet", ".unit", ".candidates", ".run"}
     for i, file in enumerate(files):
         (copies / f"{i}-{Path(file.uri).name}").write_bytes(read_bytes(file.uri))
     assert canaries.found_below(copies) == []

@@ -29,7 +29,7 @@ def test_a_hanging_worker_is_killed_at_its_deadline(night, root, measured):
 @pytest.mark.fault(6)
 def test_units_that_always_hang_are_given_up(night, root):
     said = end(start(night, root, "--start-s", deadline(), "--row-s", 0, FAULT_ROW="hang"), 400)
-    assert "UnitsFailedError: 2 of 10 units could not be scanned" in said
+    assert "UnitsFailedError: 2 of 10 shards could not be scanned" in said
     assert "shard-00003" in said
     assert n_committed(root) == N_UNITS - 2
     assert not (Path(root) / "_scan" / "seals").exists()
@@ -53,7 +53,7 @@ def test_only_the_rows_that_crash_workers_are_rejected(night, root, measured):
 @pytest.mark.fault(7)
 def test_a_file_that_crashes_its_reader_is_given_up(night, root):
     said = end(start(night, root, FAULT_READER="segfault"))
-    assert "UnitsFailedError: 2 of 10 units could not be scanned" in said
+    assert "UnitsFailedError: 2 of 10 shards could not be scanned" in said
     assert "no single row is the cause" in said
     assert {row["status"] for row in rows(root)[0]} == {"scored"}
     assert n_committed(root) == N_UNITS - 2
