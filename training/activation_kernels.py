@@ -80,9 +80,7 @@ def normalise_and_pool(scale: _Floats, shift: _Floats, stored: _Stored, out: _St
                 left, start = 2 * x * n_channels, x * n_channels
                 right = left + n_channels
                 for c in range(n_channels):
-                    is_right = best[right + c] > best[left + c]
-                    value = best[right + c] if is_right else best[left + c]
-                    chosen = lower[right + c] + np.uint8(1) if is_right else lower[left + c]
+                    value, chosen = _larger(best, lower, left + c, right + c)
                     place[start + c] = chosen if value > 0 else np.uint8(NONE)
                     written[start + c] = _as_stored(_rectified(value), written[start + c])
 
@@ -222,9 +220,7 @@ def pool_and_drop(keep: _Floats, keys: _Keys, stored: _Stored, out: _Stored, pla
                 left, start = 2 * x * n_channels, x * n_channels
                 right = left + n_channels
                 for c in range(n_channels):
-                    is_right = best[right + c] > best[left + c]
-                    value = best[right + c] if is_right else best[left + c]
-                    chosen = lower[right + c] + np.uint8(1) if is_right else lower[left + c]
+                    value, chosen = _larger(best, lower, left + c, right + c)
                     number = np.uint32(y * n_x * n_channels + start + c)
                     is_kept = _hashed(number, factor, offset) < limit
                     place[start + c] = chosen if is_kept and value > 0 else np.uint8(NONE)
@@ -278,6 +274,14 @@ def _hashed(number: np.uint32, factor: np.uint32, offset: np.uint32) -> np.uint3
     h = np.uint32(np.uint32(h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
     h = np.uint32(np.uint32(h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
     return np.uint32(h ^ (h >> np.uint32(16)))
+
+
+@compiled_fast
+def _larger(best: _Floats, lower: _Places, left: int, right: int) -> tuple[np.float32, np.uint8]:
+    """Return the larger of two columns' largest activations, and its place among the four."""
+    is_right = best[right] > best[left]
+    value = best[right] if is_right else best[left]
+    return value, lower[right] + np.uint8(1) if is_right else lower[left]
 
 
 @compiled_fast

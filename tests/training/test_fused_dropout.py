@@ -119,6 +119,12 @@ def test_other_activations_go_through_the_layers(x):
     assert fused(x).dtype == x.dtype
 
 
+def test_one_pixel_cannot_be_pooled_as_with_the_layers():
+    fused = with_fused_steps(nn.Sequential(*LAYERS["pool_and_dropout"]()).train())
+    with pytest.raises(RuntimeError, match="too small"):
+        fused(torch.ones(2, 8, 1, 1))
+
+
 @pytest.mark.parametrize(
     "others",
     [
