@@ -44,6 +44,12 @@ def test_cells_hold_each_object_once():
             assert cell.completeness is None
 
 
+def test_an_object_on_an_edge_is_in_the_upper_cell():
+    sample = Sample(np.full(3, "single"), {"arc_snr": np.array([10.0, 20.0, 30.0])}, np.ones(3, bool))
+    cells = sample.cells({"arc_snr": (0.0, 20.0, 30.0, 50.0)})
+    assert [cell.n for cell in cells if cell.kind == "single"] == [1, 1, 1]
+
+
 def test_cells_keep_kinds_apart():
     rng = np.random.default_rng(2)
     one, other = sample_of(30, rng), sample_of(20, rng, kind="double_ring")

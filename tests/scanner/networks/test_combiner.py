@@ -213,6 +213,11 @@ def test_margins_are_clipped_and_in_the_order_of_networks():
     assert stack_features(margins, ("b",), 2.5).tolist() == [[-2.5, 2]]
 
 
+def test_no_network_is_left_out_of_one():
+    margins = np.array([[1.0, -2.0, 0.5], [3.0, 0.0, 9.0]])
+    assert stack_features({"a": margins}, ("a",), 5.0, "without_lowest").tolist() == [[1, -2, 0.5], [3, 0, 5]]
+
+
 def test_the_spread_is_the_standard_deviation_over_networks():
     found = spread({"a": np.array([0.1, 0.5]), "b": np.array([0.3, 0.5]), "c": np.array([0.8, 0.5])})
     # Mean 0.4: (0.3**2 + 0.1**2 + 0.4**2) / 3.

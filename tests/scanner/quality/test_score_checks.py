@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from scanner.completeness import fraction
 from scanner.quality.limits import QualityLimits
 from scanner.quality.score_checks import Recovery, recovery_checks, score_checks
 from tests.scanner.quality.measured_nights import night
@@ -80,6 +81,14 @@ def test_injected_lenses_must_be_found():
     assert recovered((3, 0)) == []
     assert recovered((500, 150), (500, 300)) == ["recovered_drift"]
     assert recovered((500, 290), (500, 300)) == []
+
+
+def test_a_drop_at_its_limit_passes():
+    now, before = Recovery(500, 150), Recovery(500, 300)
+    drop = fraction(300, 500).low - fraction(150, 500).high
+    for most, is_good in ((drop, True), (math.nextafter(drop, 0), False)):
+        _, check = recovery_checks(now, before, QualityLimits(recovered_share_drop=most))
+        assert (check.name, check.is_good) == ("recovered_drift", is_good)
 
 
 def test_values_of_injected_lenses_are_a_share_and_its_drop():

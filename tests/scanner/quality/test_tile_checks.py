@@ -34,6 +34,18 @@ def test_one_blank_tile_is_caught_by_name(code):
     assert failed(bad, blank_tiles=1, reject_share=1) == []
 
 
+def test_a_tile_is_blank_above_its_share_of_blank_rows():
+    """A tile is blank if more than 95 % of its rows are."""
+    for n_blank, is_blank in ((90, False), (91, True)):
+        found = with_tile(night(1), "t2", {"rejected:blank": n_blank, "scored": 100 - n_blank})
+        assert ("blank_tiles" in failed(found)) == is_blank
+
+
+def test_a_night_without_rows_has_no_share_of_rejected_ones():
+    check = checks(night(0).model_copy(update={"units": {}}))["reject_share"]
+    assert (check.value, check.is_good) == (0, True)
+
+
 @pytest.mark.parametrize(("n_blank", "names"), [(5, "t0, t1, t2, t3, t4"), (6, "t0, t1, t2, t3, t4 and 1 more")])
 def test_five_tiles_are_named_and_the_rest_counted(n_blank, names):
     bad = night(1)

@@ -9,11 +9,13 @@ from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import CHALLENGE, MER, MER_10
 from simulation.optics import artefacts
 from simulation.optics.observation import Conditions, Optics
+from simulation.population.textured import LEAST_CHOICE
 from simulation.products import render
 from simulation.products.dataset import DatasetSpec, simulate_at
 from simulation.products.render import lens, simulate_object, visible_system
-from simulation.systems import PointSource, Sed
+from simulation.systems import Picture, PointSource, Sed
 from tests.simulation import hand_numbers
+from tests.simulation.textures_made import lumpy_texture
 
 SKY_ADU_PER_S = hand_numbers.SKY_ADU_PER_S["challenge"]
 TWINS = {True: ("twin", 0.7), False: ("twin", 1.0)}
@@ -124,6 +126,18 @@ def test_objects_have_the_neighbours_of_their_preset():
             rest = simulated.scene.clean[band] - sum(images[band] for images in simulated.scene.components.values())
             assert rest.sum() > 0.8 * sum(light.sed.flux_adu_per_s(band) for light in lights)
     assert made("twin", CHALLENGE, preset="wilde2022").system.neighbours == ()
+
+
+def test_only_pictures_change_an_object():
+    textures = tuple(lumpy_texture(seed) for seed in range(LEAST_CHOICE))
+    seen = set()
+    for seed in range(8, 14):
+        plain, textured = (made("spiral", seed=seed, textures=given) for given in ((), textures))
+        pictures = [part for part in textured.system.galaxy + textured.system.neighbours if isinstance(part, Picture)]
+        if not pictures or any(max(abs(picture.x_arcsec), abs(picture.y_arcsec)) < 4 for picture in pictures):
+            seen.add(bool(pictures))
+            assert np.array_equal(plain.stamps["VIS"], textured.stamps["VIS"]) == (not pictures)
+    assert seen == {True, False}
 
 
 # Conditions
