@@ -86,6 +86,34 @@ def ray_ready(actor: Any) -> Any:
     return actor.__ray_ready__.remote()
 
 
+def end_ray_train_at_once(trainer: Any) -> None:
+    """Let the run of a Ray Train trainer end when its workers do, on a Ray that has no dashboard.
+
+    A detached actor of each run asks the dashboard whether the run's controller is alive, so that it can free the run's
+    resources, and the end of the run waits for the last answer. Without a dashboard that takes 12 s, and nothing need be freed:
+    such a Ray is private, and ends with its driver. A run on a Ray with a dashboard keeps the actor.
+
+    Raises:
+        PrivateApiError: Ray lacks the names; the run itself raises it if it would not start the actor.
+    """
+    if _found("ray", "ray._private.worker:get_dashboard_url")():
+        return
+    cleaner = _found("ray", "ray.train.v2._internal.callbacks.placement_group_callback:PlacementGroupCleanerCallback")
+    name = "_create_default_callbacks"
+    make = getattr(trainer, name, None)
+    if make is None:
+        raise _error("ray", f"a trainer has no method {name}")
+
+    def make_others() -> list[Any]:
+        callbacks = make()
+        others = [callback for callback in callbacks if not isinstance(callback, cleaner)]
+        if len(others) == len(callbacks):
+            raise _error("ray", f"{name} of a trainer makes no {cleaner.__name__}")
+        return others
+
+    setattr(trainer, name, make_others)
+
+
 def ray_head_request() -> str:
     """Return the path of the gRPC request that asks the head of a Ray cluster whether it is alive.
 

@@ -17,6 +17,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedErr
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 
 from infra.errors import ClusterError
+from infra.private_apis import end_ray_train_at_once
 from scanner.networks.architectures import NetworkSpec
 from training.checkpoint import EpochRecord, load_history
 from training.config import TrainConfig
@@ -48,6 +49,7 @@ def fit_on_ray(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: P
             failure_config=FailureConfig(max_failures=MAX_RESTARTS),
         ),
     )
+    end_ray_train_at_once(trainer)
     history_file = work / spec.name / "history.json"
     history = _watch(trainer, history_file, on_epoch)
     return FitResult(spec.name, work / spec.name / "best.safetensors", tuple(history))

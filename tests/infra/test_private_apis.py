@@ -13,6 +13,7 @@ import ray
 import ray.core.generated.gcs_service_pb2
 import ray.util
 from ray._private import ray_constants
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
 from infra import private_apis
 from infra.private_apis import PrivateApiError
@@ -117,6 +118,25 @@ def test_an_openvino_with_other_telemetry_is_refused(monkeypatch):
 def test_exit_handlers_run_once_when_called():
     code = "import atexit; from infra.private_apis import run_exit_handlers\natexit.register(print, 'bye')\nrun_exit_handlers()"
     assert run(code) == "bye\n"
+
+
+@pytest.mark.parametrize("dashboard", [None, "127.0.0.1:8265"])
+def test_a_training_has_a_cleaner_only_beside_a_dashboard(dashboard, monkeypatch):
+    monkeypatch.setattr("ray._private.worker.get_dashboard_url", lambda: dashboard)
+    cleaner, other = PlacementGroupCleanerCallback(), object()
+    trainer = SimpleNamespace(_create_default_callbacks=lambda: [cleaner, other])
+    private_apis.end_ray_train_at_once(trainer)
+    assert trainer._create_default_callbacks() == ([cleaner, other] if dashboard else [other])
+
+
+def test_a_training_without_the_expected_cleaner_is_reported(monkeypatch):
+    monkeypatch.setattr("ray._private.worker.get_dashboard_url", lambda: None)
+    trainer = SimpleNamespace(_create_default_callbacks=list)
+    private_apis.end_ray_train_at_once(trainer)
+    with pytest.raises(PrivateApiError, match=is_gone("ray", "makes no PlacementGroupCleanerCallback")):
+        trainer._create_default_callbacks()
+    with pytest.raises(PrivateApiError, match=is_gone("ray", "no method _create_default_callbacks")):
+        private_apis.end_ray_train_at_once(object())
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,17 @@ def losses(out, name):
 
 
 def test_one_worker_trains_as_a_plain_process_does(shards_uri, tmp_path, monkeypatch):
-    progress = []
-    card = train_ensemble(CONFIG, shards_uri, tmp_path, "rayed", lambda *step: progress.append(step), "local")
+    progress, cleaners = [], []
+
+    def watch(*step):
+        progress.append(step)
+        cleaners.extend(train_workers(os.getpid(), "PlacementGroupCleaner"))
+
+    card = train_ensemble(CONFIG, shards_uri, tmp_path, "rayed", watch, "local")
     here = train_ensemble(CONFIG, shards_uri, tmp_path, "here")
     assert progress == [(1, 2), (2, 2)]
+    # It would keep the run for 12 s after the last epoch.
+    assert cleaners == []
     # Thread counts differ, hence rounding: equal curves, not equal bytes.
     for key in ("validation_loss", "auroc"):
         assert card.networks[0].metrics[key] == pytest.approx(here.networks[0].metrics[key], abs=0.02)

@@ -1,10 +1,10 @@
-"""Find the training workers of a process, so that tests can kill them."""
+"""Find the training workers of a process, so that tests can kill them, and the other processes of their run."""
 
 from pathlib import Path
 
 
-def train_workers(ancestor):
-    """Return the process ids of the Ray Train workers that descend from a process."""
+def train_workers(ancestor, wanted="TrainWorker"):
+    """Return the process ids of the Ray Train workers, or of others with a name, that descend from a process."""
     parents = {}
     names = {}
     for folder in Path("/proc").glob("[0-9]*"):
@@ -19,4 +19,4 @@ def train_workers(ancestor):
             pid = parents.get(pid, 0)
         return pid == ancestor
 
-    return [pid for pid, name in names.items() if "TrainWorker" in name and is_below(pid)]
+    return [pid for pid, name in names.items() if wanted in name and is_below(pid)]
