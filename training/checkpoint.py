@@ -70,7 +70,10 @@ def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optim
     except (SafetensorError, OSError) as error:
         raise TrainingError(f"{path}: not a readable checkpoint ({error}); delete it to start this network over") from error
     if metadata.get("fit_id") != fit_id:
-        raise TrainingError(f"{path}: belongs to a fit with another configuration or other data; use another work folder")
+        raise TrainingError(
+            f"{path}: belongs to a fit with another configuration, other data or, if bfloat16 is not set, another kind of "
+            "processor; use another work folder"
+        )
     network.load_state_dict({n.removeprefix(_NETWORK): t for n, t in tensors.items() if n.startswith(_NETWORK)})
     states: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():

@@ -72,7 +72,7 @@ def fit_network(
         worker: Role of this process in a data-parallel fit; by default the only worker.
 
     Raises:
-        TrainingError: a class is missing, the loss is not finite, or `work` holds another fit.
+        TrainingError: a class is missing, the loss is not finite, or `work` holds another fit or more epochs.
     """
     worker = worker or Worker()
     folder = work / spec.name
@@ -88,12 +88,18 @@ def fit_network(
         network.load_state_dict(load_file(start))
     network = network.to(worker.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    fit_id = _fit_id(spec, dataset, config, start)
+    bfloat16 = has_fast_bfloat16(worker.device) if config.bfloat16 is None else config.bfloat16
+    fit_id = _fit_id(spec, dataset, config.model_copy(update={"bfloat16": bfloat16}), start)
     history = load_checkpoint(last, network, optimiser, fit_id)
+    if len(history) > config.epochs:
+        raise TrainingError(f"{last}: holds {len(history)} epochs; epochs must be >= {len(history)}, got {config.epochs}")
+    if history and worker.rank == 0:
+        # A kill may have come between the checkpoint and the history.
+        save_history(folder / "history.json", history)
     on_epoch = on_epoch or _ignore
     for record in history:
         on_epoch(record)
-    run = _Run(dataset, spec, config, worker)
+    run = _Run(dataset, spec, config, worker, bfloat16)
     trained = with_fused_steps(network)
     parallel = worker.wrap(trained) if worker.wrap else trained
     for epoch in range(len(history) + 1, config.epochs + 1):
@@ -126,9 +132,8 @@ def _ignore(record: EpochRecord) -> None:
 class _Run:
     """State that all epochs of a fit share."""
 
-    def __init__(self, dataset: Dataset, spec: NetworkSpec, config: TrainConfig, worker: Worker) -> None:
-        self._config, self._spec, self._worker = config, spec, worker
-        self._bfloat16 = has_fast_bfloat16(worker.device) if config.bfloat16 is None else config.bfloat16
+    def __init__(self, dataset: Dataset, spec: NetworkSpec, config: TrainConfig, worker: Worker, bfloat16: bool) -> None:
+        self._config, self._spec, self._worker, self._bfloat16 = config, spec, worker, bfloat16
         self._source = BatchSource(dataset, spec, config.batch_size_of(spec))
         fractions = (config.validation_fraction, config.test_fraction)
         simulated, self._validation = (dataset.rows(split, *fractions) for split in ("train", "validation"))

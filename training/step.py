@@ -14,10 +14,12 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class EpochResult:
-    """Means over the objects of an epoch."""
+    """Results of an epoch, the same for every batch size."""
 
     loss: float
+    """Mean of the objects' cross-entropies, weighted by class."""
     accuracy: float
+    """Share of objects whose class is the most probable."""
 
 
 def class_weights(labels: NDArray[np.int64], classes: Sequence[str]) -> Tensor:
@@ -37,7 +39,15 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
 
     Labels are `[batch]`, or probabilities `[batch, class]`.
     """
-    return functional.cross_entropy(logits, labels, weight=weights)
+    if labels.ndim == 1:
+        return functional.cross_entropy(logits, labels, weight=weights)
+    # For probabilities, torch's own mean divides by the number of objects.
+    return functional.cross_entropy(logits, labels, weight=weights, reduction="sum") / total_weight(labels, weights)
+
+
+def total_weight(labels: Tensor, weights: Tensor) -> Tensor:
+    """Return the sum of the objects' weights: each has that of its class, or the mean over the probabilities of its classes."""
+    return (weights[labels] if labels.ndim == 1 else labels @ weights).sum()
 
 
 def train_epoch(
@@ -67,11 +77,12 @@ def train_epoch(
             group["lr"] = learning_rate(step) if learning_rate else group["lr"]
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             logits = network(inputs.to(device, memory_format=torch.channels_last))
-        loss = cross_entropy(logits.float(), labels.to(device), weights)
+        on_device = labels.to(device)
+        loss = cross_entropy(logits.float(), on_device, weights)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        tally.add(logits, labels, loss)
+        tally.add(logits, labels, loss, total_weight(on_device, weights))
     return tally.result()
 
 
@@ -84,7 +95,9 @@ def evaluate(network: nn.Module, batches: Batches, weights: Tensor, *, bfloat16:
     for inputs, labels in batches:
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             logits = network(inputs.to(device, memory_format=torch.channels_last))
-        tally.add(logits, labels, cross_entropy(logits.float(), labels.to(device), weights))
+        on_device = labels.to(device)
+        loss = cross_entropy(logits.float(), on_device, weights)
+        tally.add(logits, labels, loss, total_weight(on_device, weights))
     return tally.result()
 
 
@@ -92,15 +105,17 @@ class _Tally:
     def __init__(self) -> None:
         self._n = 0
         self._loss = 0.0
+        self._weight = 0.0
         self._correct = 0
 
-    def add(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
+    def add(self, logits: Tensor, labels: Tensor, loss: Tensor, weight: Tensor) -> None:
         self._n += len(labels)
-        self._loss += float(loss.detach()) * len(labels)
+        self._loss += float(loss.detach()) * float(weight)
+        self._weight += float(weight)
         best = labels if labels.ndim == 1 else labels.argmax(1)
         self._correct += int((logits.detach().argmax(1).cpu() == best).sum())
 
     def result(self) -> EpochResult:
         if self._n == 0:
             raise ValueError("an epoch needs at least one batch, got none")
-        return EpochResult(self._loss / self._n, self._correct / self._n)
+        return EpochResult(self._loss / self._weight, self._correct / self._n)

@@ -42,9 +42,12 @@ def negative(stamps: Stamps, _: Generator) -> Stamps:
 
 def noise(stamps: Stamps, rng: Generator) -> Stamps:
     """Replace every image by Gaussian noise with its scatter."""
-    scatters = {band: median_abs_deviation(images, axis=(1, 2), scale="normal", nan_policy="omit") for band, images in stamps.items()}
-    drawn = {band: scatters[band][:, None, None] * rng.normal(size=images.shape) for band, images in stamps.items()}
-    return {band: images.astype(np.float32) for band, images in drawn.items()}
+
+    def noise_like(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        scatter = median_abs_deviation(images, axis=(1, 2), scale="normal", nan_policy="omit")
+        return (scatter[:, None, None] * rng.normal(size=images.shape)).astype(np.float32)
+
+    return {band: noise_like(images) for band, images in stamps.items()}
 
 
 def bright_column(stamps: Stamps, _: Generator) -> Stamps:
@@ -91,8 +94,8 @@ def rows(scorer: Scorer, reference: FeatureReference, stamps: Stamps, pixel_scal
 
 _INTRODUCTION = """# Anomalies of changed images
 
-Written by `tests/benchmarks/anomalies.py`, commit {:.12}, for {} `{:.12}`: {} simulated objects, half of them lenses, whose images
-are changed. Only objects that the first stage leaves have an anomaly.
+Written by `tests/benchmarks/anomalies.py`, commit {:.12}, for {} `{:.12}`: {} simulated objects, half of them lenses, whose
+images are changed. Only objects that the first stage leaves have an anomaly.
 
 | change | left by the first stage | share with an anomaly above 1, with its 95 % interval |
 | --- | --- | --- |

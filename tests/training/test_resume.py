@@ -9,7 +9,8 @@ from scanner.preprocess.channel import channels
 from scanner.vocabulary.geometry import MER_10
 from tests.training.shards import write_shards
 from tests.training.tiny import DEEP, LINEAR, inputs_seen, rows_of, tiny_config, tiny_dataset
-from training.checkpoint import load_history, save_weights
+from training import fit as fit_module
+from training.checkpoint import load_history, save_history, save_weights
 from training.config import PRESETS
 from training.dataset import prepare_dataset
 from training.errors import TrainingError
@@ -96,6 +97,30 @@ def test_a_fit_at_a_constant_rate_can_be_prolonged(unbroken, data, tmp_path):
     assert_same(prolonged, unbroken[1])
 
 
+def test_a_fit_cannot_be_shortened(short, data):
+    with pytest.raises(TrainingError, match=r"last\.safetensors: holds 2 epochs; epochs must be >= 2, got 1"):
+        fit_network(DEEP, data, with_(epochs=1), short)
+
+
+def test_a_kill_before_the_history_costs_no_epoch(data, tmp_path):
+    """The checkpoint of the last epoch is written before its history."""
+    fit = fit_network(DEEP, data, with_(epochs=2), tmp_path)
+    history = tmp_path / "deep" / "history.json"
+    save_history(history, load_history(history)[:1])
+    assert tuple(load_history(history)) != fit.history
+    fit_network(DEEP, data, with_(epochs=2), tmp_path)
+    assert tuple(load_history(history)) == fit.history
+
+
+def test_a_machine_with_other_arithmetic_continues_no_fit(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_module, "has_fast_bfloat16", {"cpu": False}.__getitem__)
+    fit_network(DEEP, data, with_(epochs=1, bfloat16=None), tmp_path)
+    assert len(fit_network(DEEP, data, with_(epochs=2, bfloat16=False), tmp_path).history) == 2
+    monkeypatch.setattr(fit_module, "has_fast_bfloat16", {"cpu": True}.__getitem__)
+    with pytest.raises(TrainingError, match="if bfloat16 is not set, another kind of processor"):
+        fit_network(DEEP, data, with_(epochs=3, bfloat16=None), tmp_path)
+
+
 def test_another_number_of_epochs_is_another_schedule(data, tmp_path):
     config = with_(schedule="one_cycle", epochs=2)
     fit_network(DEEP, data, config, tmp_path)
@@ -129,7 +154,7 @@ def test_other_data_or_another_network_make_another_fit(short, data):
     wider = type(DEEP)("deep", "deep", channels("sky_asinh", "VIS"))
     other = type(DEEP)("deep", "deeper", DEEP.channels)
     for spec, given in ((DEEP, tiny_dataset(160, seed=1)), (wider, data), (other, data)):
-        with pytest.raises(TrainingError, match="or other data; use another work folder"):
+        with pytest.raises(TrainingError, match=r"other data or, .*; use another work folder"):
             fit_network(spec, given, CONFIG, short)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from scanner.networks.architectures import LENS_OR_NOT
 from training.step import class_weights, cross_entropy, evaluate, train_epoch
@@ -52,7 +53,7 @@ def test_one_step_of_gradient_descent_by_hand():
 
 
 def test_two_steps_of_unequal_batches_by_hand():
-    """Each step has its own gradient and rate; loss and accuracy are means over the objects, measured before each step."""
+    """Each step has its own gradient and rate; the loss is the weighted mean over the objects, measured before each step."""
     (x, y), *_ = batches(1)
     parts, weights, rates = [(x[:5], y[:5]), (x[5:], y[5:])], torch.tensor([1.0, 3.0]), [0.5, 2.0]
     network = linear()
@@ -70,9 +71,28 @@ def test_two_steps_of_unequal_batches_by_hand():
     )
     for parameter, other in zip(network.parameters(), expected, strict=True):
         assert torch.allclose(parameter, other, atol=1e-6)
-    assert result.loss == pytest.approx((5 * losses[0] + 3 * losses[1]) / 8, rel=1e-5)
+    of_parts = [float(weights[labels].sum()) for _, labels in parts]
+    assert result.loss == pytest.approx(np.average(losses, weights=of_parts), rel=1e-5)
     assert 0 < result.accuracy == correct / 8 < 1
     assert evaluate(network, parts, weights, bfloat16=False).loss != pytest.approx(result.loss, rel=1e-3)
+
+
+@pytest.mark.parametrize("is_soft", [False, True])
+def test_losses_do_not_depend_on_the_batch_size(is_soft):
+    (x, y), *_ = batches(1)
+    labels = functional.one_hot(y, 2) * 0.8 + 0.1 if is_soft else y
+    found = []
+    for size in (1, 3, 8):
+        parts = [(x[i : i + size], labels[i : i + size]) for i in range(0, 8, size)]
+        found.append(evaluate(linear(), parts, torch.tensor([1.0, 3.0]), bfloat16=False).loss)
+    assert found == pytest.approx([found[0]] * 3, rel=1e-5)
+
+
+def test_certain_probabilities_have_the_loss_of_labels():
+    rng = np.random.default_rng(0)
+    logits, labels, weights = torch.tensor(rng.normal(size=(6, 2))), torch.tensor([0, 1, 1, 0, 1, 1]), torch.tensor([0.5, 2.0])
+    certain = cross_entropy(logits, functional.one_hot(labels, 2).double(), weights.double())
+    assert certain.item() == pytest.approx(cross_entropy(logits, labels, weights.double()).item(), rel=1e-12)
 
 
 class Probe(nn.Module):
