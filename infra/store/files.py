@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from secrets import token_hex
 
 from infra.errors import LensscanError
 
@@ -62,14 +63,15 @@ def changed(uri: str, etag: str) -> StorageError:
 def replace_whole(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; at the end of the block, that file replaces the one at `path`.
 
-    A reader sees the old file or the new one, whole. If the block fails, the old file stays and the new one is removed.
+    A reader sees the old file or the new one, whole; of several writers at a time, the last one's. If the block fails, the old
+    file stays and the new one is removed; a killed writer may leave a `*.part` behind.
 
     Raises:
         OSError: the file cannot be written; the error names `path`.
     """
     part = _part(path)
     try:
-        with _naming(path):
+        with _naming(path, part):
             yield part
             part.replace(path)
     except BaseException:
@@ -84,19 +86,20 @@ def check_replaceable(path: Path) -> None:
     Raises:
         OSError: the folder cannot be made or written to; the error names `path`.
     """
-    with _naming(path):
+    part = _part(path)
+    with _naming(path, part):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _part(path).write_bytes(b"")
-        _part(path).unlink()
+        part.write_bytes(b"")
+        part.unlink()
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(path: Path, part: Path) -> Iterator[None]:
     """Let the system's errors about the part of a file, or about its folder, name the file itself."""
     try:
         yield
     except OSError as error:
-        places = {str(_part(path)), *map(str, path.parents)}
+        places = {str(part), *map(str, path.parents)}
         # Arrow names no file, nor does Python where a disk is full.
         if error.errno is None or (error.filename is not None and str(error.filename) not in places):
             raise
@@ -104,7 +107,8 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _part(path: Path) -> Path:
-    return path.with_name(f"{path.name}.part")
+    """Return a name beside `path` that no other writer has: one that shared it would cut off what another moves into place."""
+    return path.with_name(f"{path.name}.{os.getpid()}-{token_hex(4)}.part")
 
 
 def one_line(text: object) -> str:

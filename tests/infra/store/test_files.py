@@ -25,6 +25,16 @@ def test_readers_see_the_old_file_until_the_end(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"new, and half"
 
 
+def test_writers_of_one_file_do_not_share_a_part(tmp_path):
+    with replace_whole(tmp_path / "a") as first:
+        first.write_bytes(b"first")
+        with replace_whole(tmp_path / "a") as second:
+            second.write_bytes(b"second")
+        assert (tmp_path / "a").read_bytes() == b"second"
+        check_replaceable(tmp_path / "a")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"first"}
+
+
 @pytest.mark.parametrize("has_written", [True, False])
 @pytest.mark.parametrize("error", [OSError("no space"), KeyboardInterrupt()], ids=["error", "interrupt"])
 def test_a_failing_writer_leaves_the_old_file_alone(tmp_path, error, has_written):
@@ -55,9 +65,6 @@ def test_the_check_makes_the_folder_and_leaves_nothing_else(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OSError, match="Not a directory"):
         check_replaceable(tmp_path / "file" / "deeper" / "a")
-    (tmp_path / "a.part").mkdir()
-    with pytest.raises(IsADirectoryError):
-        check_replaceable(tmp_path / "a")
 
 
 @pytest.mark.parametrize("write", [Path.write_bytes, lambda part, _: pq.write_table(pa.table({"a": [1]}), part)])
