@@ -25,6 +25,7 @@ from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Image
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.rejections import Rejection
 from training.errors import TrainingError
+from training.markers import read_marker, write_marker
 
 Split = Literal["train", "validation", "test"]
 
@@ -138,13 +139,14 @@ def prepare_dataset(
         **({"n_graded": n_graded} if n_graded else {}),
     }
     manifest = folder / "dataset.json"
-    if manifest.exists() and json.loads(manifest.read_text())["prepared"] == wanted:
+    found = read_marker(manifest)
+    if found and found.get("prepared") == wanted:
         return open_dataset(folder)
     folder.mkdir(parents=True, exist_ok=True)
     manifest.unlink(missing_ok=True)
     data_digest = _write_arrays(files, folder, channels, GEOMETRIES[geometry])
     # Written last: arrays without it are incomplete.
-    manifest.write_text(json.dumps({"prepared": wanted, "digest": data_digest}))
+    write_marker(manifest, {"prepared": wanted, "digest": data_digest})
     return open_dataset(folder)
 
 

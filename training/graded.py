@@ -1,6 +1,5 @@
 """Graded objects as training data: shards to train on, shards held out, and the weight of each object."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import GEOMETRIES, Stamps
 from training.dataset import hashed_fraction
 from training.errors import TrainingError
+from training.markers import read_marker, write_marker
 
 HELD_OUT_FRACTION = 0.3
 """Share of the graded objects that networks never learn from, chosen by a hash of the object id."""
@@ -62,7 +62,7 @@ class GradedShards:
     @property
     def is_complete(self) -> bool:
         """True once `write_graded` has finished."""
-        return self._weights.exists()
+        return read_marker(self._weights) is not None
 
     @property
     def _weights(self) -> Path:
@@ -74,10 +74,9 @@ class GradedShards:
         Raises:
             TrainingError: `write_graded` did not finish.
         """
-        try:
-            content = json.loads(self._weights.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise TrainingError(f"{self.folder}: holds no graded objects") from error
+        content = read_marker(self._weights)
+        if content is None:
+            raise TrainingError(f"{self.folder}: holds no graded objects")
         return {int(object_id): weight for object_id, weight in content.items()}
 
 
@@ -115,7 +114,7 @@ def write_graded(objects: Sequence[GradedObject], stamps: Stamps, geometry: str,
             (part / f"shard-{number:05}.parquet").write_bytes(encode_shard(table))
     # Written last: shards without it are incomplete.
     used = {str(objects[i].object_id): objects[i].weight for i in np.flatnonzero(is_used).tolist()}
-    (folder / "weights.json").write_text(json.dumps(used), encoding="utf-8")
+    write_marker(folder / "weights.json", used)
     return shards
 
 

@@ -3,7 +3,6 @@
 A small network learns more from the probabilities of a large ensemble than from labels: they say how alike two kinds look.
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from scanner.networks.errors import PackageError
 from scanner.vocabulary.kinds import KINDS
 from training.dataset import Dataset
 from training.errors import TrainingError
+from training.markers import read_marker, write_marker
 
 
 def teacher_file(work: Path) -> Path:
@@ -49,7 +49,7 @@ def ask_teacher(package: Path, shards_uri: str, dataset: Dataset, work: Path, pr
             raise TrainingError(f"{package}: a teacher must separate the kinds, this ensemble gives p_lens alone")
         asked = {"teacher": card.sha256, "data": dataset.digest}
         note = teacher_file(work).with_suffix(".json")
-        if note.exists() and json.loads(note.read_text()) == asked:
+        if read_marker(note) == asked:
             return
         margins = read_margins({network.name: (package, network) for network in card.networks}, shards_uri, progress)
     except PackageError as error:
@@ -59,7 +59,7 @@ def ask_teacher(package: Path, shards_uri: str, dataset: Dataset, work: Path, pr
     note.unlink(missing_ok=True)
     np.save(teacher_file(work), combiner.assuming(None, None).probabilities(margins.by_network).astype(np.float32))
     # Written last: probabilities without it are incomplete.
-    note.write_text(json.dumps(asked))
+    write_marker(note, asked)
 
 
 def taught(dataset: Dataset, work: Path, share: float) -> Dataset:

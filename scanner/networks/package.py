@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from infra.engine_name import EngineName
 from infra.provenance import sha256_bytes
+from infra.store.files import replace_whole
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.card_file import CARD_FILE, read_card, read_weights, write_card
@@ -207,7 +208,8 @@ def write_package(folder: Path, card: EnsembleCard, state_dicts: "Mapping[str, M
     card = card.model_copy(update={"networks": tuple(map(with_digest, card.networks)), "first": first})
     folder.mkdir(parents=True, exist_ok=True)
     for network in card.all_networks:
-        (folder / network.weights_file).write_bytes(encoded[network.name])
+        with replace_whole(folder / network.weights_file) as part:
+            part.write_bytes(encoded[network.name])
     write_card(folder, card)
     return card
 

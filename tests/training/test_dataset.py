@@ -131,6 +131,14 @@ def test_prepared_arrays_are_kept(tmp_path):
     assert (tmp_path / "data" / "inputs_200.npy").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("left", ["", '{"prepared": {"layout"'])
+def test_arrays_whose_marker_is_cut_off_are_prepared_again(tmp_path, left):
+    uri = write_shards(tmp_path / "shards", 8)
+    prepare(uri, tmp_path / "data")
+    (tmp_path / "data" / "dataset.json").write_text(left)
+    assert len(prepare(uri, tmp_path / "data").kinds) == 8
+
+
 def one_shard(geometry, kind):
     stamps = {b: np.random.default_rng(0).normal(size=(2, g.n_pixels, g.n_pixels)) for b, g in geometry.grids.items()}
     return encode_shard(shard_table(np.arange(2), stamps, {"kind": [kind, "single"]}, geometry))

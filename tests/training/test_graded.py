@@ -62,6 +62,15 @@ def test_a_second_call_replaces_the_first(tmp_path):
     assert shards.weights().keys() == set(range(3))
 
 
+def test_weights_that_are_cut_off_are_incomplete(tmp_path):
+    shards = write_graded(graded(3, [0.0]), stamps_of(3), CHALLENGE.name, tmp_path)
+    assert shards.is_complete
+    (tmp_path / "weights.json").write_text('{"0": 1.')
+    assert not shards.is_complete
+    with pytest.raises(TrainingError, match="holds no graded objects"):
+        shards.weights()
+
+
 def test_undecided_graders_are_an_error(tmp_path):
     with pytest.raises(TrainingError, match="got 3 undecided objects"):
         write_graded(graded(3, [0.5, 0.7]), stamps_of(3), CHALLENGE.name, tmp_path)

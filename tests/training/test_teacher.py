@@ -50,6 +50,10 @@ def test_a_teacher_is_asked_once(built, mislabelled_uri, tmp_path):
     for _ in range(2):
         ask_teacher(out / "tiny", mislabelled_uri, data, tmp_path, lambda done, total: calls.append((done, total)))
     assert [done for done, total in calls if done == total] == [120]
+    # A full disk cut off the note.
+    teacher_file(tmp_path).with_suffix(".json").write_text("")
+    ask_teacher(out / "tiny", mislabelled_uri, data, tmp_path, lambda done, total: calls.append((done, total)))
+    assert [done for done, total in calls if done == total] == [120, 120]
     with pytest.raises(TrainingError, match="have changed since they were prepared"):
         ask_teacher(out / "tiny", mislabelled_uri, replace(data, kinds=data.kinds[::-1], digest="x"), tmp_path, no_progress)
 

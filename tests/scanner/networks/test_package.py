@@ -1,8 +1,10 @@
 """A package that does not match its card exactly must not load."""
 
+import errno
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -37,6 +39,20 @@ def test_writing_twice_gives_the_same_bytes(folder, tmp_path):
     assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in (tmp_path / "again").iterdir())
     for file in folder.iterdir():
         assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
+
+
+def test_weights_are_replaced_whole(folder, monkeypatch):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def write_half(path, data):
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(OSError, match="No space left"):
+        write_test_package(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def edit(folder, change):
