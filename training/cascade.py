@@ -1,10 +1,11 @@
 """Make a cascade of trained networks: choose how the committee is pooled, its default cut and its stages."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.torch import load
 
 from infra.frozen import Frozen
@@ -17,6 +18,8 @@ from scanner.networks.combiner import Pooling, SoftmaxStack
 from scanner.networks.package import write_package
 from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
+from training.evaluation.calibrate import MIN_OBJECTS_PER_KIND, can_stack
+from training.evaluation.known_shards import kind_counts, read_kinds
 from training.evaluation.metrics import metrics, recall_at_false_positives, threshold_at_rate
 from training.evaluation.shard_scores import Footers, shard_footers, shards_digest
 from training.margins import Margins, read_margins
@@ -50,9 +53,14 @@ class PoolingFigures(Frozen):
 
 def compare_poolings(natural: Margins, broad: Margins) -> tuple[PoolingFigures, ...]:
     """Fit each pooling on half of the natural objects, drawn at random; measure it on the others and on the broad objects."""
-    fitted_on = np.random.default_rng(0).permutation(len(natural.kinds)) % 2 == 0
+    fitted_on = _fitted_on(len(natural.kinds))
     half, other = natural.rows(fitted_on), natural.rows(~fitted_on)
     return tuple(_figures_of(pooling, half, other, broad) for pooling in _POOLINGS)
+
+
+def _fitted_on(n: int) -> NDArray[np.bool_]:
+    """Choose the half of `n` natural objects that poolings are fitted on, `[object]`."""
+    return np.random.default_rng(0).permutation(n) % 2 == 0
 
 
 def _figures_of(pooling: Pooling, half: Margins, other: Margins, broad: Margins) -> PoolingFigures:
@@ -123,7 +131,8 @@ def assemble(
         turns: Let the committee of a cascade see each object in several orientations.
 
     Raises:
-        TrainingError: two networks share a name, the first package has several networks, or the shards cannot be used.
+        TrainingError: two networks share a name or read different geometries, the first package has several networks, or the
+            shards cannot be used or hold too few objects of a kind.
         PackageError: a package cannot be read.
     """
     committee = _all_networks(members, with_turns=turns and first is not None)
@@ -133,7 +142,10 @@ def assemble(
         if first_card.name in committee:
             raise TrainingError(f"networks of a cascade must have different names, got {first_card.name} in both stages")
         everything = {first_card.name: (first, first_card), **committee}
+    _check_geometry(everything)
     footers = [shard_footers(uri) for uri in (natural_uri, broad_uri)]
+    _check_natural(natural_uri, read_kinds(footers[0]))
+    _check_broad(broad_uri, read_kinds(footers[1]))
     sizes = [sum(footer.num_rows for footer in files.values()) for files in footers]
     natural = read_margins(everything, natural_uri, part_of(progress, 0, sum(sizes)))
     broad = read_margins(everything, broad_uri, part_of(progress, sizes[0], sum(sizes)))
@@ -169,6 +181,30 @@ def assemble(
     )
     states = {of: load(read_weights(folder, network)) for of, (folder, network) in everything.items()}
     return write_package(out / name, card, states)
+
+
+def _check_geometry(networks: Mapping[str, tuple[Path, NetworkCard]]) -> None:
+    by_network = {name: network.geometry for name, (_, network) in networks.items()}
+    if len(set(by_network.values())) > 1:
+        got = ", ".join(f"{geometry} of {name}" for name, geometry in by_network.items())
+        raise TrainingError(f"networks that are combined must read the same geometry, got {got}")
+
+
+def _check_natural(uri: str, kinds: NDArray[np.int8]) -> None:
+    """Check that poolings can be fitted on one half of the natural objects and measured on the other."""
+    fitted_on = _fitted_on(len(kinds))
+    for half in (kinds[fitted_on], kinds[~fitted_on]):
+        if not can_stack(half):
+            raise TrainingError(
+                f"{uri}: needs at least {MIN_OBJECTS_PER_KIND} objects of each kind in each of two random halves, "
+                f"got {kind_counts(half)} in one and {kind_counts(kinds)} in all"
+            )
+
+
+def _check_broad(uri: str, kinds: NDArray[np.int8]) -> None:
+    is_lens = kinds != _NONLENS
+    if is_lens.all() or not is_lens.any():
+        raise TrainingError(f"{uri}: needs lenses and non-lenses, got {kind_counts(kinds)}")
 
 
 def _first_network(folder: Path) -> NetworkCard:

@@ -8,23 +8,22 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from infra.provenance import digest, sha256_bytes
-from infra.store.storage import FileInfo, list_files, open_read, read_bytes
+from infra.store.storage import FileInfo, list_files, read_bytes
 from scanner.networks.architectures import LENS_OR_NOT, NetworkSpec
 from scanner.preprocess.channel import Channel
 from scanner.preprocess.network_inputs import network_input
 from scanner.sources.cutouts import to_cutout
-from scanner.sources.shards import Shard, decode_shard
+from scanner.sources.shards import Shard
 from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Image
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.rejections import Rejection
 from training.errors import TrainingError
+from training.evaluation.known_shards import decoded, footer_of, kind_counts, kinds_in
 from training.markers import read_marker, write_marker
 
 Split = Literal["train", "validation", "test"]
@@ -96,8 +95,7 @@ class Dataset:
 
     def kind_counts(self, rows: NDArray[np.int64]) -> dict[str, int]:
         """Return the number of these rows of each kind."""
-        counts = np.bincount(self.kinds[rows], minlength=len(KINDS))
-        return dict(zip(KINDS, counts.tolist(), strict=True))
+        return kind_counts(self.kinds[rows])
 
 
 def hashed_fraction(ids: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -125,7 +123,7 @@ def prepare_dataset(
     if not files:
         raise TrainingError(f"{shards_uri}: holds no shards (*.parquet)")
     graded = list_files(graded_uri, ".parquet") if graded_uri else []
-    n_graded = sum(_count_rows(file.uri) for file in graded)
+    n_graded = sum(footer_of(file.uri).num_rows for file in graded)
     files += graded
     channels: dict[int, tuple[Channel, ...]] = {}
     for spec in networks:
@@ -165,7 +163,7 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def _write_arrays(files: list[FileInfo], folder: Path, channels: dict[int, tuple[Channel, ...]], geometry: Geometry) -> str:
-    n_rows = sum(_count_rows(file.uri) for file in files)
+    n_rows = sum(footer_of(file.uri).num_rows for file in files)
     arrays = {
         n: open_memmap(folder / f"inputs_{n}.npy", "w+", np.float16, (len(read), n_rows, n, n)) for n, read in channels.items()
     }
@@ -177,8 +175,8 @@ def _write_arrays(files: list[FileInfo], folder: Path, channels: dict[int, tuple
     for file in files:
         data = read_bytes(file.uri)
         shard_digests.append(sha256_bytes(data))
-        shard = _training_shard(file.uri, data)
-        kinds.append(_kind_indices(file.uri, shard))
+        shard = decoded(file.uri, data)
+        kinds.append(kinds_in(file.uri, shard))
         object_ids.append(shard.object_ids)
         group_ids.append(group_ids_of(shard))
         for first in range(0, len(shard.object_ids), _CHUNK_ROWS):
@@ -237,26 +235,3 @@ def _check_unique(files: list[FileInfo], object_ids: list[NDArray[np.int64]]) ->
         n_repeated = len(ids) - len(np.unique(ids))
         if n_repeated:
             raise TrainingError(f"{folder}: object ids must be unique, {n_repeated} of {len(ids)} repeat")
-
-
-def _count_rows(uri: str) -> int:
-    try:
-        with open_read(uri) as file:
-            return int(pq.read_metadata(file).num_rows)
-    except pa.ArrowInvalid as error:
-        raise TrainingError(f"{uri}: not a readable Parquet shard: {error}") from error
-
-
-def _training_shard(uri: str, data: bytes) -> Shard:
-    try:
-        return decode_shard(data)
-    except ValueError as error:
-        raise TrainingError(f"{uri}: {error}") from error
-
-
-def _kind_indices(uri: str, shard: Shard) -> NDArray[np.int8]:
-    kinds = shard.truth["kind"].to_pylist()
-    unknown = sorted({str(kind) for kind in kinds if kind not in KINDS})
-    if unknown:
-        raise TrainingError(f"{uri}: kind must be one of {KINDS} in every row, got {unknown}")
-    return np.array([KINDS.index(kind) for kind in kinds], dtype=np.int8)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.frozen import Frozen
@@ -10,7 +9,9 @@ from infra.progress import Progress, no_progress
 from infra.store.storage import absolute, create_if_absent, join, read_bytes
 from scanner.networks.cascade import Scorer
 from scanner.sources.shards import encode_shard
+from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
+from training.evaluation.known_shards import read_kinds
 from training.evaluation.shard_scores import score_shards, shard_footers
 
 
@@ -33,21 +34,22 @@ def copy_false_positives(ensemble: Scorer, shards_uri: str, out_uri: str, above:
         progress: Called with (objects scored, objects in all).
 
     Raises:
-        TrainingError: there are no shards, a file is not a shard, or `out_uri` lies in `shards_uri`.
+        TrainingError: there are no shards, a file is not a shard with truth, or `out_uri` lies in `shards_uri`.
     """
     root = join(absolute(shards_uri), "")
     if join(absolute(out_uri), "").startswith(root):
         raise TrainingError(f"{out_uri}: the copies need a folder outside of {shards_uri}")
     footers = shard_footers(shards_uri)
+    # Read before the pixels, because scoring takes long.
+    is_nonlens = {uri: read_kinds([uri]) == KINDS.index("nonlens") for uri in footers}
     n_objects, n_done, n_nonlenses, n_copied = sum(footer.num_rows for footer in footers.values()), 0, 0, 0
     for uri, footer in footers.items():
-        scores, truth = score_shards({uri: footer}, ensemble, no_progress)
-        is_nonlens = pc.equal(truth["kind"], "nonlens").to_numpy()
-        chosen = is_nonlens & (np.nan_to_num(scores["p_lens"].to_numpy()) >= above)
+        scores, _ = score_shards({uri: footer}, ensemble, no_progress)
+        chosen = is_nonlens[uri] & (np.nan_to_num(scores["p_lens"].to_numpy()) >= above)
         if chosen.any():
             table = pq.read_table(pa.BufferReader(read_bytes(uri))).filter(pa.array(chosen))
             create_if_absent(join(out_uri, uri.removeprefix(root)), encode_shard(table), "false-positives")
-        n_nonlenses += int(is_nonlens.sum())
+        n_nonlenses += int(is_nonlens[uri].sum())
         n_copied += int(chosen.sum())
         n_done += footer.num_rows
         progress(n_done, n_objects)

@@ -32,8 +32,8 @@ from scanner.networks.feature_reference import (
 from scanner.networks.log_odds import log_odds
 from scanner.networks.package import load_network
 from scanner.sources.shard_batches import shard_batches
-from scanner.sources.shards import decode_shard
 from training.errors import TrainingError
+from training.evaluation.known_shards import decoded
 from training.evaluation.shard_scores import shard_footers
 
 N_OBJECTS = 2048
@@ -182,10 +182,7 @@ def describe(scorer: Scorer, shards_uris: Sequence[str], progress: Progress) -> 
 
 def _described(scorer: Scorer, uri: str) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.str_]]:
     """Return features, `p_lens` and kinds of the objects of a shard that can be scored."""
-    try:
-        shard = decode_shard(read_bytes(uri))
-    except ValueError as error:
-        raise TrainingError(f"{uri}: {error}") from error
+    shard = decoded(uri, read_bytes(uri))
     batches = shard_batches(shard, np.arange(len(shard.object_ids)), scorer.geometry, _BATCH)
     found = [(batch.rows, scorer.score(batch.stamps)) for batch in batches if len(batch.rows)]
     kinds = np.array(shard.truth["kind"].fill_null("").to_pylist(), np.str_)

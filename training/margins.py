@@ -17,10 +17,10 @@ from scanner.networks.package import load_network
 from scanner.networks.turned_engine import TurnedEngine
 from scanner.preprocess.stamp_checks import check_finite
 from scanner.sources.shard_batches import shard_batches
-from scanner.sources.shards import decode_shard
 from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
+from training.evaluation.known_shards import decoded, read_kinds
 from training.evaluation.shard_scores import shard_footers
 
 _BATCH = 64
@@ -53,8 +53,11 @@ def read_margins(networks: Mapping[str, tuple[Path, NetworkCard]], shards_uri: s
     """Run networks, each from the folder of its package, on every object of some shards.
 
     Raises:
-        TrainingError: there are no shards, or a file is not a shard with truth.
+        TrainingError: there are no shards, a file is not a shard with truth, or an object cannot be used.
     """
+    footers = shard_footers(shards_uri)
+    # Read before the pixels, because networks take long.
+    kinds = read_kinds(footers)
     cards = [card for _, card in networks.values()]
     geometry = GEOMETRIES[cards[0].geometry]
     engine = resolve_engine("auto")
@@ -64,21 +67,18 @@ def read_margins(networks: Mapping[str, tuple[Path, NetworkCard]], shards_uri: s
         engines[name] = made if card.turns == 1 else TurnedEngine(made, card.turns)
     ensemble = Ensemble(_unfitted_card(cards), engines, checks_pixels=False)
     margins: dict[str, list[NDArray[np.float64]]] = {name: [] for name in networks}
-    kinds: list[str] = []
-    footers = shard_footers(shards_uri)
-    n_objects = sum(footer.num_rows for footer in footers.values())
+    n_objects, n_done = sum(footer.num_rows for footer in footers.values()), 0
     for uri in footers:
-        shard = decode_shard(read_bytes(uri))
+        shard = decoded(uri, read_bytes(uri))
         for batch in shard_batches(shard, np.arange(len(shard.object_ids)), geometry, _BATCH):
             if batch.rejected:
                 raise TrainingError(f"{uri}: an object cannot be used: {batch.rejected[0][1]}")
             check_finite(batch.stamps)
             for name, values in ensemble.logit_margins(batch.stamps).items():
                 margins[name].append(values)
-        kinds += shard.truth["kind"].to_pylist()
-        progress(len(kinds), n_objects)
-    indices = np.array([KINDS.index(kind) for kind in kinds], np.int8)
-    return Margins({name: np.concatenate(parts) for name, parts in margins.items()}, indices)
+        n_done += len(shard.object_ids)
+        progress(n_done, n_objects)
+    return Margins({name: np.concatenate(parts) for name, parts in margins.items()}, kinds)
 
 
 def _unfitted_card(networks: Sequence[NetworkCard]) -> EnsembleCard:

@@ -204,9 +204,23 @@ def shard_ids(source: BinaryIO) -> NDArray[np.int64]:
         ValueError: as `open_shard`.
         StorageError: the store failed.
     """
+    return _column(source, "object_id").to_numpy()
+
+
+def shard_kinds(source: BinaryIO) -> list[str | None]:
+    """Return the kinds of a shard's objects, None where they are unknown, read without its pixels.
+
+    Raises:
+        ValueError: as `open_shard`.
+        StorageError: the store failed.
+    """
+    return _column(source, "kind").to_pylist()
+
+
+def _column(source: BinaryIO, name: str) -> pa.ChunkedArray:
     file = _opened(source)
     _check_schema(file.schema)
-    return file.read(["object_id"], MAX_KNOWN_BYTES)["object_id"].to_numpy()
+    return file.read([name], MAX_KNOWN_BYTES)[name]
 
 
 def _opened(source: pa.NativeFile | BinaryIO) -> ParquetInput:

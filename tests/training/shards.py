@@ -9,15 +9,18 @@ from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.kinds import KINDS
 
 
-def write_shards(folder, n_objects, n_shards=2, seed=0, first_id=1000, mislabelled=()):
-    """Write `n_objects` objects, the kinds in turn; objects with ids in `mislabelled` are labelled as the next kind."""
+def write_shards(folder, n_objects, n_shards=2, seed=0, first_id=1000, mislabelled=(), kinds=KINDS):
+    """Write `n_objects` objects, the kinds in turn; objects with ids in `mislabelled` are labelled as the next kind.
+
+    The names of the kinds are `kinds`, if those of `KINDS` are not to be written.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     for number, ids in enumerate(np.array_split(np.arange(n_objects), n_shards)):
-        kinds = [KINDS[i % len(KINDS)] for i in ids]
-        stamps = {band: draw(grid, kinds, rng) for band, grid in CHALLENGE.grids.items()}
-        said = [KINDS[(i + (i + first_id in mislabelled)) % len(KINDS)] for i in ids]
+        drawn = [KINDS[i % len(KINDS)] for i in ids]
+        stamps = {band: draw(grid, drawn, rng) for band, grid in CHALLENGE.grids.items()}
+        said = [kinds[(i + (i + first_id in mislabelled)) % len(kinds)] for i in ids]
         table = shard_table(ids + first_id, stamps, {"kind": said}, CHALLENGE)
         (folder / f"shard-{number:05d}.parquet").write_bytes(encode_shard(table))
     return str(folder)

@@ -178,3 +178,24 @@ def test_networks_that_cannot_be_told_apart_are_refused(made, tmp_path):
     for stages, message in (((first, [a, a]), "got A twice"), ((a, [a]), "got A in both stages")):
         with pytest.raises(TrainingError, match=message):
             assemble("x", *stages, natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+
+
+def test_shards_that_cannot_calibrate_are_refused(made, tmp_path):
+    folder, natural, broad = made
+    few = write_shards(tmp_path / "few", 80, kinds=("nonlens", "single", "single", "double_ring"))
+    lenses = write_shards(tmp_path / "lenses", 8, kinds=("single",))
+    unknown = write_shards(tmp_path / "unknown", 8, kinds=(None,))
+    for data, says in (
+        ((few, broad), r"few: needs at least 5 objects of each kind in each of two .*'compound_arc': 0.* in all"),
+        ((natural, lenses), r"lenses: needs lenses and non-lenses, got .*'nonlens': 0"),
+        ((natural, unknown), r"unknown/shard-00000\.parquet: kind must be one of .*None"),
+    ):
+        with pytest.raises(TrainingError, match=says):
+            assemble("x", None, [folder / "A"], *data, tmp_path, 0.0005, 0.02, no_progress)
+
+
+def test_networks_of_different_geometries_are_refused(made, tmp_path):
+    folder, natural, broad = made
+    write_test_package(tmp_path / "C", (NetworkSpec("C", "equivariant_light", channels("sky_asinh", "VIS")),), name="C")
+    with pytest.raises(TrainingError, match="must read the same geometry, got mer10 of A, challenge of C"):
+        assemble("x", None, [folder / "A", tmp_path / "C"], natural, broad, tmp_path, 0.0005, 0.02, no_progress)

@@ -61,6 +61,14 @@ def test_no_file_is_written_where_no_object_deceives(made, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_kinds_are_needed(made, tmp_path):
+    _, scorer, _ = made
+    shards = write_shards(tmp_path / "shards", 8, kinds=("nonlens", None))
+    with pytest.raises(TrainingError, match=r"shard-00000\.parquet: kind must be one of .*None"):
+        copy_false_positives(scorer, shards, str(tmp_path / "out"), 0.0, no_progress)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("inside", ["", "/", "/deeper"])
 def test_copies_may_not_lie_among_the_originals(made, inside):
     root, scorer, _ = made

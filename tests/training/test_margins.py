@@ -51,6 +51,13 @@ def test_shards_are_needed(tmp_path):
         read_margins({"A": (tmp_path / "A", network)}, str(tmp_path / "empty"), no_progress)
 
 
+def test_kinds_are_needed(tmp_path):
+    write_test_package(tmp_path / "A", (SPEC,), 2, geometry="mer10", name="A")
+    (network,) = read_card(tmp_path / "A").networks
+    with pytest.raises(TrainingError, match=r"shard-00000\.parquet: kind must be one of .*None"):
+        read_margins({"A": (tmp_path / "A", network)}, write_shards(tmp_path / "s", 4, kinds=(None,)), no_progress)
+
+
 def test_rows_and_networks_are_chosen_together():
     margins = margins_of(np.random.default_rng(0), 10)
     lenses = margins.of(("b",)).rows(margins.is_lens)

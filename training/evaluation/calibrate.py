@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from scanner.networks.combiner import LogitMargins, Pooling, SoftmaxStack, stack_features
 from scanner.networks.lens_curve import LensCurve
 from scanner.vocabulary.kinds import KINDS
+from training.evaluation.known_shards import kind_counts
 
 MIN_OBJECTS_PER_KIND = 5
 CLIP = 20.0
@@ -39,10 +40,9 @@ def fit_stack(margins: LogitMargins, kinds: NDArray[np.integer], pooling: Poolin
     Raises:
         ValueError: there are fewer than `MIN_OBJECTS_PER_KIND` objects of a kind.
     """
-    counts = np.bincount(kinds, minlength=len(KINDS))
     if not can_stack(kinds):
-        got = dict(zip(KINDS, counts.tolist(), strict=True))
-        raise ValueError(f"needs at least {MIN_OBJECTS_PER_KIND} objects of each kind, got {got}")
+        raise ValueError(f"needs at least {MIN_OBJECTS_PER_KIND} objects of each kind, got {kind_counts(kinds)}")
+    counts = np.bincount(kinds, minlength=len(KINDS))
     networks = tuple(margins)
     features = stack_features(margins, networks, CLIP, pooling)
     centre, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)

@@ -4,10 +4,10 @@ import numpy as np
 
 from infra.store.storage import list_files, read_bytes
 from scanner.explain.sanity import Truth
-from scanner.sources.shards import decode_shard
 from scanner.vocabulary.geometry import Geometry, Stamps
 from training.errors import TrainingError
 from training.evaluation.arc_truth import LEAST_ARC_SNR, bright_lenses
+from training.evaluation.known_shards import decoded
 from training.evaluation.map_measures import LEAST_OBJECTS
 
 
@@ -22,9 +22,10 @@ def read_bright_lenses(shards_uri: str, geometry: Geometry, n: int) -> tuple[Sta
     if not files:
         raise TrainingError(f"{shards_uri}: holds no shards (*.parquet)")
     for file in files:
+        shard = decoded(file.uri, read_bytes(file.uri))
         try:
-            parts.append(bright_lenses(decode_shard(read_bytes(file.uri)), geometry))
-        except (ValueError, TrainingError) as error:
+            parts.append(bright_lenses(shard, geometry))
+        except TrainingError as error:
             raise TrainingError(f"{file.uri}: {error}") from error
         if sum(len(truth) for _, truth in parts) >= n:
             break

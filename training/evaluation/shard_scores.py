@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from infra.progress import Progress
 from infra.provenance import digest, sha256_bytes
-from infra.store.storage import list_files, open_read, read_bytes
+from infra.store.storage import list_files, read_bytes
 from scanner.networks.cascade import Scorer
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.shard_batches import shard_batches
-from scanner.sources.shards import TRUTH_FIELDS, Shard, decode_shard
+from scanner.sources.shards import TRUTH_FIELDS, Shard
 from training.errors import TrainingError
+from training.evaluation.known_shards import decoded, footer_of
 
 Footers = Mapping[str, pq.FileMetaData]
 """Parquet metadata of each shard, by its URI, in the order of a listing."""
@@ -31,13 +32,7 @@ def shard_footers(shards_uri: str) -> Footers:
     Raises:
         TrainingError: there are no shards, or a file is not Parquet.
     """
-    footers = {}
-    for file in list_files(shards_uri, ".parquet"):
-        try:
-            with open_read(file.uri) as stream:
-                footers[file.uri] = pq.read_metadata(stream)
-        except pa.ArrowInvalid as error:
-            raise TrainingError(f"{file.uri}: not a readable Parquet shard: {error}") from error
+    footers = {file.uri: footer_of(file.uri) for file in list_files(shards_uri, ".parquet")}
     if not footers:
         raise TrainingError(f"{shards_uri}: holds no shards (*.parquet)")
     return footers
@@ -66,10 +61,7 @@ def score_shards(
     n_objects, n_done = sum(footer.num_rows for footer in footers.values()), 0
     scores, truths = [], []
     for uri, footer in footers.items():
-        try:
-            shard = decode_shard(read_bytes(uri))
-        except ValueError as error:
-            raise TrainingError(f"{uri}: {error}") from error
+        shard = decoded(uri, read_bytes(uri))
         rows = np.arange(len(shard.object_ids)) if chosen is None else chosen(shard)
         begin = partial(shard_batches, shard, rows, scanner.geometry, scanner.batch_size)
         scores.append(scanner.score_batches(BatchReader(begin, n_ahead=0)))
