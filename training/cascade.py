@@ -20,7 +20,7 @@ from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
 from training.evaluation.calibrate import MIN_OBJECTS_PER_KIND, can_stack
 from training.evaluation.known_shards import kind_counts, read_kinds
-from training.evaluation.metrics import metrics, recall_at_false_positives, threshold_at_rate
+from training.evaluation.metrics import log_loss, metrics, recall_at_false_positives, threshold_at_rate
 from training.evaluation.shard_scores import Footers, shard_footers, shards_digest
 from training.margins import Margins, read_margins
 from training.stages import Data, calibrated, make_stages
@@ -67,10 +67,9 @@ def _figures_of(pooling: Pooling, half: Margins, other: Margins, broad: Margins)
     stack = calibrated(half, pooling)
     p, p_broad = (1 - stack.probabilities(part.by_network)[:, _NONLENS] for part in (other, broad))
     threshold = threshold_at_rate(p, other.is_lens, RATE)
-    likelihood = np.where(other.is_lens, p, 1 - p)
     return PoolingFigures(
         pooling=pooling,
-        log_loss=float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
+        log_loss=log_loss(p, other.is_lens),
         natural_recall=recall_at_false_positives(p, other.is_lens, int(RATE * np.sum(~other.is_lens))),
         broad_recall=float((p_broad[broad.is_lens] > threshold).mean()),
     )

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 from sklearn.neighbors import KNeighborsClassifier
 
 from infra.frozen import Frozen
@@ -13,7 +12,7 @@ from scanner.networks.combiner import LogitMargins, MeanCombiner, SoftmaxStack
 from scanner.networks.log_odds import lens_probability
 from scanner.vocabulary.kinds import KINDS
 from training.evaluation.calibrate import CLIP, can_stack, fit_stack, fit_tied_stack
-from training.evaluation.metrics import auroc, recall_at_false_positives
+from training.evaluation.metrics import auroc, log_loss, recall_at_false_positives
 from training.tsne import fit_tsne_grid
 
 N_FOLDS = 5
@@ -108,9 +107,9 @@ def _compared(
         predict = fit({n: values[kept] for n, values in margins.items()}, kinds[kept])
         p[held_out] = predict({n: values[held_out] for n, values in margins.items()})
     is_lens = kinds != _NONLENS
-    loss = -np.mean(xlogy(is_lens, p) + xlogy(~is_lens, 1 - p))
     tpr10 = recall_at_false_positives(p, is_lens, 10)
-    return Comparison(combiner=name, log_loss=float(loss), auroc=auroc(p, is_lens), tpr_at_10_false_positives=tpr10)
+    loss, area = log_loss(p, is_lens), auroc(p, is_lens)
+    return Comparison(combiner=name, log_loss=loss, auroc=area, tpr_at_10_false_positives=tpr10)
 
 
 def _predict_by(fit: FitStack) -> Callable[[LogitMargins, NDArray[np.integer]], Predict]:

@@ -87,6 +87,15 @@ def test_the_mean_wins_if_networks_are_alike():
     assert best_stack(compare_combiners(margins, kinds, np.random.default_rng(0))) == "mean"
 
 
+def test_a_certainly_wrong_score_keeps_figures_finite():
+    """Fits without the one non-lens of large margins give it a probability of exactly 1."""
+    kinds = np.arange(100) % 4
+    margins = {"a": np.where(kinds[:, None] == np.arange(1, 4), 1.0, -1.0)}
+    margins["a"][0] = 20.0
+    losses = [c.log_loss for c in compare_combiners(margins, kinds, np.random.default_rng(0))]
+    assert np.isfinite(losses).all()
+
+
 @pytest.mark.parametrize(("n", "name", "n_figures"), [(19, None, 0), (20, "stack", 0), (79, "stack", 0), (80, "mean", 12)])
 def test_the_number_of_objects_decides_the_combiner(n, name, n_figures):
     """A regression needs five objects of each kind, a comparison of combiners twenty."""

@@ -15,6 +15,7 @@ F_BETA = 0.03
 """Beta of the F score: it weights precision far above recall, as in the lens challenge."""
 THRESHOLD = 0.5
 N_BOOTSTRAP = 1000
+LEAST_LIKELIHOOD = 1e-12
 
 
 def auroc(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_]) -> float:
@@ -29,6 +30,15 @@ def auroc(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_]) -> float:
         raise ValueError(f"AUROC needs both classes, got {n_lens} lenses and {n_other} non-lenses")
     ranks = rankdata(p_lens)
     return float((ranks[is_lens].sum() - n_lens * (n_lens + 1) / 2) / (n_lens * n_other))
+
+
+def log_loss(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_]) -> float:
+    """Return the mean log loss in nats per object: minus the logarithm of the probability of the true class.
+
+    That probability counts as `LEAST_LIKELIHOOD` at least: one object that is certainly wrong must not make the loss infinite.
+    """
+    likelihood = np.where(is_lens, p_lens, 1 - p_lens)
+    return float(-np.log(np.maximum(likelihood, LEAST_LIKELIHOOD)).mean())
 
 
 def interval(

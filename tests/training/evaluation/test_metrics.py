@@ -14,6 +14,7 @@ from training.evaluation.metrics import (
     binomial_interval,
     f_beta,
     interval,
+    log_loss,
     max_f_beta,
     metrics,
     recall_at_false_positives,
@@ -200,6 +201,14 @@ def test_the_reflected_interval_is_nearer_to_a_true_zero(monkeypatch):
     is_lens = rng.random(5000) < 0.5 * (p := rng.random(5000))
     low, high = reflected_interval(expected_calibration_error, p, is_lens, rng)
     assert low < 0.25 < high < 0.3
+
+
+def test_a_certainly_wrong_object_keeps_the_log_loss_finite():
+    p, is_lens = np.array([0.9, 0.2, 0.5]), np.array([True, False, True])
+    assert log_loss(p, is_lens) == pytest.approx(sklearn_metrics.log_loss(is_lens, p))
+    wrong = np.array([0.0, 1.0, 1 + 1e-15])
+    assert log_loss(wrong, np.array([True, False, False])) == pytest.approx(-np.log(1e-12))
+    assert log_loss(wrong, np.array([False, True, True])) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("n_lenses", [0, 3])
