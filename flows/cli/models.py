@@ -238,7 +238,7 @@ def false_positives(
 
     Args:
         shards: Folder or `s3://` prefix of shards with truth.
-        out: Folder or `s3://` prefix for the copies, outside of the first.
+        out: Folder or `s3://` prefix for the copies alone, outside of the first.
         ensemble: Name or folder of an ensemble; the configured one by default.
         above: Smallest p_lens of the objects that are copied; by default the ensemble's own threshold.
         json: Print JSON instead of text.

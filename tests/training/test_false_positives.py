@@ -61,6 +61,32 @@ def test_no_file_is_written_where_no_object_deceives(made, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_second_try_keeps_what_the_first_wrote(made, tmp_path, monkeypatch):
+    root, scorer, known = made
+    threshold = float(np.median([p for p, kind in known.values() if kind == "nonlens"]))
+    monkeypatch.chdir(tmp_path)
+    given = scorer, str(root / "shards"), "out", threshold
+    first = copy_false_positives(*given, no_progress)
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
+    max(written).unlink()
+    assert copy_false_positives(*given, no_progress) == first
+    again = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
+    assert again.keys() == written.keys()
+    assert {path for path in written if again[path] != written[path]} <= {max(written)}
+
+
+@pytest.mark.parametrize("case", ["higher", "lower", "other shards"])
+def test_copies_of_another_call_are_refused(made, tmp_path, case):
+    root, scorer, known = made
+    middle = float(np.median([p for p, kind in known.values() if kind == "nonlens"]))
+    folder, above = {"higher": ("shards", 1.1), "lower": ("shards", 0.0), "other shards": ("shards/a", middle)}[case]
+    copy_false_positives(scorer, str(root / "shards"), str(tmp_path), middle, no_progress)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")}
+    with pytest.raises(TrainingError, match=r"shard-0000\d\.parquet: holds other objects than this call copies"):
+        copy_false_positives(scorer, str(root / folder), str(tmp_path), above, no_progress)
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_kinds_are_needed(made, tmp_path):
     _, scorer, _ = made
     shards = write_shards(tmp_path / "shards", 8, kinds=("nonlens", None))
