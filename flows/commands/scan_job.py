@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Self
 
 from pydantic import ValidationError
@@ -18,8 +19,12 @@ from infra.frozen import Frozen
 from infra.infrastructure_errors import is_infrastructure
 from infra.progress import NamingProgress, Progress
 from infra.provenance import digest
-from infra.store.storage import absolute, is_s3
+from infra.settings import Settings
+from infra.store.storage import absolute
 from infra.telemetry import opt_out
+from scanner.networks.errors import PackageError
+from scanner.networks.locate import find_package
+from scanner.sources.survey import SURVEY_SUFFIX
 from scanner.workers.run import NightSummary
 
 _MARK = "LENSSCAN-RESULT "
@@ -130,8 +135,12 @@ def stop_scan_job(address: str, order: ScanOrder) -> list[str]:
 def _ready(order: ScanOrder) -> ScanOrder:
     """Return the order with its places made absolute: the job has another working directory."""
     options = order.options
-    local = {name: getattr(options, name) for name in ("catalogues_uri", "publish_to") if getattr(options, name)}
-    places = {name: absolute(uri) for name, uri in local.items() if not is_s3(uri)}
+    given = {name: getattr(options, name) for name in ("catalogues_uri", "publish_to", "moc_uri", "targets_uri")}
+    places = {name: absolute(uri) for name, uri in given.items() if uri}
+    if options.survey and options.survey.endswith(SURVEY_SUFFIX):
+        places["survey"] = absolute(options.survey)
+    if options.ensemble:
+        places["ensemble"] = _absolute_ensemble(options.ensemble)
     return order.model_copy(
         update={
             "input_uri": absolute(order.tiles_uri),
@@ -139,6 +148,15 @@ def _ready(order: ScanOrder) -> ScanOrder:
             "options": options.model_copy(update=places),
         }
     )
+
+
+def _absolute_ensemble(ensemble: str) -> str:
+    """Return the absolute folder of an ensemble given by its folder; a name stays, which the cluster may know."""
+    try:
+        found = find_package(ensemble, Settings.read().ensembles_dir)
+    except PackageError:
+        return ensemble
+    return str(found.absolute()) if found == Path(ensemble) else ensemble
 
 
 def main(order_json: str) -> int:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 SURVEYS_DIR = Path(__file__).with_name("surveys")
 """Folder of the descriptions that come with the program."""
-_SUFFIX = ".toml"
+SURVEY_SUFFIX = ".toml"
+"""Ending of a file that describes a survey; no shipped survey has a name that ends so."""
 _AB_MAG_OF_UNIT = {"nJy": 31.4, "uJy": 23.9, "mJy": 16.4, "Jy": 8.9}
 """AB magnitude of one unit of flux density (Oke & Gunn 1983)."""
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=64)]
@@ -160,10 +161,10 @@ def find_survey(name: str | None) -> Survey:
         return EUCLID_MER
     if name in shipped_surveys():
         return shipped_survey(name)
-    if not name.endswith(_SUFFIX):
+    if not name.endswith(SURVEY_SUFFIX):
         close = get_close_matches(name, shipped_surveys(), n=1)
         meant = f"; did you mean {close[0]}?" if close else "."
-        raise SurveyError(f"no survey {name!r}{meant} Surveys: {', '.join(shipped_surveys())}, or a file *{_SUFFIX}")
+        raise SurveyError(f"no survey {name!r}{meant} Surveys: {', '.join(shipped_surveys())}, or a file *{SURVEY_SUFFIX}")
     # Imported here: a list of surveys needs no store.
     from infra.store.storage import read_bytes
 
@@ -176,12 +177,12 @@ def find_survey(name: str | None) -> Survey:
 
 def shipped_surveys() -> list[str]:
     """Return the names of the surveys whose descriptions come with the program."""
-    return sorted(path.stem for path in SURVEYS_DIR.glob(f"*{_SUFFIX}"))
+    return sorted(path.stem for path in SURVEYS_DIR.glob(f"*{SURVEY_SUFFIX}"))
 
 
 def shipped_text(name: str) -> str:
     """Return the description of a shipped survey, as a TOML file."""
-    return (SURVEYS_DIR / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+    return (SURVEYS_DIR / f"{name}{SURVEY_SUFFIX}").read_text(encoding="utf-8")
 
 
 @cache

@@ -10,6 +10,7 @@ import pytest
 
 from flows.commands.scan_job import JobResult, ScanJobError, base_id, main, print_progress, read_line
 from flows.commands.scan_options import ScanOptions, ScanOrder
+from tests.scanner.ensembles import SPECS, write_test_package
 from tests.sources import ROOT
 from tests.tiles import write_tiles
 
@@ -33,6 +34,44 @@ def test_equal_work_has_an_equal_id(tmp_path, monkeypatch):
     ]
     assert len({name, *map(base_id, others)}) == 6
     assert base_id(order(night=None)).startswith("lensscan-scan-undated-")
+
+
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [
+        ("catalogues_uri", "catalogues"),
+        ("publish_to", "collection"),
+        ("moc_uri", "area.fits"),
+        ("targets_uri", "targets.csv"),
+        ("survey", "mine.toml"),
+        ("ensemble", "mine"),
+        ("ensemble", "./mine"),
+    ],
+)
+def test_local_places_of_two_folders_are_different_work(tmp_path, monkeypatch, option, place):
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path / "ensembles"))
+    ids = set()
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        write_test_package(folder / "mine", SPECS[:1])
+        monkeypatch.chdir(folder)
+        relative, whole = (
+            base_id(order(input_uri="/tiles", root_uri="/root", options=ScanOptions(**{option: given})))
+            for given in (place, str(folder / place))
+        )
+        assert relative == whole
+        ids.add(relative)
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("named", [{"survey": "des-dr2"}, {"ensemble": "ou7-sim"}, {"moc_uri": "s3://bucket/area.fits"}])
+def test_names_are_equal_work_from_every_folder(tmp_path, monkeypatch, named):
+    """A folder with the name of an ensemble does not hide that ensemble."""
+    work, ids = order(input_uri="/tiles", root_uri="/root", options=ScanOptions(**named)), set()
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        write_test_package(folder / "ou7-sim", SPECS[:1])
+        monkeypatch.chdir(folder)
+        ids.add(base_id(work))
+    assert len(ids) == 1
 
 
 def test_the_last_result_of_a_log_counts():
