@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from flows.ensembles import chosen_package, results_folder
+from flows.ensembles import chosen_package, latest_card, results_folder
 from infra.progress import Progress
 from infra.settings import Settings
 from infra.store.files import check_replaceable
@@ -39,14 +39,16 @@ def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None
     """
     package = chosen_package(ensemble)
     card = read_card(package)
-    folder = local_path(_local(out)) if out else results_folder(package, card.name)
-    _check_folder(folder, card, shards_uri)
+    folder = results_folder(package, card, out)
+    if not is_s3(shards_uri) and folder.resolve() == local_path(shards_uri).resolve():
+        raise TrainingError(f"{folder}: is the shards' own folder; choose another with --out")
     size = CheckSize.of(n)
     stamps, truth = read_bright_lenses(shards_uri, GEOMETRIES[card.geometry], size.n_objects)
     engine = resolve_engine(Settings.read().engine)
     _check_writable(folder)
     checks = check_ensemble_maps(package, card, stamps, truth, SEED, size, engine, progress)
-    write_card_with_text(folder, with_metrics(_unchecked(card), checks.metrics()))
+    latest = latest_card(folder if (folder / CARD_FILE).is_file() else package, card)
+    write_card_with_text(folder, with_metrics(_unchecked(latest), checks.metrics()))
     return checks, folder
 
 
@@ -64,22 +66,6 @@ def table_rows(checks: MapChecks) -> list[dict[str, Any]]:
         }
         for check in checks.checks
     ]
-
-
-def _local(out: str) -> str:
-    if is_s3(out):
-        raise TrainingError(f"{out}: is on S3, but a card is written to a local folder")
-    return out
-
-
-def _check_folder(folder: Path, card: EnsembleCard, shards_uri: str) -> None:
-    """Check the output folder before any shard is read."""
-    if not is_s3(shards_uri) and folder.resolve() == local_path(shards_uri).resolve():
-        raise TrainingError(f"{folder}: is the shards' own folder; choose another with --out")
-    if folder.exists() and not folder.is_dir():
-        raise TrainingError(f"{folder}: is a file, must be a folder")
-    if (folder / CARD_FILE).is_file() and read_card(folder).sha256 != card.sha256:
-        raise TrainingError(f"{folder}: holds the card of another ensemble than {card.name}; choose another folder with --out")
 
 
 def _check_writable(folder: Path) -> None:

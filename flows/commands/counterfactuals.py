@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flows.ensembles import chosen_package, results_folder
+from flows.ensembles import chosen_package, latest_card, results_folder
 from infra.progress import Progress, part_of
 from infra.settings import Settings
 from infra.store.files import replace_whole
@@ -29,10 +29,12 @@ def judge_counterfactuals(n: int, ensemble: str | None, out: str | None, progres
 
     Raises:
         PackageError: the ensemble cannot be used.
+        TrainingError: the folder is on S3, is a file, or holds another ensemble.
         SimulationError: a lens could not be made.
     """
     package = chosen_package(ensemble)
     card = read_card(package)
+    folder = results_folder(package, card, out)
     scorer = load_scorer(package, resolve_engine(Settings.read().engine))
     total = n + n * len(CHANGES)
     made = counterfactuals(n, SEED, GEOMETRIES[card.geometry], part_of(progress, 0, total))
@@ -42,10 +44,10 @@ def judge_counterfactuals(n: int, ensemble: str | None, out: str | None, progres
         p_lens[change] = score_stamps(stamps, scanner)["p_lens"].to_numpy()
         progress(n + n * done, total)
     gate = judge(p_lens, card.candidate_threshold, BOOTSTRAP_SEED)
-    folder = Path(out) if out else results_folder(package, card.name)
     folder.mkdir(parents=True, exist_ok=True)
     with replace_whole(folder / FILE) as part:
         part.write_text(f"# Counterfactuals of {card.name}\n\n{gate_markdown(gate)}", encoding="utf-8")
     if folder.resolve() == package.resolve():
-        write_card_with_text(package, card.model_copy(update={"metrics": {**card.metrics, **gate_metrics(gate)}}))
+        latest = latest_card(package, card)
+        write_card_with_text(package, latest.model_copy(update={"metrics": {**latest.metrics, **gate_metrics(gate)}}))
     return gate, folder

@@ -43,10 +43,12 @@ def evaluate_shards(
         natural_uri: Shards whose non-lenses set the thresholds of recall; by default the evaluated ones.
 
     Raises:
-        TrainingError: there are no shards, a shard has no truth, or the ensemble was trained on these shards.
+        TrainingError: there are no shards, a shard has no truth, or the ensemble was trained on these shards; or the
+            folder is on S3, is a file, or holds another ensemble.
     """
     package = chosen_package(ensemble)
     card = read_card(package)
+    folder = results_folder(package, card, out)
     footers = shard_footers(shards_uri)
     if card.training_data.digest is not None and shards_digest(footers) == card.training_data.digest:
         raise TrainingError(f"{shards_uri}: these are the shards that {card.name} was trained on; evaluate it on others")
@@ -61,7 +63,6 @@ def evaluate_shards(
     cut = card.candidate_threshold
     share = card.combiner.assumed_compound_share if isinstance(card.combiner, SoftmaxStack) else None
     evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, thresholds, cut, sample, share)
-    folder = Path(out) if out else results_folder(package, card.name)
     folder.mkdir(parents=True, exist_ok=True)
     origin = {"ensemble": card.name, "sha256": card.sha256, "shards": shards_uri, "thresholds_from": natural_uri or shards_uri}
     origin |= {"code_version": code_version()}

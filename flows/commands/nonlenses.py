@@ -1,19 +1,15 @@
 """`lensscan models nonlenses`: the sample of scored non-lenses that lists with a guaranteed purity rest on."""
 
-import shutil
-from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 
-from flows.ensembles import chosen_package
+from flows.ensembles import chosen_package, copied, folder_to_extend
 from infra.progress import Progress
 from infra.settings import Settings
 from scanner.catalogue.outcomes import SCORED
-from scanner.networks.card_file import check_weights, read_card
+from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
-from scanner.networks.errors import PackageError
-from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.nonlens_sample import NonLensTail, with_sample
 from simulation.scored_objects import nonlenses, score_simulated
 from training.evaluation.card_text import write_card_with_text
@@ -32,23 +28,19 @@ def sample_nonlenses(
 
     Raises:
         PackageError: the ensemble cannot be used, or it is a shipped one and `out` is missing.
+        TrainingError: the folder is on S3, is a file, or holds another ensemble.
         SimulationError: the folder of the scores holds those of other objects.
     """
     settings, package = Settings.read(), chosen_package(ensemble)
     card = read_card(package)
-    if out is None and package.parent == SHIPPED_DIR:
-        raise PackageError(f"{card.name} is shipped and never changes: name a folder for a copy with --out")
-    folder = Path(out) if out else package
+    folder = folder_to_extend(package, card, out)
     spec = nonlenses(n, seed, card.geometry)
     where = scores_uri or f"nonlenses-{card.name}"
     table = score_simulated(spec, package, resolve_engine(settings.engine), where, workers or settings.workers, progress)
     scored = table.filter(pc.equal(table["status"], SCORED))
     tail = NonLensTail.of(scored["p_lens"].to_numpy(), card.candidate_threshold)
-    if folder.resolve() != package.resolve():
-        check_weights(package, card)
-        shutil.copytree(package, folder, dirs_exist_ok=True)
     described = f"n={n}, seed={seed}, geometry {card.geometry}, preset euclid"
-    write_card_with_text(folder, with_sample(folder, card, tail, described))
+    write_card_with_text(folder, with_sample(folder, copied(package, card, folder), tail, described))
     return {
         "ensemble": card.name,
         "non-lenses": tail.n,

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from flows.ensembles import chosen_package, results_folder
+from flows.ensembles import chosen_package, latest_card, results_folder
 from infra.progress import Progress, no_progress
 from infra.provenance import code_version
 from infra.settings import Settings
@@ -58,21 +58,22 @@ def probe_ensemble(n: int, ensemble: str | None, out: str | None, progress: Prog
 
     Raises:
         PackageError: the ensemble cannot be used.
+        TrainingError: the folder is on S3, is a file, or holds another ensemble.
         SimulationError: an object could not be made.
     """
     package = chosen_package(ensemble)
     card = read_card(package)
+    folder = results_folder(package, card, out)
     scorer = load_scorer(package, resolve_engine(Settings.read().engine))
     scores, whole = _scores(n, scorer, progress)
     scanner, missing = CutoutScanner(scorer), MissingBands(scorer.committee, _BATCH)
     ways: tuple[_Way, ...] = ("blank", "missing")
     drop_outs = tuple(_drop_out(band, how, whole, scanner, missing) for band in scorer.geometry.grids for how in ways)
     report = judge_probes(scores, drop_outs, card.candidate_threshold, BOOTSTRAP_SEED)
-    folder = Path(out) if out else results_folder(package, card.name)
     folder.mkdir(parents=True, exist_ok=True)
     _write(report, folder, card.name, card.sha256, n)
     if folder.resolve() == package.resolve():
-        write_card_with_text(package, card.model_copy(update={"probes": probes_line(report)}))
+        write_card_with_text(package, latest_card(package, card).model_copy(update={"probes": probes_line(report)}))
     return report, folder
 
 

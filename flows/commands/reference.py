@@ -1,19 +1,15 @@
 """`lensscan models reference`: what embeddings, anomalies and drift of an ensemble are measured against."""
 
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from flows.ensembles import chosen_package
+from flows.ensembles import chosen_package, copied, folder_to_extend
 from infra.progress import Progress
 from infra.settings import Settings
 from scanner.networks.card import FeatureReferenceCard
-from scanner.networks.card_file import check_weights, read_card
+from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
-from scanner.networks.errors import PackageError
 from scanner.networks.feature_reference import REFERENCE_FILE, with_reference
-from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_scorer
 from training.evaluation.card_text import write_card_with_text
 from training.feature_reference import describe, fit_reference, importance_of, is_lens
@@ -26,19 +22,15 @@ def make_reference(
 
     Raises:
         PackageError: the ensemble cannot be used, or it is a shipped one and `out` is missing.
-        TrainingError: the shards cannot be used, or the networks describe too few of their objects.
+        TrainingError: the shards cannot be used, or the networks describe too few of their objects; or the folder is on S3, is
+            a file, or holds another ensemble.
     """
     package = chosen_package(ensemble)
     card = read_card(package)
-    if out is None and package.parent == SHIPPED_DIR:
-        raise PackageError(f"{card.name} is shipped and never changes: name a folder for a copy with --out")
-    folder = Path(out) if out else package
+    folder = folder_to_extend(package, card, out)
     scorer = load_scorer(package, resolve_engine(Settings.read().engine), checks_pixels=False, features=True)
     parts = describe(scorer, shards, progress)
     reference = fit_reference(parts, importance_of(package, card))
-    if folder.resolve() != package.resolve():
-        check_weights(package, card)
-        shutil.copytree(package, folder, dirs_exist_ok=True)
     about = FeatureReferenceCard(
         file=REFERENCE_FILE,
         sha256="0" * 64,
@@ -47,7 +39,7 @@ def make_reference(
         n_natural=int((~is_lens(parts[0].kinds)).sum()),
         description=description or ", ".join(shards),
     )
-    write_card_with_text(folder, with_reference(folder, card, reference, about))
+    write_card_with_text(folder, with_reference(folder, copied(package, card, folder), reference, about))
     return {
         "ensemble": card.name,
         "objects": sum(len(part.p_lens) for part in parts),

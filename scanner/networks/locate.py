@@ -11,6 +11,11 @@ SHIPPED_DIR = Path(__file__).parent / "shipped"
 """Packages that come with the program."""
 
 
+def is_shipped(package: Path) -> bool:
+    """Return whether a folder is that of a shipped package, by whatever path: such a package never changes."""
+    return package.resolve().parent == SHIPPED_DIR.resolve()
+
+
 def find_package(name_or_path: str, ensembles_dir: Path) -> Path:
     """Return the folder of a package, from its path or its name among the user's packages, then among the shipped ones.
 

@@ -102,7 +102,7 @@ def test_a_reference_is_written_onto_the_card(run, tmp_path):
     (tmp_path / "shards").mkdir()
     (tmp_path / "shards" / "shard-00000.parquet").write_bytes(encode_shard(simulate_objects(spec, range(300))))
     text = run("models", "reference", "mer3-sim", tmp_path / "shards", code=2)
-    assert "mer3-sim is shipped and never changes: name a folder for a copy with --out" in text
+    assert "mer3-sim is shipped and never changes: name another folder with --out" in text
     out = tmp_path / "mine"
     words = ["models", "reference", "mer3-sim", tmp_path / "shards", "--out", out, "--description", "three hundred"]
     shown = json.loads(run(*words, "--json"))

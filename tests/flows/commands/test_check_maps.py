@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import flows.commands.check_maps
-import flows.ensembles
+import scanner.networks.locate
 from flows.cli.main import app
 from flows.commands.check_maps import check_to_card, table_rows
 from scanner.networks.architectures import NetworkSpec
@@ -19,6 +19,7 @@ from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_objects
 from tests.scanner.ensembles import write_test_package
 from training.errors import TrainingError
+from training.evaluation.map_checks import check_ensemble_maps
 from training.evaluation.map_measures import METHODS
 
 SPECS = (NetworkSpec("small", "compact", channels("sky_asinh", "VIS", "H")),)
@@ -68,7 +69,7 @@ def test_the_card_gains_results_and_keeps_its_digest(shards, package):
 
 
 def test_a_shipped_ensemble_stays_as_installed(shards, package, monkeypatch):
-    monkeypatch.setattr(flows.ensembles, "SHIPPED_DIR", package.parent)
+    monkeypatch.setattr(scanner.networks.locate, "SHIPPED_DIR", package.parent)
     before = (package / "card.json").read_bytes()
     _, folder = check(shards)
     assert str(folder) == "evaluation-test"
@@ -101,7 +102,7 @@ def test_mistakes_are_reported_and_no_file_is_written(shards, package, tmp_path)
         ({"ensemble": "ou7-sim"}, "stamps of challenge are 20 arcsec wide"),
         ({"out": tmp_path / "file"}, "file: is a file, must be a folder"),
         ({"out": tmp_path / "file" / "below"}, "below: cannot be written to: Not a directory"),
-        ({"out": "s3://bucket/maps"}, "s3://bucket/maps: is on S3, but a card is written to a local folder"),
+        ({"out": "s3://bucket/maps"}, "s3://bucket/maps: is on S3, but results are written to a local folder"),
         ({"out": shards}, "is the shards' own folder"),
         ({"out": f"file://{shards}/../{shards.name}"}, "is the shards' own folder"),
         ({"out": SHIPPED_DIR / "mer3-sim"}, "mer3-sim: holds the card of another ensemble than test"),
@@ -116,6 +117,17 @@ def test_an_unwritable_folder_is_reported_before_the_work(shards, package, monke
     monkeypatch.setattr(flows.commands.check_maps, "check_ensemble_maps", None)
     with pytest.raises(TrainingError, match="/proc: cannot be written to: "):
         check(shards, out=Path("/proc"))
+
+
+def test_metrics_written_meanwhile_stay(shards, package, monkeypatch):
+    def checked(*given):
+        write_card(package, with_metrics(read_card(package), {"small": {"auroc": 0.75}}))
+        return check_ensemble_maps(*given)
+
+    monkeypatch.setattr(flows.commands.check_maps, "check_ensemble_maps", checked)
+    check(shards)
+    (network,) = read_card(package).networks
+    assert (network.metrics["auroc"], "maps_occlusion_hits" in network.metrics) == (0.75, True)
 
 
 def test_results_of_an_earlier_check_are_removed(shards, package):

@@ -6,9 +6,14 @@ import shutil
 import pytest
 
 from flows.cli.evaluate import evaluate
-from scanner.networks.card_file import read_card
+from flows.commands import counterfactuals
+from flows.commands.counterfactuals import judge_counterfactuals
+from infra.progress import no_progress
+from scanner.networks.card_file import read_card, write_card
 from scanner.networks.locate import SHIPPED_DIR
 from simulation.products.counterfactuals import CHANGES
+from training.errors import TrainingError
+from training.evaluation import counterfactual_gate
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +37,26 @@ def test_card_and_table_hold_the_effect_of_each_change(judged, capsys):
     assert found["unchanged"] == 0
     text = (judged / "COUNTERFACTUALS.md").read_text()
     assert f"| no arcs | {found['no arcs']:+.2f}" in text
+
+
+def test_metrics_written_meanwhile_stay(judged, monkeypatch):
+    def judge(*given):
+        card = read_card(judged)
+        write_card(judged, card.model_copy(update={"metrics": {**card.metrics, "of_another_command": 0.5}}))
+        return counterfactual_gate.judge(*given)
+
+    monkeypatch.setattr(counterfactuals, "judge", judge)
+    judge_counterfactuals(1, str(judged), None, no_progress)
+    metrics = read_card(judged).metrics
+    assert (metrics["of_another_command"], "counterfactual_no_arcs" in metrics) == (0.5, True)
+
+
+def test_a_folder_on_s3_is_refused_before_the_work(judged, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(counterfactuals, "load_scorer", None)
+    with pytest.raises(TrainingError, match="s3://bucket/results: is on S3"):
+        judge_counterfactuals(1, str(judged), "s3://bucket/results", no_progress)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_shipped_ensemble_is_not_changed(tmp_path, monkeypatch, capsys):

@@ -60,6 +60,15 @@ def test_other_shards_are_evaluated_beside_the_weights(shards, tmp_path, digest,
     assert read_card(folder) == card.model_copy(update={"metrics": metrics})
 
 
+def test_a_folder_on_s3_is_refused_before_the_work(shards, tmp_path, monkeypatch):
+    write_package(tmp_path / "mine", None)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(flows.commands.evaluate, "load_scorer", None)
+    with pytest.raises(TrainingError, match="s3://bucket/results: is on S3"):
+        evaluate_shards(str(shards), str(tmp_path / "mine"), "s3://bucket/results", no_progress)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "shards"]
+
+
 @pytest.mark.parametrize(("out", "is_written"), [(None, True), ("elsewhere", False)])
 def test_cuts_are_written_on_the_card_beside_the_weights(shards, tmp_path, monkeypatch, out, is_written):
     monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)

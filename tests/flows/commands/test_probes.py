@@ -7,9 +7,12 @@ import pytest
 
 from flows.cli.evaluate import evaluate
 from flows.commands import probes
-from scanner.networks.card_file import read_card
+from flows.commands.probes import probe_ensemble
+from infra.progress import no_progress
+from scanner.networks.card_file import read_card, write_card
 from scanner.networks.locate import SHIPPED_DIR
 from simulation.products.probes import PROBES, PROBES_OF, UNCHANGED
+from training.errors import TrainingError
 from training.evaluation import probe_gate
 from training.evaluation.probe_limits import Limit
 
@@ -75,6 +78,27 @@ def test_blank_and_missing_bands_are_stated(own):
     ]
     assert {of["n"] for of in drop_outs} == {12}
     assert all(of["n_stated"] == of["n"] for of in drop_outs)
+
+
+def test_metrics_written_meanwhile_stay(own, monkeypatch):
+    def judge(*given):
+        card = read_card(own)
+        write_card(own, card.model_copy(update={"metrics": {**card.metrics, "of_another_command": 0.5}}))
+        return probe_gate.judge_probes(*given)
+
+    monkeypatch.setattr(probes, "judge_probes", judge)
+    monkeypatch.setattr(probes, "_MOST_DROPPED", 0)
+    probe_ensemble(1, str(own), None, no_progress)
+    assert read_card(own).metrics["of_another_command"] == 0.5
+    assert read_card(own).probes
+
+
+def test_a_folder_on_s3_is_refused_before_the_work(own, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(probes, "load_scorer", None)
+    with pytest.raises(TrainingError, match="s3://bucket/results: is on S3"):
+        probe_ensemble(1, str(own), "s3://bucket/results", no_progress)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("most_fall", "strict", "code"), [(-50.0, True, 1), (-50.0, False, 0), (50.0, True, 0)])

@@ -1,0 +1,48 @@
+"""A reference goes onto the card as it is when it is written, and into no folder of another ensemble."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from flows.commands import reference
+from infra.progress import no_progress
+from scanner.networks.card_file import read_card, write_card
+from tests.scanner.ensembles import SPECS, write_test_package
+from training.errors import TrainingError
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Return the folder of an ensemble, whose card another command changes while the objects are described."""
+    write_test_package(tmp_path / "mine", SPECS[:1])
+
+    def parts(*_):
+        card = read_card(tmp_path / "mine")
+        write_card(tmp_path / "mine", card.model_copy(update={"metrics": {"of_another_command": 0.5}}))
+        return [SimpleNamespace(is_seen=np.ones(2, bool), kinds=np.array(["nonlens", "nonlens"]), p_lens=np.zeros(2))]
+
+    monkeypatch.setattr(reference, "load_scorer", lambda *_, **__: None)
+    monkeypatch.setattr(reference, "describe", parts)
+    monkeypatch.setattr(reference, "importance_of", lambda *_: None)
+    monkeypatch.setattr(reference, "fit_reference", lambda *_: None)
+    monkeypatch.setattr(
+        reference, "with_reference", lambda _, card, __, about: card.model_copy(update={"feature_reference": about})
+    )
+    return tmp_path / "mine"
+
+
+@pytest.mark.parametrize("out", [None, "copy"])
+def test_metrics_written_meanwhile_stay(package, tmp_path, out):
+    folder = package if out is None else tmp_path / out
+    reference.make_reference(str(package), ["shards"], out and str(folder), None, no_progress)
+    card = read_card(folder)
+    assert card.metrics == {"of_another_command": 0.5}
+    assert card.feature_reference.n_objects == 2
+
+
+def test_another_ensemble_is_not_overwritten(package, tmp_path):
+    other = write_test_package(tmp_path / "other", SPECS[1:2])
+    with pytest.raises(TrainingError, match="other: holds the card of another ensemble than test"):
+        reference.make_reference(str(package), ["shards"], str(tmp_path / "other"), None, no_progress)
+    assert read_card(tmp_path / "other") == other
