@@ -14,6 +14,7 @@ from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
 from scanner.networks.combiner import LogitMargins, MeanCombiner, SoftmaxStack
 from scanner.networks.log_odds import lens_probability, logit_margins
 from scanner.networks.package import draft_network_card, write_package
+from scanner.networks.prevalence import compound_limit
 from scanner.networks.torch_engine import TorchEngine
 from scanner.vocabulary.kinds import KINDS
 from training.batches import BatchSource
@@ -115,8 +116,7 @@ def _calibration_text(combiner: str | None, figures: dict[str, float]) -> str:
 def _limits(combiner: SoftmaxStack | MeanCombiner, config: TrainConfig) -> Iterator[str]:
     yield from LIMITS
     if isinstance(combiner, SoftmaxStack):
-        share = combiner.assumed_compound_share
-        yield f"p_compound assumes that {share:.1%} of lenses are compound; lensscan models restate changes that."
+        yield compound_limit(combiner.assumed_compound_share)
     if any(len(spec.classes) == 2 for spec in config.networks):
         yield _KINDS_ARE_HINTS
 

@@ -12,6 +12,7 @@ from scanner.networks.errors import PackageError
 from scanner.networks.log_odds import restated
 from scanner.networks.package import load_network, write_package
 
+_COMPOUND_LIMIT = "p_compound assumes that"
 _Excluding = TypeVar("_Excluding", bound=ExcludingNetwork)
 
 
@@ -41,6 +42,7 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
     first = card.first and _restated(card.first, prevalence, compound_share)
     early_exit = card.early_exit and _restated(card.early_exit, prevalence, compound_share)
     cut = card.default_cut and _moved(card.default_cut, card.combiner, prevalence)
+    share = compound_limit(combiner.assumed_compound_share)
     changes = {
         "name": name,
         "combiner": combiner,
@@ -48,12 +50,18 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
         "early_exit": early_exit,
         "assumed_prevalence": prevalence,
         "default_cut": cut,
+        "limits": tuple(share if limit.startswith(_COMPOUND_LIMIT) else limit for limit in card.limits),
         "cuts": (),
         "nonlens_sample": None,
         "feature_reference": None,
     }
     states = {network.name: load_network(folder, network).state_dict() for network in card.all_networks}
     return write_package(out, card.model_copy(update=changes), states)
+
+
+def compound_limit(compound_share: float) -> str:
+    """Return the sentence among a card's limits about the share of compound lenses."""
+    return f"{_COMPOUND_LIMIT} {compound_share:.1%} of lenses are compound; lensscan models restate changes that."
 
 
 def _restated(stage: _Excluding, prevalence: float, compound_share: float | None) -> _Excluding:

@@ -65,6 +65,17 @@ def test_the_compound_share_of_the_package_is_the_default(tmp_path: Path, asked,
     assert restated == given.model_copy(update=changed)
 
 
+def test_the_limit_names_the_new_compound_share(tmp_path: Path):
+    old, new = (f"p_compound assumes that {percent} of lenses are compound" for percent in ("2.0%", "30.0%"))
+    before = read_card(SHIPPED).limits
+    unchanged = with_prevalence(SHIPPED, tmp_path / "unchanged", "unchanged", 0.01, None)
+    assert unchanged.limits == before
+    changed = with_prevalence(SHIPPED, tmp_path / "changed", "changed", 0.01, 0.3)
+    assert changed.limits == tuple(limit.replace(old, new) for limit in before) != before
+    again = with_prevalence(tmp_path / "changed", tmp_path / "again", "again", 0.01, 0.02)
+    assert again.limits == before
+
+
 def test_a_package_without_a_compound_share_has_none_afterwards(tmp_path: Path):
     write_calibrated_package(tmp_path / "given", prevalence=0.01)
     restated = with_prevalence(tmp_path / "given", tmp_path / "restated", "restated", 0.3, None)
