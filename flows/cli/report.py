@@ -48,7 +48,8 @@ def report(
         overwrite: Replace the file if it exists.
         json: Print JSON instead of a sentence.
     """
-    from flows.commands.report import page_path, report_to_file
+    from flows.commands.page_path import page_path
+    from flows.commands.report import report_to_file
     from flows.commands.words import counted
     from flows.terminal import print_json, print_text, terminal_progress
     from infra.private_apis import arrow_without_pandas
@@ -110,7 +111,7 @@ def diff(
         json: Print JSON instead of text.
     """
     from flows.commands.diff import COLUMNS, N_SHOWN, compare, lines_of, night_of, sides_of, summary_of, table_path
-    from flows.commands.report import page_path
+    from flows.commands.page_path import page_path
     from flows.terminal import print_json, print_lines, print_table
     from infra.private_apis import arrow_without_pandas
     from scanner.review.diff.changes import Rules

@@ -2,7 +2,6 @@
 
 import sys
 from json import dumps
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
@@ -31,7 +30,7 @@ def vet(
     seed: NotNegative = 0,
     port: Port = 0,
     open: bool | None = None,  # noqa: A002 - the name of the option
-    static: Path | None = None,
+    static: str | None = None,
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
@@ -64,17 +63,17 @@ def vet(
         overwrite: Replace the file of `--static` if it exists.
         json: Print JSON instead of text: one line before the page can be opened.
     """
-    from flows.commands.vet import Wishes, check_file, desk_of, serve_page, write_page
+    from flows.commands.page_path import page_path
+    from flows.commands.vet import Wishes, desk_of, serve_page, write_page
     from flows.terminal import print_json, print_lines, terminal_progress
 
     arrow_without_pandas()
-    if static is not None:
-        check_file(static, overwrite=overwrite)
+    page = None if static is None else page_path(static, "--static", overwrite=overwrite)
     wishes = Wishes(catalogue, grader, votes, gold, training, blind, seed)
     with terminal_progress("making test subjects", quiet=json) as report:
         desk = desk_of(wishes, chosen.wanted(limit or MOST_BY_DEFAULT, catalogue), report)
-    if static is not None:
-        summary = write_page(desk, static)
+    if page is not None:
+        summary = write_page(desk, page)
         print_json(summary) if json else print_lines(summary)
         return
 

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from flows.commands.vet_gold import gold_of
 from infra.progress import Progress
 from infra.provenance import sha256_bytes
-from infra.store.files import check_replaceable, replace_whole
+from infra.store.files import replace_whole
 from infra.store.storage import absolute
 from scanner.catalogue.paths import votes_uri
 from scanner.catalogue.wanted import Wanted
@@ -81,20 +81,6 @@ def desk_of(wishes: Wishes, wanted: Wanted, report: Progress) -> Desk:
     terms = Terms(grader, wishes.seed, wishes.is_blind, page_version(), root.rstrip("/").rpartition("/")[2])
     said = {"grader": grader, "candidates": len(rows), "gold": len(mixed_in), **({"gold, note": why} if why else {})}
     return Desk(terms, Material(root, rows, known), log, gold, len(rows), said)
-
-
-def check_file(path: Path, *, overwrite: bool) -> None:
-    """Check that a page can be written, before the long work begins.
-
-    Raises:
-        VettingError: it has another ending or is a folder, or exists.
-        OSError: it cannot be written.
-    """
-    if path.suffix.lower() not in {".html", ".htm"} or path.is_dir():
-        raise VettingError(f"--static must be an HTML file, whose name ends in .html, got {path}")
-    if path.exists() and not overwrite:
-        raise VettingError(f"--static {path} exists; it is not replaced without --overwrite")
-    check_replaceable(path)
 
 
 def write_page(desk: Desk, path: Path) -> dict[str, Any]:

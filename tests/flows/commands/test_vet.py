@@ -8,6 +8,7 @@ import pytest
 
 import flows.commands.vet as module
 from flows.cli.vet import vet
+from flows.commands.page_path import PageError
 from scanner.review.vetting.errors import VettingError
 from scanner.review.vetting.gold import GoldSet
 from scanner.review.votes.log import VoteLog
@@ -92,16 +93,17 @@ def test_a_browser_opens_where_there_is_a_screen(root, served, monkeypatch, open
 
 def test_a_file_replaces_no_other_without_leave(root, served, tmp_path):
     path = tmp_path / "x.html"
-    said = json.loads(served(root, static=path))
+    said = json.loads(served(root, static=str(path)))
     assert (said["file"], said["candidates"]) == (str(path), 4)
     before = path.read_bytes()
-    with pytest.raises(VettingError, match=r"x\.html exists; it is not replaced without --overwrite"):
-        served(root, static=path)
+    with pytest.raises(PageError, match=r"--static .*x\.html exists; it is not replaced without --overwrite"):
+        served(root, static=str(path))
     assert path.read_bytes() == before
-    served(root, "bob", static=path, overwrite=True)
+    served(root, "bob", static=str(path), overwrite=True)
     assert path.read_bytes() != before
-    with pytest.raises(VettingError, match="must be an HTML file"):
-        served(root, static=tmp_path / "x.csv")
+    for place, says in ((tmp_path / "x.csv", "--static must be a file that ends in"), ("s3://bucket/x.html", "a local file")):
+        with pytest.raises(PageError, match=says):
+            served(root, static=str(place))
     assert [file.name for file in tmp_path.iterdir()] == ["x.html"]
 
 
@@ -110,7 +112,7 @@ def test_a_file_has_the_grades_of_others_alone(root, served, tmp_path):
     for grader in ("anna", "bob"):
         log.append(vote_of(1001, grader, comment=f"by {grader}"))
     for grader, others in {"anna": ["bob"], "bob": ["anna"], "carl": ["anna", "bob"]}.items():
-        served(root, grader, static=tmp_path / f"{grader}.html", votes=str(tmp_path))
+        served(root, grader, static=str(tmp_path / f"{grader}.html"), votes=str(tmp_path))
         told = [view["facts"]["others"] for view in views_in((tmp_path / f"{grader}.html").read_text())]
         assert [one["grader"] for of_view in told for one in of_view] == others
 
@@ -120,7 +122,7 @@ def test_training_can_be_left_out(root, served, monkeypatch, tmp_path, training,
     made = GoldSet(gold_of(4, ("gold_lens", "training_lens")))
     monkeypatch.setattr(module, "gold_of", lambda *_: (made, ""))
     path = tmp_path / "x.html"
-    said = json.loads(served(root, training=training, static=path))
+    said = json.loads(served(root, training=training, static=str(path)))
     assert said["gold"] == 2
     assert {view["subject"]["role"] for view in views_in(path.read_text())} == expected | {"candidate"}
 
