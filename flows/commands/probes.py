@@ -25,9 +25,9 @@ from scanner.sources.batches import CutoutBatch, Row, batches_of
 from scanner.sources.cutouts import to_cutout
 from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import Geometry, Image
-from scanner.vocabulary.kinds import KINDS
+from scanner.vocabulary.kinds import KINDS, UNCHANGED
 from scanner.vocabulary.rejections import Rejection
-from simulation.products.probes import PROBES, PROBES_OF, UNCHANGED, probed_object
+from simulation.products.probes import PROBES, PROBES_OF, probed_object
 from simulation.products.render import stack
 from training.evaluation.card_text import write_card_with_text
 from training.evaluation.probe_gate import DropOut, ProbeReport, Scores, judge_probes

@@ -8,5 +8,8 @@ KIND_WORDS = dict(
 )
 """Kinds in plain words."""
 
+UNCHANGED = "unchanged"
+"""Name of an object as it was drawn, among its changes in counterfactuals and bias probes."""
+
 COMPONENTS = ("lens_light", "source1", "source2")
 """Noise-free images that a simulation may keep: the unlensed light without neighbours, and the lensed light of each source."""

@@ -13,6 +13,7 @@ from typing import Any
 from numpy.random import Generator, SeedSequence, default_rng
 
 from scanner.vocabulary.geometry import Geometry, Stamps
+from scanner.vocabulary.kinds import UNCHANGED
 from simulation.lensing import effective_einstein_radius_arcsec
 from simulation.optics.artefacts import add_artefacts
 from simulation.optics.observation import Optics, add_noise, draw_conditions
@@ -32,7 +33,6 @@ from simulation.products.system_changes import (
 )
 from simulation.systems import System
 
-UNCHANGED = "unchanged"
 MAX_RADIUS_ARCSEC = 1.65
 """Largest Einstein radius of the unchanged lenses: 2.5 times as large, the ring still fits a 10 arcsec stamp."""
 _MAX_SOURCE_Z = 4.0

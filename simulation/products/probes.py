@@ -14,7 +14,7 @@ from numpy.random import Generator, SeedSequence, default_rng
 
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Geometry
-from scanner.vocabulary.kinds import KINDS
+from scanner.vocabulary.kinds import KINDS, UNCHANGED
 from simulation.lensing import effective_einstein_radius_arcsec
 from simulation.optics.artefacts import add_artefacts, add_hot_pixel
 from simulation.optics.observation import Conditions, Optics, add_noise, draw_conditions, sky_sigma_adu_per_s
@@ -39,7 +39,6 @@ from simulation.products.system_changes import (
 )
 from simulation.systems import System
 
-UNCHANGED = "unchanged"
 MAX_RADIUS_ARCSEC = 2.0
 """Largest Einstein radius of the unchanged lenses, for the farthest source: 1.5 times as large, the ring fits the stamp."""
 HOT_PIXEL_SIGMA = 100.0

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from infra.frozen import Frozen
 from scanner.networks.log_odds import log_odds
 from scanner.purity import ValueWithInterval
+from scanner.vocabulary.kinds import UNCHANGED
 from training.evaluation.metrics import N_BOOTSTRAP, binomial_interval
 
-UNCHANGED, NO_ARCS = "unchanged", "no arcs"
+NO_ARCS = "no arcs"
 BRIGHTER = tuple(f"source {mag} mag brighter" for mag in (1, 2, 3, 4))
 MOST_FALL: Mapping[str, float] = MappingProxyType(
     {"3 galaxies inside": 1.0, "Einstein radius x 2.5": 1.0, "deflector 2 mag fainter": 1.5}

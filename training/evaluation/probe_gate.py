@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from infra.frozen import Frozen
 from scanner.networks.log_odds import log_odds
 from scanner.purity import ValueWithInterval
-from scanner.vocabulary.kinds import KINDS
+from scanner.vocabulary.kinds import KINDS, UNCHANGED
 from training.evaluation.metrics import N_BOOTSTRAP, binomial_interval
 from training.evaluation.probe_limits import (
     LEAST_NOTICED,
@@ -25,7 +25,6 @@ from training.evaluation.probe_limits import (
 )
 from training.evaluation.probe_scores import ProbedScores, together
 
-UNCHANGED = "unchanged"
 _NONLENS = KINDS[0]
 _ROUNDING = 1e-9
 

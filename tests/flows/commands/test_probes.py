@@ -11,7 +11,8 @@ from flows.commands.probes import probe_ensemble
 from infra.progress import no_progress
 from scanner.networks.card_file import read_card, write_card
 from scanner.networks.locate import SHIPPED_DIR
-from simulation.products.probes import PROBES, PROBES_OF, UNCHANGED
+from scanner.vocabulary.kinds import UNCHANGED
+from simulation.products.probes import PROBES, PROBES_OF
 from training.errors import TrainingError
 from training.evaluation import probe_gate
 from training.evaluation.probe_limits import Limit

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.kinds import UNCHANGED
 from simulation.lensing import effective_einstein_radius_arcsec
 from simulation.optics.observation import Conditions, Optics
 from simulation.population.galaxies import total_vis_mag
-from simulation.products.counterfactuals import CHANGES, UNCHANGED, _lone_lens, changed_lens, counterfactuals
+from simulation.products.counterfactuals import CHANGES, _lone_lens, changed_lens, counterfactuals
 
 
 @pytest.fixture(scope="module")

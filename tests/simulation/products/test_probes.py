@@ -6,8 +6,8 @@ from scipy import ndimage
 
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER_10
-from scanner.vocabulary.kinds import KINDS
-from simulation.products.probes import PROBES, PROBES_OF, UNCHANGED, probed_object
+from scanner.vocabulary.kinds import KINDS, UNCHANGED
+from simulation.products.probes import PROBES, PROBES_OF, probed_object
 
 SEED = 7
 
