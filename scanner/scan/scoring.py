@@ -27,8 +27,8 @@ from scanner.scan.sweep import (
     CASCADE_MARGIN,
     ScoringEnsemble,
     Sweep,
+    SweepCount,
     SweepError,
-    is_worthwhile,
     make_sweep,
     margin_of_committee,
 )
@@ -133,20 +133,22 @@ class CutoutScanner:
 
     def _swept(self, batches: Iterator[CutoutBatch], sweep: Sweep) -> ScoredRows:
         scored, found, waiting = ScoreTable(self.network_names, self._reference), self._found(), _Waiting()
-        possible = _Waiting()
-        n_seen = n_again = 0
+        possible, count = _Waiting(), SweepCount()
         for batch in batches:
             scored.reject(batch.rejected)
             if not len(batch.rows):
                 continue
-            if not is_worthwhile(n_seen, n_again):
+            if count.is_over:
                 self._record(batch, scored, found)
                 continue
             scores = sweep.ensemble.score(batch.stamps)
-            scored.put(batch.rows, self._unchecked(batch), scores, sweep.precision)
             chosen = sweep.needs_rescoring(batch.rows, scores.p_lens)
-            n_seen, n_again = n_seen + len(chosen), n_again + int(chosen.sum())
-            waiting.add(batch, scores, chosen)
+            is_swept, swept = np.arange(len(chosen)) < count.add(chosen), batch
+            if not is_swept.all():
+                self._record(_rows_of(batch, ~is_swept), scored, found)
+                swept, scores, chosen = _rows_of(batch, is_swept), scores.of(is_swept), chosen[is_swept]
+            scored.put(swept.rows, self._unchecked(swept), scores, sweep.precision)
+            waiting.add(swept, scores, chosen)
             if waiting.n_rows >= self.batch_size:
                 self._rescore(*waiting.take(), sweep, scored, found, possible)
         if waiting.n_rows:

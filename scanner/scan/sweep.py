@@ -33,6 +33,8 @@ AUDIT_EVERY = 128
 """One row in this number is scored both ways, whatever its score."""
 MAX_RESCORED_SHARE, MIN_SEEN = 0.4, 256
 """Largest share of rows scored again, and rows after which it is checked: above it, the sweep costs more time than it saves."""
+DECIDE_EVERY = 64
+"""Rows between two checks, for batches of any size, so that scores do not depend on it; default batches end at each check."""
 N_MEASURED = 32
 _SEED = 3
 
@@ -85,6 +87,24 @@ class Sweep:
 def is_worthwhile(n_seen: int, n_again: int) -> bool:
     """Return whether the sweep still saves time after `n_again` of `n_seen` rows had to be scored again."""
     return n_seen < MIN_SEEN or n_again <= MAX_RESCORED_SHARE * n_seen
+
+
+class SweepCount:
+    """Count of the rows of a sweep, and of those scored again, which tells after which row the sweep is given up."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._n_seen = self._n_again = 0
+
+    def add(self, chosen: NDArray[np.bool_]) -> int:
+        """Count the next rows, of which `chosen` are scored again; return how many of them come before the sweep is over."""
+        start = self._n_seen
+        for end in range((start // DECIDE_EVERY + 1) * DECIDE_EVERY, start + len(chosen) + 1, DECIDE_EVERY):
+            if not is_worthwhile(end, self._n_again + int(chosen[: end - start].sum())):
+                self.is_over = True
+                return end - start
+        self._n_seen, self._n_again = start + len(chosen), self._n_again + int(chosen.sum())
+        return len(chosen)
 
 
 def make_sweep(

@@ -10,7 +10,7 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.log_odds import log_odds
 from scanner.scan import scoring
 from scanner.scan.scoring import CutoutScanner, open_scanner
-from scanner.scan.sweep import Sweep, SweepError, is_worthwhile, largest_error, make_sweep, synthetic_stamps
+from scanner.scan.sweep import Sweep, SweepCount, SweepError, is_worthwhile, largest_error, make_sweep, synthetic_stamps
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
@@ -114,6 +114,20 @@ def test_a_sweep_with_many_possible_candidates_is_given_up():
     table = score_rows(CutoutScanner(slow, 64, Sweep(fast, "bfloat16", 0.5, margin=0.4)), rows)
     assert table.equals(score_rows(CutoutScanner(Told(), 64), rows))
     assert (fast.n_scored, slow.n_scored) == (256, 2000)
+
+
+def test_scores_do_not_depend_on_batches_when_a_sweep_ends():
+    """Half of the rows could be candidates, so the sweep is given up in the middle of most batches."""
+    rng = np.random.default_rng(1)
+    rows = cutouts(rng.permutation(np.repeat([0.2, 0.9], 300)), rng.uniform(-1, 1, 600))
+    rows[100:110] = [Rejection(RejectCode.OUTSIDE_TILE, "far away")] * 10
+    scanner = CutoutScanner(Told(), 64, Sweep(Told(0.1), "bfloat16", 0.5, margin=0.4))
+    table, *others = (score_rows(scanner.with_batch_size(size), rows) for size in (64, 1, 7, 100, 256, 600))
+    assert all(table.equals(other) for other in others)
+    swept = np.flatnonzero(np.array(table["precision"].to_pylist()) == "bfloat16")
+    assert len(swept) > 100
+    # Ten rows are rejected: the 256th scored row is row 265.
+    assert 250 < swept.max() <= 265
 
 
 def test_a_batch_of_rejections_alone_does_not_end_the_sweep():
@@ -242,6 +256,24 @@ def test_an_error_of_just_half_the_margin_is_allowed():
 )
 def test_a_sweep_pays_for_up_to_two_in_five_rows(n_seen, n_again, expected):
     assert is_worthwhile(n_seen, n_again) is expected
+
+
+def test_a_sweep_ends_at_the_same_row_in_any_batch():
+    """The share of the second case is above two in five between two checks only, and falls in time for the next."""
+    ends = np.zeros(400, bool)
+    ends[:128] = True
+    between = np.zeros(400, bool)
+    between[:102] = between[256:280] = True
+    for size in (1, 7, 64, 100, 256, 400):
+        assert [_n_swept(chosen, size) for chosen in (ends, between)] == [256, 400]
+
+
+def _n_swept(chosen, size):
+    count, n_swept = SweepCount(), 0
+    for start in range(0, len(chosen), size):
+        if not count.is_over:
+            n_swept += count.add(chosen[start : start + size])
+    return n_swept
 
 
 def test_make_sweep_keeps_its_arguments():
