@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.card import EnsembleCard, NetworkCard, data_sets_of
 from scanner.networks.card_file import read_card
 from scanner.networks.package import load_network, write_package
 from training.errors import TrainingError
@@ -40,6 +40,7 @@ def average_packages(packages: Sequence[Path], name: str, out: Path) -> Ensemble
         )
         for network in first.all_networks
     }
+    data = first.training_data.model_copy(update={"data_sets": data_sets_of(cards)})
     changes: dict[str, Any] = {
         "name": name,
         "description": f"The mean weights of {', '.join(f'{card.name} ({card.sha256[:12]})' for card in cards)}.",
@@ -47,6 +48,7 @@ def average_packages(packages: Sequence[Path], name: str, out: Path) -> Ensemble
         "first": first.first and first.first.model_copy(update={"network": _unmeasured(first.first.network), "metrics": {}}),
         "early_exit": first.early_exit and first.early_exit.model_copy(update={"metrics": {}}),
         "calibration": f"That of {first.name}, before its weights were averaged: lensscan models combine calibrates them.",
+        "training_data": data,
         "metrics": {},
         "cuts": (),
         "nonlens_sample": None,

@@ -12,7 +12,7 @@ from infra.frozen import Frozen
 from infra.progress import Progress, part_of
 from infra.provenance import code_version, digest
 from scanner.networks.architectures import ARCHITECTURES
-from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
+from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard, data_sets_of
 from scanner.networks.card_file import read_card, read_weights
 from scanner.networks.combiner import Pooling, SoftmaxStack
 from scanner.networks.package import write_package
@@ -253,8 +253,10 @@ def _metrics(combiner: SoftmaxStack, natural: Margins, compared: Sequence[Poolin
 def _training_data(footers: Sequence[Footers], cards: Sequence[EnsembleCard]) -> TrainingDataCard:
     described = [f"{card.name}: {card.training_data.description}" for card in cards]
     n_calibrated = sum(footer.num_rows for files in footers for footer in files.values())
+    calibrated_on = [shards_digest(files) for files in footers]
     return TrainingDataCard(
         description=f"{'. '.join(described)}. Calibrated on {n_calibrated} further objects",
-        digest=digest([shards_digest(files) for files in footers]),
+        digest=digest(calibrated_on),
         n_objects={},
+        data_sets=tuple(dict.fromkeys((*data_sets_of(cards), *calibrated_on))),
     )

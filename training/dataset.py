@@ -57,6 +57,8 @@ class Dataset:
     """`[object]`, equal for rows that show the same object, such as a galaxy without and with injected arcs."""
     digest: str
     """SHA-256 over the SHA-256 of each shard, in the order of their names."""
+    data_sets: tuple[str, ...] = ()
+    """Digests of the shards that were simulated and of those that were graded, if there are any, each as `digest`."""
     kind_targets: NDArray[np.float32] | None = None
     """`[object, kind]`: probabilities that networks learn instead of the kinds, if there is a teacher."""
     n_graded: int = 0
@@ -124,14 +126,13 @@ def prepare_dataset(
         raise TrainingError(f"{shards_uri}: holds no shards (*.parquet)")
     graded = list_files(graded_uri, ".parquet") if graded_uri else []
     n_graded = sum(footer_of(file.uri).num_rows for file in graded)
-    files += graded
     channels: dict[int, tuple[Channel, ...]] = {}
     for spec in networks:
         channels[spec.input_pixels] = tuple(dict.fromkeys((*channels.get(spec.input_pixels, ()), *spec.channels)))
     described = {str(n): [channel.model_dump() for channel in read] for n, read in channels.items()}
     wanted = {
         "layout": "channel first",
-        "listing": digest([{"uri": file.uri, "size": file.size, "etag": file.etag} for file in files]),
+        "listing": digest([{"uri": file.uri, "size": file.size, "etag": file.etag} for file in (*files, *graded)]),
         "geometry": geometry,
         "channels": described,
         **({"n_graded": n_graded} if n_graded else {}),
@@ -142,9 +143,10 @@ def prepare_dataset(
         return open_dataset(folder)
     folder.mkdir(parents=True, exist_ok=True)
     manifest.unlink(missing_ok=True)
-    data_digest = _write_arrays(files, folder, channels, GEOMETRIES[geometry])
+    shards = _write_arrays([*files, *graded], folder, channels, GEOMETRIES[geometry])
+    data_sets = [digest(part) for part in (shards[: len(files)], shards[len(files) :]) if part]
     # Written last: arrays without it are incomplete.
-    write_marker(manifest, {"prepared": wanted, "digest": data_digest})
+    write_marker(manifest, {"prepared": wanted, "digest": digest(shards), "data_sets": data_sets})
     return open_dataset(folder)
 
 
@@ -159,10 +161,15 @@ def open_dataset(folder: Path) -> Dataset:
         for n, read in content["prepared"]["channels"].items()
     }
     kinds, group_ids = np.load(folder / "kinds.npy"), np.load(folder / "group_ids.npy")
-    return Dataset(inputs, kinds, group_ids, content["digest"], n_graded=content["prepared"].get("n_graded", 0))
+    # Arrays of an older release have one digest only.
+    data_sets = tuple(content.get("data_sets", [content["digest"]]))
+    return Dataset(inputs, kinds, group_ids, content["digest"], data_sets, n_graded=content["prepared"].get("n_graded", 0))
 
 
-def _write_arrays(files: list[FileInfo], folder: Path, channels: dict[int, tuple[Channel, ...]], geometry: Geometry) -> str:
+def _write_arrays(
+    files: list[FileInfo], folder: Path, channels: dict[int, tuple[Channel, ...]], geometry: Geometry
+) -> list[str]:
+    """Write the arrays, and return the digest of each shard."""
     n_rows = sum(footer_of(file.uri).num_rows for file in files)
     arrays = {
         n: open_memmap(folder / f"inputs_{n}.npy", "w+", np.float16, (len(read), n_rows, n, n)) for n, read in channels.items()
@@ -191,7 +198,7 @@ def _write_arrays(files: list[FileInfo], folder: Path, channels: dict[int, tuple
     _check_unique(files, object_ids)
     np.save(folder / "kinds.npy", np.concatenate(kinds))
     np.save(folder / "group_ids.npy", np.concatenate(group_ids))
-    return digest(shard_digests)
+    return shard_digests
 
 
 def group_ids_of(shard: Shard) -> NDArray[np.int64]:

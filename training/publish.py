@@ -71,6 +71,7 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
             description=_describe_data(config, dataset),
             digest=dataset.digest,
             n_objects={f"{s} {kind}": n for s in SPLITS for kind, n in dataset.kind_counts(rows[s]).items()},
+            data_sets=dataset.data_sets,
         ),
         metrics=ensemble_metrics,
         calibration=_calibration_text(fitted.name, ensemble_metrics),

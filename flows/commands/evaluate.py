@@ -43,15 +43,15 @@ def evaluate_shards(
         natural_uri: Shards whose non-lenses set the thresholds of recall; by default the evaluated ones.
 
     Raises:
-        TrainingError: there are no shards, a shard has no truth, or the ensemble was trained on these shards; or the
+        TrainingError: there are no shards, a shard has no truth, or the ensemble was trained or calibrated on these; or the
             folder is on S3, is a file, or holds another ensemble.
     """
     package = chosen_package(ensemble)
     card = read_card(package)
     folder = results_folder(package, card, out)
     footers = shard_footers(shards_uri)
-    if card.training_data.digest is not None and shards_digest(footers) == card.training_data.digest:
-        raise TrainingError(f"{shards_uri}: these are the shards that {card.name} was trained on; evaluate it on others")
+    if (known := card.training_data.known_data_sets) and shards_digest(footers) in known:
+        raise TrainingError(f"{shards_uri}: {card.name} was trained or calibrated on these shards; evaluate it on others")
     loaded = load_scorer(package, resolve_engine(Settings.read().engine))
     natural = shard_footers(natural_uri) if natural_uri else {}
     n_objects, n_natural = (sum(footer.num_rows for footer in files.values()) for files in (footers, natural))

@@ -1,6 +1,7 @@
 """The card of an ensemble package: everything needed to run the package and to judge its scores."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -148,6 +149,13 @@ class TrainingDataCard(Frozen, allow_inf_nan=False):
     """Digest of the shards; None where unknown."""
     n_objects: dict[str, int]
     """Split and kind to number of objects; empty where unknown."""
+    data_sets: tuple[Sha256, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """Digest of each data set that networks were trained or calibrated on; empty on cards that do not list them."""
+
+    @property
+    def known_data_sets(self) -> tuple[Sha256, ...]:
+        """Digests of the data sets, or of the shards where the card lists no data sets; empty where unknown."""
+        return self.data_sets or ((self.digest,) if self.digest else ())
 
 
 class NonLensSampleCard(Frozen, allow_inf_nan=False):
@@ -335,3 +343,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         if self.early_exit:
             decides["early_exit"] = {"network": self.early_exit.network, **self.early_exit.what_decides()}
         return digest(decides)
+
+
+def data_sets_of(cards: Iterable[EnsembleCard]) -> tuple[Sha256, ...]:
+    """Return the digests of the data sets of several ensembles, each once."""
+    return tuple(dict.fromkeys(known for card in cards for known in card.training_data.known_data_sets))

@@ -1,11 +1,14 @@
 """Poolings and cuts on margins set by hand, and a cascade assembled from packages of networks."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from infra.progress import no_progress
 from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
-from scanner.networks.card_file import read_card
+from scanner.networks.card import TrainingDataCard
+from scanner.networks.card_file import read_card, write_card
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_scorer
 from scanner.preprocess.channel import channels
@@ -23,6 +26,7 @@ from training.cascade import (
 from training.errors import TrainingError
 from training.evaluation.calibrate import fit_stack
 from training.evaluation.card_text import card_markdown
+from training.evaluation.shard_scores import shard_footers, shards_digest
 
 FIRST = NetworkSpec("light", "equivariant_light", channels("sky_asinh", "VIS"))
 MEMBERS = tuple(
@@ -109,6 +113,7 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
         lambda done, total: steps.append((done, total)),
     )
     assert read_card(tmp_path / "joined") == card
+    assert card.training_data.data_sets == tuple(shards_digest(shard_footers(uri)) for uri in (natural, broad))
     assert (card.first.network.name, [network.name for network in card.networks]) == ("light", ["A", "B"])
     assert card.assumed_prevalence == card.first.combiner.prevalence == 0.0005
     assert 0 < card.candidate_threshold == rounded_down(card.candidate_threshold) <= 0.001
@@ -131,6 +136,19 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     plain = assemble("plain", folder / "first", packages, *data, tmp_path, 0.0005, 0.02, no_progress, turns=False)
     assert [network.turns for network in plain.all_networks] == [1, 1, 1]
     assert "| without_lowest | " in card_markdown(card)
+
+
+def test_a_cascade_lists_the_data_of_its_members(made, tmp_path):
+    folder, natural, broad = made
+    digests = ["a" * 64, "b" * 64, "c" * 64]
+    for name, digest in zip(("first", "A", "B"), digests, strict=True):
+        shutil.copytree(folder / name, tmp_path / name)
+        data = TrainingDataCard(description="", digest=digest, n_objects={}, data_sets=(digest,) if name == "A" else ())
+        write_card(tmp_path / name, read_card(tmp_path / name).model_copy(update={"training_data": data}))
+    members = [tmp_path / "A", tmp_path / "B"]
+    card = assemble("joined", tmp_path / "first", members, natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    assert card.training_data.data_sets[:3] == tuple(digests)
+    assert len(card.training_data.data_sets) == 5
 
 
 def test_a_cascade_can_be_calibrated_again(made, tmp_path):

@@ -9,6 +9,7 @@ from tests.training.tiny import DEEP, SIDE, VIS, inputs_seen, rows_of, tiny_conf
 from training.build import build_ensemble
 from training.dataset import Dataset, PreparedInputs, hashed_fraction
 from training.errors import TrainingError
+from training.evaluation.shard_scores import shard_footers, shards_digest
 from training.fit import fit_network
 from training.graded import GradedObject, GradedShards, repeated, write_graded
 
@@ -158,3 +159,5 @@ def test_a_built_ensemble_has_learnt_the_grades(built, mislabelled_uri, tmp_path
     assert f"{n_learnt} graded objects, 20% of an epoch" in card.training_data.description
     assert card.training_data.n_objects == before.training_data.n_objects
     assert card.training_data.digest != before.training_data.digest
+    of_shards = [shards_digest(shard_footers(uri)) for uri in (mislabelled_uri, str(shards.learnt))]
+    assert card.training_data.data_sets == tuple(of_shards)

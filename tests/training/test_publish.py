@@ -52,6 +52,7 @@ def test_the_card_describes_the_training_data(built):
     out, card, _ = built
     dataset = open_dataset(work_folder(out, "tiny") / "data")
     assert card.training_data.digest == dataset.digest
+    assert card.training_data.data_sets == (dataset.digest,)
     assert sum(card.training_data.n_objects.values()) == len(dataset.kinds)
     assert isinstance(card.combiner, SoftmaxStack)
     validation = dataset.kinds[dataset.rows("validation", 0.35, 0.35)]

@@ -33,14 +33,18 @@ def shards(tmp_path, monkeypatch):
     return tmp_path / "shards"
 
 
-def write_package(folder, digest):
-    return write_test_package(folder, SPECS[:1], training_data=TrainingDataCard(description="", digest=digest, n_objects={}))
+def write_package(folder, digest, data_sets=()):
+    data = TrainingDataCard(description="", digest=digest, n_objects={}, data_sets=data_sets)
+    return write_test_package(folder, SPECS[:1], training_data=data)
 
 
-def test_training_shards_are_refused_before_they_are_scored(shards, tmp_path, monkeypatch):
-    write_package(tmp_path / "trained", shards_digest(map(str, shards.iterdir())))
+@pytest.mark.parametrize("one_of_many", [False, True])
+def test_training_shards_are_refused_before_they_are_scored(shards, tmp_path, monkeypatch, one_of_many):
+    """The digest of an ensemble with grades, and of a cascade, is not that of any one of its data sets."""
+    own, other = shards_digest(map(str, shards.iterdir())), "f" * 64
+    write_package(tmp_path / "trained", other if one_of_many else own, (other, own) if one_of_many else ())
     monkeypatch.setattr(flows.commands.evaluate, "load_scorer", None)
-    with pytest.raises(TrainingError, match=rf"{shards}: these are the shards that test was trained on"):
+    with pytest.raises(TrainingError, match=rf"{shards}: test was trained or calibrated on these shards; evaluate it on"):
         evaluate_shards(str(shards), str(tmp_path / "trained"), str(tmp_path / "out"), no_progress)
     assert not (tmp_path / "out").exists()
 

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from scanner.networks.architectures import NetworkSpec
-from scanner.networks.card import EnsembleCard, check_name
-from scanner.networks.card_file import read_card
+from scanner.networks.card import EnsembleCard, check_name, data_sets_of
+from scanner.networks.card_file import read_card, write_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.preprocess.channel import channels
@@ -125,3 +125,19 @@ def test_the_specification_builds_the_network():
     of_network = card().networks[0]
     assert of_network.spec == SPECS[0]
     assert sum(p.numel() for p in of_network.spec.build().parameters()) == of_network.n_parameters
+
+
+@pytest.mark.parametrize("name", ["mer3-cascade", "mer3-sim", "ou7-sim"])
+def test_shipped_cards_know_the_one_digest_that_they_state(name, tmp_path):
+    """A list of data sets, which they lack, does not appear when they are written again."""
+    shipped = read_card(SHIPPED_DIR / name)
+    assert shipped.training_data.known_data_sets == (shipped.training_data.digest,)
+    write_card(tmp_path, shipped)
+    assert "data_sets" not in (tmp_path / "card.json").read_text()
+    listed = shipped.training_data.model_copy(update={"data_sets": ("a" * 64, "b" * 64)})
+    assert listed.known_data_sets == ("a" * 64, "b" * 64)
+    assert data_sets_of([shipped, shipped.model_copy(update={"training_data": listed}), shipped]) == (
+        shipped.training_data.digest,
+        "a" * 64,
+        "b" * 64,
+    )
