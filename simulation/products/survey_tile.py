@@ -169,9 +169,10 @@ def _paint_galaxy(mosaic: SimulatedMosaic, x: int, y: int, rng: Generator) -> _O
 
 
 def _paint_system(mosaic: SimulatedMosaic, system: System, x: int, y: int) -> _Object:
-    """Paint the galaxy of a system without arcs."""
-    mosaic.paint(system.galaxy, x, y)
-    flux = {band: sum(EUCLID[band].flux_ujy(light.sed.flux_adu_per_s(band)) for light in system.galaxy) for band in MOSAICS}
+    """Paint a system without arcs, with the light of its cluster if it has one, as a lens is painted."""
+    lights = (*system.galaxy, *system.neighbours)
+    mosaic.paint(lights, x, y)
+    flux = {band: sum(EUCLID[band].flux_ujy(light.sed.flux_adu_per_s(band)) for light in lights) for band in MOSAICS}
     return _located(system.galaxy[0], x, y, truth_row(system, None), flux)
 
 

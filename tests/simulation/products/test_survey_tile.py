@@ -7,8 +7,12 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from pydantic import ValidationError
 
-from simulation.products.render import SimulationError
-from simulation.products.survey_tile import TileSpec, simulate_tile
+from scanner.vocabulary.bands import EUCLID
+from simulation.optics.observation import Conditions
+from simulation.population.draw import draw_system
+from simulation.products.mosaic import SimulatedMosaic
+from simulation.products.render import SimulationError, render
+from simulation.products.survey_tile import TileSpec, _paint_system, simulate_tile
 from simulation.systems import ARCLESS_LENS
 
 SPEC = TileSpec(tile_id="100000001", n_galaxies=12, n_single=1, n_compound=2, side_pixels=420, seed=3)
@@ -110,6 +114,21 @@ def test_galaxies_like_those_of_lenses_follow_the_lenses(tmp_path):
     assert truth["kind"] == ["single", *["nonlens"] * 7]
     assert truth["morphology"][1:7] == [ARCLESS_LENS] * 6
     assert all(mag < 23 for mag in truth["lens_mag_vis"][1:7])
+
+
+def test_galaxies_without_arcs_keep_their_cluster():
+    """A lens of a cluster is painted with the cluster's light: without arcs, the light is the same."""
+    rng, conditions = np.random.default_rng(0), Conditions.nominal(20.0)
+    drawn = (draw_system("broad", ARCLESS_LENS, rng, 20.0) for _ in range(200))
+    system = next(system for system in drawn if system.neighbours)
+    painted, as_lens = (SimulatedMosaic(240, conditions) for _ in range(2))
+    found = _paint_system(painted, system, 120, 120)
+    for band, stamp in render(system, as_lens.optics, None).clean.items():
+        as_lens.add(band, stamp, 120, 120)
+        light = painted.images[band].sum(dtype=float)
+        assert np.abs(painted.images[band] - as_lens.images[band]).max() < 1e-3 * as_lens.images[band].max()
+        assert light == pytest.approx(as_lens.images[band].sum(dtype=float), rel=0.01)
+        assert EUCLID[band].flux_ujy(light) == pytest.approx(found.flux_ujy[band], rel=0.15)
 
 
 def test_a_tile_without_them_is_described_as_before():
