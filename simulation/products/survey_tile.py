@@ -2,11 +2,11 @@
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from infra.frozen import Frozen
 from infra.store.storage import CreateOutcome, create_if_absent, exists, join, read_bytes
@@ -41,6 +41,8 @@ _FIELD_VIS_MAGS = (19.0, 24.5)
 _BACKGROUND_VIS_MAGS = (24.5, 27.0)
 """Range of galaxies between those of the catalogue, which does not list them."""
 _MAX_DRAWS = 5000
+_RA_STEP_DEG = 0.6
+"""Difference in right ascension of tiles with consecutive numbers."""
 TRUTH_FILE = "truth.parquet"
 
 
@@ -54,6 +56,7 @@ class TileSpec(Frozen):
     n_compound: int = Field(default=0, ge=0)
     """Number of compound lenses, half of them arcs, half double rings."""
     side_pixels: int = Field(default=1800, ge=300, le=19200)
+    """Side of the square mosaics, at most `largest_side_pixels` of the tile's declination."""
     seed: int = Field(default=0, ge=0)
     n_arcless: int = Field(default=0, ge=0, exclude_if=lambda value: value == 0)
     """Number of galaxies like those of the lenses that are no lenses, as nearly all are on the sky."""
@@ -65,7 +68,27 @@ class TileSpec(Frozen):
     def pointing(self) -> Pointing:
         """Pointing of the tile: tiles with consecutive numbers are neighbours that do not touch."""
         row, column = divmod(int(self.tile_id), 600)
-        return Pointing(0.6 * column, -60.0 + 0.06 * (row % 2000), self.side_pixels)
+        return Pointing(_RA_STEP_DEG * column, -60.0 + 0.06 * (row % 2000), self.side_pixels)
+
+    @model_validator(mode="after")
+    def _keeps_apart(self) -> Self:
+        dec_deg = self.pointing.dec_deg
+        if self.side_pixels > (largest := largest_side_pixels(dec_deg)):
+            raise ValueError(
+                f"side_pixels must be <= {largest} at the declination of tile {self.tile_id}, {dec_deg:.2f} degrees, "
+                f"so that tiles with consecutive numbers do not touch, got {self.side_pixels}"
+            )
+        return self
+
+
+def largest_side_pixels(dec_deg: float) -> int:
+    """Return the largest side of tiles about this declination that do not touch: 10751 at 60 degrees.
+
+    A tile is widest in right ascension at its corners nearest the pole.
+    """
+    half_step, dec = np.tan(np.radians(_RA_STEP_DEG / 2)), np.radians(abs(dec_deg))
+    half_side_deg = np.degrees(half_step * np.cos(dec) / (1 + half_step * np.sin(dec)))
+    return int(2 * half_side_deg * 3600 / MER_PIXEL_ARCSEC)
 
 
 @dataclass(frozen=True)

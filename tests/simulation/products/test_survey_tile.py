@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from scanner.vocabulary.bands import EUCLID
 from simulation.optics.observation import Conditions
 from simulation.population.draw import draw_system
+from simulation.products.mer_files import Pointing
 from simulation.products.mosaic import SimulatedMosaic
 from simulation.products.render import SimulationError, render
-from simulation.products.survey_tile import TileSpec, _paint_system, simulate_tile
+from simulation.products.survey_tile import TileSpec, _paint_system, largest_side_pixels, simulate_tile
 from simulation.systems import ARCLESS_LENS
 
 SPEC = TileSpec(tile_id="100000001", n_galaxies=12, n_single=1, n_compound=2, side_pixels=420, seed=3)
@@ -169,3 +170,26 @@ def test_tiles_of_consecutive_numbers_do_not_touch():
     a, b = (TileSpec(tile_id=f"{n:09d}", n_galaxies=1).pointing for n in (700, 701))
     apart = np.hypot((a.ra_deg - b.ra_deg) * np.cos(np.radians(a.dec_deg)), a.dec_deg - b.dec_deg)
     assert apart > 1800 * 0.1 / 3600
+
+
+@pytest.mark.parametrize("dec_deg", [-60.0, -30.0, 0.0, 59.94])
+def test_largest_tiles_of_consecutive_numbers_just_do_not_touch(dec_deg):
+    largest = largest_side_pixels(dec_deg)
+    assert _widest_deg(dec_deg, largest) <= 0.6 < _widest_deg(dec_deg, largest + 2)
+
+
+def _widest_deg(dec_deg, side):
+    """Return the extent in right ascension of a tile whose edges are half a pixel outside its outer pixels."""
+    edges = [-0.5, side - 0.5]
+    ra, _ = Pointing(180.0, dec_deg, side).sky([x for x in edges for _ in edges], edges * 2)
+    return np.ptp(ra)
+
+
+@pytest.mark.parametrize(("tile_id", "side"), [("000000001", 10_751), ("000600000", 19_200)])
+def test_tiles_of_any_size_that_fits_are_allowed(tile_id, side):
+    assert TileSpec(tile_id=tile_id, n_galaxies=1, side_pixels=side).pointing.side_pixels == side
+
+
+def test_tiles_that_would_overlap_are_refused():
+    with pytest.raises(ValidationError, match=r"<= 10751 at the declination of tile 000000001, -60\.00 degrees.*got 10752"):
+        TileSpec(tile_id="000000001", n_galaxies=1, side_pixels=10_752)
