@@ -19,6 +19,7 @@ from scanner.networks.package import write_package
 from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
 from training.evaluation.calibrate import MIN_OBJECTS_PER_KIND, can_stack
+from training.evaluation.card_text import CITATION
 from training.evaluation.known_shards import kind_counts, read_kinds
 from training.evaluation.metrics import log_loss, metrics, recall_at_false_positives, threshold_at_rate
 from training.evaluation.shard_scores import Footers, shard_footers, shards_digest
@@ -176,7 +177,7 @@ def assemble(
         ),
         assumed_prevalence=prevalence,
         limits=(),
-        citation="Trained with lensscan after Wilde J. et al. 2022, MNRAS, 512, 3464. Cite both when you use this ensemble.",
+        citation=CITATION,
     )
     states = {of: load(read_weights(folder, network)) for of, (folder, network) in everything.items()}
     return write_package(out / name, card, states)

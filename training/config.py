@@ -20,6 +20,10 @@ from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER_10
 
 LARGE_INPUT_PIXELS = 100
 """Largest input side of a small network, in pixels; an epoch of a larger network costs nine times as much."""
+PREVALENCE = 5e-4
+"""Fraction of lenses among all objects that `p_lens` assumes by default."""
+COMPOUND_SHARE = 0.02
+"""Share of compound lenses that `p_compound` assumes by default, 1/80 to 1/40 (Gavazzi et al. 2008)."""
 _WARM_UP = 0.15
 """Share of a one-cycle training in which the learning rate rises."""
 
@@ -41,10 +45,10 @@ class TrainConfig(Frozen):
     """`one_cycle`: a linear rise, then half a cosine down to zero (Smith & Topin 2018)."""
     balance_classes: bool = True
     """Weight classes in the loss by the inverse of their numbers; else outputs follow the mixture of the training data."""
-    prevalence: float | None = Field(default=5e-4, gt=0, lt=1)
+    prevalence: float | None = Field(default=PREVALENCE, gt=0, lt=1)
     """Fraction of lenses that p_lens assumes; None: that of the validation split."""
-    compound_share: float | None = Field(default=0.02, gt=0, lt=1)
-    """Share of compound lenses that p_compound assumes, 1/80 to 1/40 (Gavazzi et al. 2008); None: that of the split."""
+    compound_share: float | None = Field(default=COMPOUND_SHARE, gt=0, lt=1)
+    """Share of compound lenses that p_compound assumes; None: that of the split."""
     seed: int = Field(default=0, ge=0)
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     test_fraction: float = Field(default=0.1, gt=0, lt=0.5)

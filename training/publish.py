@@ -23,12 +23,11 @@ from training.config import TrainConfig
 from training.curves import draw_learning_curves
 from training.dataset import SPLITS, Dataset
 from training.evaluation.calibrate import MIN_OBJECTS_PER_KIND, expected_calibration_error
-from training.evaluation.card_text import card_markdown
+from training.evaluation.card_text import CITATION, card_markdown
 from training.evaluation.metrics import auroc, metrics
 from training.fit import FitResult
 
 _BATCH = 64
-CITATION = "Trained with lensscan after Wilde J. et al. 2022, MNRAS, 512, 3464. Cite both when you use this ensemble."
 LIMITS = (
     "Trained on simulations alone: its performance on real images must be measured before its candidates are trusted.",
     "Metrics hold for the test split's mixture, where lenses and their look-alikes are far more common than on the sky.",

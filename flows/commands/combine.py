@@ -9,10 +9,8 @@ from infra.settings import Settings
 from scanner.networks.card import EnsembleCard
 from scanner.networks.locate import folder_for_new
 from training.cascade import assemble
+from training.config import COMPOUND_SHARE, PREVALENCE
 from training.evaluation.card_text import write_card_with_text
-
-PREVALENCE, COMPOUND_SHARE = 5e-4, 0.02
-"""Shares of lenses among all objects, and of compound lenses among the lenses (Gavazzi et al. 2008)."""
 
 
 def combine_packages(

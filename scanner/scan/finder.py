@@ -49,7 +49,7 @@ class Scores(Rows):
 
     @property
     def is_candidate(self) -> NDArray[np.bool_]:
-        """Whether `p_lens` reaches the ensemble's own default threshold; false if rejected."""
+        """Flags of the rows, true if `p_lens` reaches the ensemble's own default threshold; false if rejected."""
         return np.array(self._table["candidate"].to_pylist(), np.bool_)
 
     @property

@@ -14,6 +14,8 @@ from training.evaluation.matched_rates import recalls_on_card
 from training.evaluation.score_correlation import correlations_on_card
 
 TEXT_FILE = "CARD.md"
+CITATION = "Trained with lensscan after Wilde J. et al. 2022, MNRAS, 512, 3464. Cite both when you use this ensemble."
+"""Citation on the cards of trained ensembles."""
 _COLUMNS = (
     ("AUROC", "auroc"),
     ("accuracy", "accuracy"),

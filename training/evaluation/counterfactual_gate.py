@@ -15,7 +15,7 @@ from infra.frozen import Frozen
 from scanner.networks.log_odds import log_odds
 from scanner.purity import ValueWithInterval
 from scanner.vocabulary.kinds import UNCHANGED
-from training.evaluation.metrics import N_BOOTSTRAP, binomial_interval
+from training.evaluation.metrics import N_BOOTSTRAP, share_with_interval
 
 NO_ARCS = "no arcs"
 BRIGHTER = tuple(f"source {mag} mag brighter" for mag in (1, 2, 3, 4))
@@ -82,12 +82,10 @@ def _effect(
     before, after = odds[UNCHANGED], odds[change]
     drawn = rng.integers(len(before), size=(N_BOOTSTRAP, len(before)))
     low, high = np.quantile(np.median(after[drawn], axis=1) - np.median(before[drawn], axis=1), [0.025, 0.975])
-    n_below = int(np.sum(p_lens < threshold))
-    below_low, below_high = binomial_interval(n_below, len(p_lens))
     return ChangeEffect(
         change=change,
         median_change=ValueWithInterval(value=float(np.median(after) - np.median(before)), low=float(low), high=float(high)),
-        below_cut=ValueWithInterval(value=n_below / len(p_lens), low=below_low, high=below_high),
+        below_cut=share_with_interval(p_lens < threshold),
     )
 
 

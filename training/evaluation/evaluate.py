@@ -23,13 +23,13 @@ from training.evaluation.metrics import (
     N_BOOTSTRAP,
     THRESHOLD,
     auroc,
-    binomial_interval,
     f_beta,
     interval,
     max_f_beta,
     recall_at_false_positives,
     recall_interval,
     reflected_interval,
+    share_with_interval,
     threshold_at_rate,
 )
 from training.evaluation.natural_mix import natural_recall
@@ -225,7 +225,7 @@ def _overall(
     for rate, threshold in zip(RATES, thresholds, strict=True):
         for kind in KINDS[1:]:
             if np.any(kinds == kind):
-                measured[f"recall_{kind}_at_{rate:g}"] = _share(p[kinds == kind] > threshold)
+                measured[f"recall_{kind}_at_{rate:g}"] = share_with_interval(p[kinds == kind] > threshold)
     return measured
 
 
@@ -236,7 +236,7 @@ def inspected_per_lens(p: Numbers, is_lens: Flags, prevalence: float, share: flo
     """
     of_lenses = np.sort(p[is_lens])[::-1]
     threshold = of_lenses[min(int(np.ceil(share * len(of_lenses))), len(of_lenses)) - 1]
-    recall, false_rate = (_share(p[rows] >= threshold) for rows in (is_lens, ~is_lens))
+    recall, false_rate = (share_with_interval(p[rows] >= threshold) for rows in (is_lens, ~is_lens))
     odds = (1 - prevalence) / prevalence
     value, low, high = (
         1 + odds * false / found
@@ -300,8 +300,8 @@ def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float], default_cu
             property=name,
             group=group,
             n=int(rows.sum()),
-            above=tuple(_share(p[rows] > t) for t in thresholds),
-            kept=None if default_cut is None else _share(p[rows] >= default_cut),
+            above=tuple(share_with_interval(p[rows] > t) for t in thresholds),
+            kept=None if default_cut is None else share_with_interval(p[rows] >= default_cut),
         )
         for name, group, rows in (*kept, *_cells(truth))
     ]
@@ -321,7 +321,7 @@ def _cells(truth: pa.Table) -> Iterator[tuple[str, str, Flags]]:
 def _cut(p: Numbers, is_lens: Flags, prevalence: float, threshold: float) -> Cut:
     """Return a cut; its purity and number to inspect range from worst to best within the intervals of both rates."""
     is_above = p >= threshold
-    recall, false_rate = _share(is_above[is_lens]), _share(is_above[~is_lens])
+    recall, false_rate = share_with_interval(is_above[is_lens]), share_with_interval(is_above[~is_lens])
 
     def per_million(of_lenses: float, of_others: float) -> float:
         return 1e6 * (prevalence * of_lenses + (1 - prevalence) * of_others)
@@ -362,10 +362,6 @@ def _calibration_floor(p: Numbers, rng: np.random.Generator) -> ValueWithInterva
     errors = [expected_calibration_error(p, rng.random(len(p)) < p) for _ in range(N_BOOTSTRAP)]
     low, high = np.quantile(errors, [0.025, 0.975])
     return _with_interval(float(np.mean(errors)), (float(low), float(high)))
-
-
-def _share(chosen: Flags) -> ValueWithInterval:
-    return _with_interval(float(chosen.mean()), binomial_interval(int(chosen.sum()), len(chosen)))
 
 
 def _with_interval(value: float, ends: tuple[float, float]) -> ValueWithInterval:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, gamma, poisson, rankdata
 
+from scanner.purity import ValueWithInterval
 from scanner.vocabulary.kinds import KINDS
 
 F_BETA = 0.03
@@ -85,6 +86,12 @@ def binomial_interval(n_chosen: int, n: int) -> tuple[float, float]:
         return 0.0, 1.0
     limits = binomtest(n_chosen, n).proportion_ci(method="wilson")
     return float(limits.low), float(limits.high)
+
+
+def share_with_interval(chosen: NDArray[np.bool_]) -> ValueWithInterval:
+    """Return the share of the chosen among objects, `[object]`, with its 95 % interval."""
+    low, high = binomial_interval(int(chosen.sum()), len(chosen))
+    return ValueWithInterval(value=float(chosen.mean()), low=low, high=high)
 
 
 def threshold_at_false_positives(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_false: int) -> float:

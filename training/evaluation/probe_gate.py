@@ -13,7 +13,7 @@ from infra.frozen import Frozen
 from scanner.networks.log_odds import log_odds
 from scanner.purity import ValueWithInterval
 from scanner.vocabulary.kinds import KINDS, UNCHANGED
-from training.evaluation.metrics import N_BOOTSTRAP, binomial_interval
+from training.evaluation.metrics import N_BOOTSTRAP, share_with_interval
 from training.evaluation.probe_limits import (
     LEAST_NOTICED,
     LEAST_STATED,
@@ -151,8 +151,8 @@ def _on_kind(before: ProbedScores, after: ProbedScores, threshold: float, rng: n
         n=len(before.p_lens),
         median_change=_median(log_odds(after.p_lens) - log_odds(before.p_lens), rng),
         below_before=float(np.mean(before.p_lens < threshold)),
-        below_after=_share(is_below),
-        noticed=None if noticed is None else _share(noticed),
+        below_after=share_with_interval(is_below),
+        noticed=None if noticed is None else share_with_interval(noticed),
         n_silent_above=None if noticed is None else int(np.sum(~is_below & ~noticed)),
     )
 
@@ -172,11 +172,6 @@ def _median(changes: NDArray[np.float64], rng: np.random.Generator) -> ValueWith
     drawn = changes[rng.integers(len(changes), size=(N_BOOTSTRAP, len(changes)))]
     low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
     return ValueWithInterval(value=float(np.median(changes)), low=float(low), high=float(high))
-
-
-def _share(chosen: NDArray[np.bool_]) -> ValueWithInterval:
-    low, high = binomial_interval(int(chosen.sum()), len(chosen))
-    return ValueWithInterval(value=float(chosen.mean()), low=low, high=high)
 
 
 def _failures(probe: str, lenses: KindEffect, kinds: Mapping[str, KindEffect]) -> Iterator[str]:

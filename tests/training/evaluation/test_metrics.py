@@ -21,6 +21,7 @@ from training.evaluation.metrics import (
     recall_interval,
     reflected_interval,
     roc_curve,
+    share_with_interval,
     threshold_at_false_positives,
     threshold_at_rate,
 )
@@ -108,6 +109,8 @@ def test_the_binomial_interval_is_that_of_wilson():
     )
     assert binomial_interval(0, 0) == (0, 1)
     assert binomial_interval(1, 1) == pytest.approx((1 / (1 + z**2), 1), abs=1e-6)
+    share = share_with_interval(np.arange(40) < 10)
+    assert (share.value, share.low, share.high) == (0.25, *binomial_interval(10, 40))
 
 
 def test_f_beta_edges():
