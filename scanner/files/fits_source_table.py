@@ -49,6 +49,7 @@ def read_sources(
         stream.forget_copy()
         n_rows, row_bytes = _size(stream.hdu)
         more = fits_columns(stream.hdu, needed, wanted)
+        null_ids = _null_ids(stream.hdu, columns)
         ids = np.empty(n_rows, np.int64)
         ra, dec = np.empty(n_rows), np.empty(n_rows)
         others: list[pa.Table] = []
@@ -56,6 +57,9 @@ def read_sources(
         for piece in _pieces(stream, n_rows, row_bytes, columns, more):
             stop = start + len(piece.ra)
             if piece.ids is not None:
+                for null in null_ids:
+                    if (is_null := piece.ids == null).any():
+                        raise SourceTableError(f"row {start + int(np.argmax(is_null)) + 1} has no {columns.id}")
                 ids[start:stop] = piece.ids
             ra[start:stop], dec[start:stop] = piece.ra, piece.dec
             others.append(piece.others)
@@ -82,6 +86,16 @@ def _size(hdu: Hdu) -> tuple[int, int]:
         limits = f"{MAX_SOURCES} rows of {MAX_ROW_BYTES} bytes"
         raise SourceTableError(f"must have at most {limits}, got {n_rows} of {row_bytes}")
     return n_rows, row_bytes
+
+
+def _null_ids(hdu: Hdu, columns: SourceColumns) -> set[int]:
+    """Return the ids that stand for none.
+
+    By the standard, TNULL is the stored integer, before TZERO is added; astropy writes it as the value of the row.
+    """
+    number = None if columns.id is None else column_numbers(hdu)[columns.id.upper()]
+    null = hdu.header.get(f"TNULL{number}")
+    return set() if null is None else {null, null + int(hdu.header.get(f"TZERO{number}", 0))}
 
 
 def _pieces(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 
 from scanner.files import fits_source_table as module
 from scanner.files.fits_columns import SourceTableError
@@ -59,6 +60,21 @@ def test_an_empty_table_has_no_sources(tmp_path):
 def test_columns_of_other_types_are_refused(tmp_path, changes, says, n):
     with pytest.raises(SourceTableError, match=says):
         read_sources(write(tmp_path / "c.fits", changes, n), 2**20)
+
+
+@pytest.mark.parametrize("kind", ["i2", "i8", "u2"])
+@pytest.mark.parametrize("row", [0, 6, N - 1])
+def test_a_row_with_a_null_id_is_named(tmp_path, monkeypatch, kind, row):
+    monkeypatch.setattr(module, "_PIECE_BYTES", 500)
+    positions = {"RIGHT_ASCENSION": np.zeros(N), "DECLINATION": np.zeros(N)}
+    uri = str(tmp_path / "c.fits")
+    Table({"OBJECT_ID": np.where(np.arange(N) < row, np.arange(N), 7777).astype(kind)} | positions).write(uri)
+    for null in (7777, 7777 - {"u2": 2**15}.get(kind, 0)):
+        fits.setval(uri, "TNULL1", value=null, ext=1)
+        with pytest.raises(SourceTableError, match=f"^row {row + 1} has no OBJECT_ID$"):
+            read_sources(uri, 2**20)
+    fits.setval(uri, "TNULL1", value=-1, ext=1)
+    assert read_sources(uri, 2**20).ids[-1] == 7777
 
 
 @pytest.mark.fault(28)
