@@ -65,8 +65,12 @@ def read_sources(
             others.append(piece.others)
             start = stop
         stream.finish()
-        known = tuple(name.lower() for name in column_numbers(stream.hdu))
-    return SourceTable(None if columns.id is None else ids, ra, dec, pa.concat_tables(others), known)
+        numbers = column_numbers(stream.hdu)
+        ra_unit, dec_unit = (
+            str(stream.hdu.header.get(f"TUNIT{numbers[name.upper()]}", "")) for name in (columns.ra, columns.dec)
+        )
+    known = tuple(name.lower() for name in numbers)
+    return SourceTable(None if columns.id is None else ids, ra, dec, pa.concat_tables(others), known, (ra_unit, dec_unit))
 
 
 def _has_columns(columns: SourceColumns, hdu: Hdu) -> bool:

@@ -1,7 +1,7 @@
 """Sources of a tile as its catalogue lists them, whatever the format of the file."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 MAX_SOURCES = 2**22
 """Largest number of sources in a table; a MER tile has about 200 000."""
+_UNIT_NAMES = {"deg": ("degrees", "degree", "deg"), "rad": ("radians", "radian", "rad")}
+"""Names of units in lower case; the first one is for messages."""
 
 
 class SourceColumns(NamedTuple):
@@ -36,3 +38,11 @@ class SourceTable:
     """The chosen columns that the table has, by their names in lower case, with their units in the fields' metadata."""
     known: tuple[str, ...] = ()
     """Names of all columns, in lower case."""
+    units: tuple[str, str] = ("", "")
+    """Units of right ascensions and declinations as the table has them; empty where it has none."""
+
+
+def wrong_unit(name: str, unit: str, needed: Literal["deg", "rad"] = "deg") -> str | None:
+    """Return a sentence about the unit of a column of positions that is not the needed one; None if it is, or is empty."""
+    names = _UNIT_NAMES[needed]
+    return None if unit.strip().lower() in ("", *names) else f"column {name} has the unit {unit.strip()}; {names[0]} are needed"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from infra.quiet import without_warnings
 from infra.store.files import one_line
 from scanner.files.parquet_checked import BadParquetError, ParquetInput
+from scanner.files.source_table import wrong_unit
 from scanner.sources.object_tables import (
     FITS_MAGIC,
     ID_NAMES,
@@ -52,7 +53,7 @@ def read_positions(uri: str) -> SkyPositions:
     """Read a CSV, Parquet, FITS or VOTable file with columns such as `ra` and `dec`, in deg, and perhaps `object_id`.
 
     Raises:
-        ManifestError: the file cannot be read, has no such columns, or they hold no numbers.
+        ManifestError: the file cannot be read, has no such columns, or they hold no numbers in deg.
     """
     return positions_in(positions_bytes(uri), uri)
 
@@ -60,11 +61,14 @@ def read_positions(uri: str) -> SkyPositions:
 def positions_in(data: bytes, uri: str) -> SkyPositions:
     """Read the content of a file as `read_positions` does; messages name the file `uri`."""
     label = _label(uri)
-    columns = _columns(label, data)
+    columns, units = _columns(label, data)
     ra_name, dec_name = (_named(label, columns, names) for names in (RA_NAMES, DEC_NAMES))
     if not (ra_name and dec_name):
         missing = RA_NAMES if not ra_name else DEC_NAMES
         raise ManifestError(f"{label}: needs a column {' or '.join(missing).lower()}, got {', '.join(columns)[:200]}")
+    for name in (ra_name, dec_name):
+        if says := wrong_unit(name, units.get(name, "")):
+            raise ManifestError(f"{label}: {says}")
     id_name = _named(label, columns, ID_NAMES)
     ids = columns[id_name] if id_name else pa.chunked_array([np.arange(1, len(columns[ra_name]) + 1)])
     return SkyPositions(
@@ -88,11 +92,11 @@ def _label(uri: str) -> str:
     return f"positions {uri}"
 
 
-def _columns(label: str, data: bytes) -> Columns:
-    """Return every column by name; ids of a CSV file keep their zeros."""
+def _columns(label: str, data: bytes) -> tuple[Columns, dict[str, str]]:
+    """Return every column by name, and the units that FITS and VOTable files state; ids of a CSV file keep their zeros."""
     if data.startswith(PARQUET_MAGIC):
         try:
-            return parquet_others(label, ParquetInput(pa.BufferReader(data), MAX_TABLE_BYTES, MAX_ROWS), ())
+            return parquet_others(label, ParquetInput(pa.BufferReader(data), MAX_TABLE_BYTES, MAX_ROWS), ()), {}
         except BadParquetError as error:
             raise ManifestError(f"{label}: {error}") from error
     if data.startswith(FITS_MAGIC):
@@ -100,10 +104,10 @@ def _columns(label: str, data: bytes) -> Columns:
     if data.startswith(XML_MAGIC):
         return _by_astropy(label, data, "votable")
     names, texts = csv_texts(label, data)
-    return {name: typed(name, column) for name, column in zip(names, texts, strict=True) if name}
+    return {name: typed(name, column) for name, column in zip(names, texts, strict=True) if name}, {}
 
 
-def _by_astropy(label: str, data: bytes, kind: str) -> Columns:
+def _by_astropy(label: str, data: bytes, kind: str) -> tuple[Columns, dict[str, str]]:
     # Imported here because it takes half a second, and every command that reads a catalogue imports this file.
     from astropy.table import Table
 
@@ -111,7 +115,8 @@ def _by_astropy(label: str, data: bytes, kind: str) -> Columns:
         with without_warnings():
             table = Table.read(io.BytesIO(data), format=kind)
             table.convert_bytestring_to_unicode()
-            return {name: column for name in table.colnames if (column := _arrow(table[name])) is not None}
+            units = {name: str(unit) for name in table.colnames if (unit := table[name].info.unit) is not None}
+            return {name: column for name in table.colnames if (column := _arrow(table[name])) is not None}, units
     except Exception as error:  # astropy raises many types for malformed tables
         raise ManifestError(f"{label}: cannot be read: {one_line(error)}") from error
 

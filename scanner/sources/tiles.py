@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from infra.errors import LensscanError
 from infra.store.storage import FileInfo, StorageError, list_files
 from scanner.files.fits_columns import MissingColumnsError, SourceTableError
-from scanner.files.source_table import SourceColumns
+from scanner.files.source_table import SourceColumns, SourceTable, wrong_unit
 from scanner.files.wcs_client import WcsProcessError, sky_positions, start_wcs_worker
 from scanner.sources.name_patterns import version_order
 from scanner.sources.object_tables import ManifestError
 from scanner.sources.source_tables import TABLE_SUFFIXES, read_table_sources
-from scanner.sources.survey import EUCLID_MER, Survey
+from scanner.sources.survey import EUCLID_MER, CatalogueFiles, Survey
 from scanner.vocabulary.rejections import Rejection
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def read_tile_catalogue(
         StorageError: the store failed, or the file is not the listed version.
         LacksColumnsError: a needed column is missing.
         TileError: the survey has no catalogues, the table cannot be read, a column of the survey's description is missing, ids
-            are not integers, or positions are not finite or not on the sky.
+            are not integers, or positions have another unit than described, are not finite or not on the sky.
     """
     # Imported here, as above.
     from scanner.files.fits_source_table import read_sources
@@ -239,11 +239,20 @@ def read_tile_catalogue(
         raise TileError(f"catalogue {uri}: cannot be read: {rejection}") from rejection
     except Exception as error:  # astropy raises many types for malformed tables
         raise TileError(f"catalogue {uri}: cannot be read: {error}") from error
+    ra, dec = _degrees(uri, described, found)
+    ids = position_ids(ra, dec) if found.ids is None else found.ids
+    return TileCatalogue(ids, ra, dec, found.others if found.others.num_columns else None, found.known)
+
+
+def _degrees(uri: str, described: CatalogueFiles, found: SourceTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the positions in deg; raise TileError if they have another unit than described, or are not on the sky."""
+    for name, unit in zip((described.ra, described.dec), found.units, strict=True):
+        if says := wrong_unit(name, unit, described.unit):
+            raise TileError(f"catalogue {uri}: {says}, as the survey's key catalogue.unit is {described.unit}")
     ra, dec = (np.degrees(found.ra), np.degrees(found.dec)) if described.unit == "rad" else (found.ra, found.dec)
     if not (np.isfinite(ra).all() and np.isfinite(dec).all() and (np.abs(dec) <= 90).all() and (np.abs(ra) <= 360).all()):
         raise TileError(f"catalogue {uri}: positions must be finite, RA from -360 to 360 and declination from -90 to 90 deg")
-    ids = position_ids(ra, dec) if found.ids is None else found.ids
-    return TileCatalogue(ids, ra, dec, found.others if found.others.num_columns else None, found.known)
+    return ra, dec
 
 
 def position_ids(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.int64]:

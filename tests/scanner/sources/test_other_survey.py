@@ -118,6 +118,23 @@ def test_catalogues_may_be_other_tables(tmp_path, kind):
         read_tile_catalogue(str(folder / f"c.{kind}"), described('id = "sourceId"', 'id = "objid"'))
 
 
+@pytest.mark.parametrize(("described_unit", "needed"), [("rad", "radians"), ("deg", "degrees")])
+@pytest.mark.parametrize("name", ["ra_rad", "dec_rad"])
+def test_catalogues_of_another_unit_are_refused(tmp_path, described_unit, needed, name):
+    write_tile(tmp_path, "A", -20.0, 3)
+    (path,) = map(str, tmp_path.glob("*objects*"))
+    survey = described('"dec_rad"\nunit = "rad"', f'"dec_rad"\nunit = "{described_unit}"')
+    number = fits.getdata(path).names.index(name) + 1
+    for unit in ("rad", "Radian", "DEG", "degrees", "hourangle", ""):
+        fits.setval(path, f"TUNIT{number}", value=unit, ext=1)
+        if unit[:3].lower() in {"", described_unit}:
+            assert len(read_tile_catalogue(path, survey).ra) == 3
+        else:
+            says = f"column {name} has the unit {unit}; {needed} are needed, as .* catalogue.unit is {described_unit}"
+            with pytest.raises(TileError, match=says):
+                read_tile_catalogue(path, survey)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -5,7 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.table import MaskedColumn, Table
+from astropy.units import Unit
 
+from infra.quiet import without_warnings
 from scanner.sources.object_tables import ManifestError
 from scanner.sources.positions import read_positions
 
@@ -52,6 +54,21 @@ def test_masked_positions_have_no_value(tmp_path):
     table = Table({"name": ["a", "b"], "ra": MaskedColumn([1.0, 2.0], mask=[False, True]), "dec": [3.0, 4.0]})
     table.write(tmp_path / "p.vot", format="votable")
     np.testing.assert_array_equal(read_positions(str(tmp_path / "p.vot")).ra, [1, np.nan])
+
+
+@pytest.mark.parametrize("kind", ["fits", "votable"])
+@pytest.mark.parametrize("name", ["RA", "DEC"])
+def test_other_units_than_degrees_are_refused(tmp_path, kind, name):
+    path = tmp_path / "p"
+    for unit in ("rad", "arcsec", "deg", "DEG", "Degree", "degrees", ""):
+        units = {"RA": "deg", "DEC": "deg", "angle": "rad", name: Unit(unit, parse_strict="silent")}
+        with without_warnings():
+            Table({"RA": RA, "DEC": DEC, "angle": RA}, units=units).write(path, format=kind, overwrite=True)
+        if unit in {"rad", "arcsec"}:
+            with pytest.raises(ManifestError, match=f"column {name} has the unit {unit}; degrees are needed$"):
+                read_positions(str(path))
+        else:
+            assert read_positions(str(path)).dec.tolist() == DEC
 
 
 @pytest.mark.parametrize(
