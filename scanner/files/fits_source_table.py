@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from infra.quiet import without_warnings
 from infra.store.storage import FileInfo
@@ -77,8 +78,10 @@ def _has_columns(columns: SourceColumns, hdu: Hdu) -> bool:
     return set(columns.names()) <= set(column_numbers(hdu))
 
 
-def _no_table(columns: SourceColumns, _name: str, _hdus: Sequence[Hdu]) -> SourceTableError:
-    return SourceTableError(f"needs a table with the columns {', '.join(filter(None, columns))}")
+def _no_table(columns: SourceColumns, _name: str, hdus: Sequence[Hdu]) -> SourceTableError:
+    tables = [", ".join(numbers) for hdu in hdus if (numbers := column_numbers(hdu))]
+    has = f"the file has a table with {' and a table with '.join(tables)[:200]}" if tables else "the file has no table"
+    return SourceTableError(f"needs a table with the columns {', '.join(filter(None, columns))}; {has}")
 
 
 def _size(hdu: Hdu) -> tuple[int, int]:
@@ -133,12 +136,24 @@ def _sources(header: fits.Header, rows: bytes, columns: SourceColumns, more: Seq
         table = fits.BinTableHDU.fromstring(header.tostring().encode("ascii") + rows, uint=True)
         *ids, ra, dec = (np.asarray(table.data[name]) for name in columns.names())
         others = [column.array(np.asarray(table.data.field(column.number - 1))) for column in more]
-    for values in ids:
-        if values.ndim != 1 or not np.can_cast(values.dtype, np.int64, "safe"):
-            raise SourceTableError(f"{columns.id} must be one integer per row, got {values.dtype}; floats lose digits")
     if not all(values.ndim == 1 and values.dtype.kind in "fiu" for values in (ra, dec)):
         raise SourceTableError(f"positions must be one number per row, got {ra.dtype} and {dec.dtype}")
     schema = pa.schema([column.field(array.type) for column, array in zip(more, others, strict=True)])
     table = pa.Table.from_arrays(others, schema=schema)
-    own = ids[0].astype(np.int64) if ids else None
+    own = _int64(columns.id, ids[0]) if columns.id else None
     return SourceTable(own, ra.astype(np.float64), dec.astype(np.float64), table)
+
+
+def _int64(name: str, ids: np.ndarray) -> NDArray[np.int64]:
+    if ids.dtype.kind in "SU":
+        such = f", such as {str(ids.flat[0])[:40]!r}" if ids.size else ""
+        without = "without the key catalogue.id, ids are made from positions"
+        raise SourceTableError(f"column {name} holds text{such}; ids must be whole numbers; {without}")
+    if ids.ndim != 1 or ids.dtype.kind not in "iu":
+        why = "; floats lose digits" if ids.dtype.kind == "f" else ""
+        raise SourceTableError(
+            f"{name} must be one integer per row, got {'' if ids.ndim == 1 else 'arrays of '}{ids.dtype}{why}"
+        )
+    if ids.dtype.kind == "u" and (is_large := ids >= 2**63).any():
+        raise SourceTableError(f"column {name} holds {ids[is_large][0]}; ids must be below 2^63")
+    return ids.astype(np.int64)

@@ -8,6 +8,7 @@ from astropy.table import Table
 from scanner.files import fits_source_table as module
 from scanner.files.fits_columns import SourceTableError
 from scanner.files.fits_source_table import read_sources
+from scanner.files.source_table import SourceColumns
 from scanner.vocabulary.rejections import Rejection
 
 N = 1000
@@ -51,7 +52,7 @@ def test_an_empty_table_has_no_sources(tmp_path):
     ("changes", "says"),
     [
         ({"OBJECT_ID": ("D", np.arange(N))}, "OBJECT_ID must be one integer per row, got >f8; floats lose digits"),
-        ({"OBJECT_ID": ("2K", np.zeros((N, 2), int))}, "OBJECT_ID must be one integer per row"),
+        ({"OBJECT_ID": ("2K", np.zeros((N, 2), int))}, "OBJECT_ID must be one integer per row, got arrays of >i8$"),
         ({"DECLINATION": ("5A", np.array(["1.0"] * N))}, "positions must be one number per row"),
         ({"DECLINATION": ("2D", np.zeros((N, 2)))}, "positions must be one number per row"),
     ],
@@ -62,19 +63,46 @@ def test_columns_of_other_types_are_refused(tmp_path, changes, says, n):
         read_sources(write(tmp_path / "c.fits", changes, n), 2**20)
 
 
-@pytest.mark.parametrize("kind", ["i2", "i8", "u2"])
+@pytest.mark.parametrize("kind", ["i2", "i8", "u2", "u8"])
 @pytest.mark.parametrize("row", [0, 6, N - 1])
 def test_a_row_with_a_null_id_is_named(tmp_path, monkeypatch, kind, row):
     monkeypatch.setattr(module, "_PIECE_BYTES", 500)
     positions = {"RIGHT_ASCENSION": np.zeros(N), "DECLINATION": np.zeros(N)}
     uri = str(tmp_path / "c.fits")
     Table({"OBJECT_ID": np.where(np.arange(N) < row, np.arange(N), 7777).astype(kind)} | positions).write(uri)
-    for null in (7777, 7777 - {"u2": 2**15}.get(kind, 0)):
+    for null in (7777, 7777 - {"u2": 2**15, "u8": 2**63}.get(kind, 0)):
         fits.setval(uri, "TNULL1", value=null, ext=1)
         with pytest.raises(SourceTableError, match=f"^row {row + 1} has no OBJECT_ID$"):
             read_sources(uri, 2**20)
     fits.setval(uri, "TNULL1", value=-1, ext=1)
     assert read_sources(uri, 2**20).ids[-1] == 7777
+
+
+@pytest.mark.parametrize("n", [0, 5])
+def test_ids_of_text_are_refused(tmp_path, n):
+    says = "ids must be whole numbers; without the key catalogue.id, ids are made from positions$"
+    uri = write(tmp_path / "c.fits", {"OBJECT_ID": ("5A", np.array([f"obj{i}" for i in range(N)]))}, n)
+    with pytest.raises(SourceTableError, match=f"^column OBJECT_ID holds text{', such as .obj0.' if n else ''}; {says}"):
+        read_sources(uri, 2**20)
+
+
+def test_unsigned_ids_must_fit_int64(tmp_path):
+    columns = {"RIGHT_ASCENSION": np.zeros(2), "DECLINATION": np.zeros(2)}
+    Table({"OBJECT_ID": np.array([1, 2**63 - 1], np.uint64)} | columns).write(tmp_path / "c.fits")
+    assert read_sources(str(tmp_path / "c.fits"), 2**20).ids.tolist() == [1, 2**63 - 1]
+    Table({"OBJECT_ID": np.array([1, 2**63 + 5], np.uint64)} | columns).write(tmp_path / "d.fits")
+    with pytest.raises(SourceTableError, match=r"^column OBJECT_ID holds 9223372036854775813; ids must be below 2\^63$"):
+        read_sources(str(tmp_path / "d.fits"), 2**20)
+
+
+def test_a_file_without_the_columns_says_what_it_has(tmp_path):
+    uri = write(tmp_path / "c.fits")
+    has = "the file has a table with OBJECT_ID and a table with FLAG, OBJECT_ID, RIGHT_ASCENSION, SPECTRUM, DECLINATION"
+    with pytest.raises(SourceTableError, match=f"^needs a table with the columns ID, ra, dec; {has}$"):
+        read_sources(uri, 2**20, SourceColumns("ID", "ra", "dec"))
+    fits.PrimaryHDU(np.zeros((5, 5))).writeto(tmp_path / "i.fits")
+    with pytest.raises(SourceTableError, match=r"^needs a table with the columns ra, dec; the file has no table$"):
+        read_sources(str(tmp_path / "i.fits"), 2**20, SourceColumns(None, "ra", "dec"))
 
 
 @pytest.mark.fault(28)
