@@ -58,8 +58,10 @@ def table_bytes(label: str, uri: str) -> bytes:
 def csv_texts(label: str, data: bytes) -> tuple[list[str], list[pa.ChunkedArray]]:
     """Return names and columns of a CSV file, each cell as trimmed text: the only type that loses no information.
 
+    A `#` before the first name is left out.
+
     Raises:
-        ManifestError: the file is not CSV in UTF-8, or has too many rows or columns.
+        ManifestError: the file is not CSV in UTF-8, begins with a comment, or has too many rows or columns.
     """
     if data.startswith(FITS_MAGIC):
         raise ManifestError(f"{label}: is a FITS file; its name must end in .fits or .fits.gz")
@@ -68,6 +70,7 @@ def csv_texts(label: str, data: bytes) -> tuple[list[str], list[pa.ChunkedArray]
     if b"\0" in data:
         raise ManifestError(f"{label}: is no text; neither Parquet nor CSV")
     header = _LINE.search(data)
+    _check_header(label, header[0].decode(errors="replace") if header else "")
     n_columns = header[0].count(b",") + 1 if header else 0
     if n_columns > MAX_COLUMNS:
         raise ManifestError(f"{label}: must have at most {MAX_COLUMNS} columns, got {n_columns}")
@@ -84,7 +87,18 @@ def csv_texts(label: str, data: bytes) -> tuple[list[str], list[pa.ChunkedArray]
     except pa.ArrowInvalid as error:
         raise ManifestError(f"{label}: neither Parquet nor CSV: {error}") from error
     names = [(raw[i][0].as_py() or "").strip() for i in range(raw.num_columns)]
+    names[0] = names[0].removeprefix("#").strip() or names[0]
     return names, [pc.utf8_trim_whitespace(column) for column in raw.slice(1).columns]
+
+
+def _check_header(label: str, line: str) -> None:
+    """Raise ManifestError if a line is a comment, or has another separator than a comma."""
+    line = line.removeprefix("\ufeff").strip()
+    got = f"the first line is {line[:80]!r}"
+    if line.startswith("#") and ("," not in line or any(" " in cell.strip() for cell in line[1:].split(","))):
+        raise ManifestError(f"{label}: comment lines and ECSV are not read; {got}")
+    if "," not in line and re.search(r"[;\t ]", line):
+        raise ManifestError(f"{label}: the separator must be a comma; {got}")
 
 
 def typed(name: str, texts: pa.ChunkedArray) -> pa.ChunkedArray:

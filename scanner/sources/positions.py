@@ -154,6 +154,8 @@ def _ids(label: str, ids: pa.ChunkedArray) -> pa.Array:
 
 def _degrees(label: str, name: str, column: pa.ChunkedArray) -> NDArray[np.float64]:
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        if not len(column):
+            raise ManifestError(f"{label}: has no rows")
         found = next((value for value in column.to_pylist() if value), "")
         raise ManifestError(f"{label}: column {name} must hold numbers in degrees, got {str(found)[:40]!r}")
     return np.asarray(column.cast(pa.float64()).fill_null(np.nan).to_numpy())

@@ -41,6 +41,13 @@ def test_cells_are_trimmed_texts():
     assert [column.to_pylist() for column in columns] == [["1", ""], ["x y", ""]]
 
 
+@pytest.mark.parametrize("header", ["#ID,RA,DEC", "# ID, RA, DEC", "\ufeff#ID,RA,DEC", '"#ID","RA","DEC"'])
+def test_a_hash_before_the_first_name_is_left_out(header):
+    names, (ids, *_) = csv_texts("t", f"{header}\n1,2,3\n".encode())
+    assert (names, ids.to_pylist()) == (["ID", "RA", "DEC"], ["1"])
+    assert csv_texts("t", b"#,RA\n1,2\n")[0] == ["#", "RA"]
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
@@ -48,6 +55,12 @@ def test_cells_are_trimmed_texts():
         (b"<?xml version='1.0'?>", "t: is XML; a VOTable of positions needs --tiles"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "t: is no text; neither Parquet nor CSV"),
         (b"a,b\n1\n", "t: neither Parquet nor CSV"),
+        (b"ID;RA;DEC\n1;2,5;3\n", "t: the separator must be a comma; the first line is 'ID;RA;DEC'$"),
+        (b"ID\tRA\n1\t2\n", r"t: the separator must be a comma; the first line is 'ID\\tRA'$"),
+        (b"\xef\xbb\xbfID RA DEC\r\n1 2 3\r\n", "t: the separator must be a comma; the first line is 'ID RA DEC'$"),
+        (b"# %ECSV 1.0\n# ---\nID RA\n", "t: comment lines and ECSV are not read; the first line is '# %ECSV 1.0'$"),
+        (b"# made by me, by hand\nID,RA\n1,2\n", "t: comment lines and ECSV are not read; the first line is '# made by me, by"),
+        (b"#lenses\nID,RA\n1,2\n", "t: comment lines and ECSV are not read; the first line is '#lenses'$"),
     ],
 )
 def test_other_kinds_of_files_are_named(data, says):

@@ -42,6 +42,11 @@ def test_rows_without_ids_are_counted_from_one(tmp_path):
     np.testing.assert_array_equal(found.dec, [2, np.nan])
 
 
+def test_a_header_may_begin_with_a_hash(tmp_path):
+    (tmp_path / "p.csv").write_text("#ID,RA,DEC\n7,1,2\n")
+    assert read_positions(str(tmp_path / "p.csv")).object_ids.to_pylist() == [7]
+
+
 @pytest.mark.parametrize("ids", [["1.10", "1.1"], ["12E3", "12000"], [str(10**19), str(10**19 + 1)]])
 def test_ids_of_a_csv_file_keep_their_text(tmp_path, ids):
     (tmp_path / "p.csv").write_text("Source_ID,ra,dec,name\n" + "".join(f"{name},1.5,2,{name}\n" for name in ids))
@@ -79,6 +84,9 @@ def test_other_units_than_degrees_are_refused(tmp_path, kind, name):
         ("ra,dec\n10:20:30,2\n", "column ra must hold numbers in degrees, got '10:20:30'"),
         ("ra,RA,dec\n1,1,2\n", "has several such columns: ra, RA"),
         ("id,ra,dec\n,1,2\n", "row 1 has no object_id"),
+        ("ID,RA,DEC\n", "has no rows$"),
+        ("ID;RA;DEC\n1;2;3\n", "the separator must be a comma; the first line is 'ID;RA;DEC'$"),
+        ("# by me\nID,RA,DEC\n1,2,3\n", "comment lines and ECSV are not read"),
         ("<VOTABLE>", "cannot be read"),
         ("PAR1", "not a readable Parquet file"),
     ],
