@@ -3,6 +3,7 @@
 import numpy as np
 from astropy.io import fits
 
+from scanner.sources.survey import parse_survey
 from tests.tiles import header
 
 PIXEL_ARCSEC = 0.2
@@ -30,6 +31,9 @@ ra = "ra_rad"
 dec = "dec_rad"
 unit = "rad"
 """
+ATLAS = parse_survey(TOML.encode(), "atlas.toml")
+UNCALIBRATED = "sky-atlas: p_lens is calibrated for images like Euclid's only; its prior, purities and numbers of lenses do not"
+"""Beginning of the warning that commands print about its catalogues."""
 
 
 def wcs_header(dec):

@@ -48,6 +48,14 @@ def complain(message: str) -> None:
         sys.stderr.write(f"lensscan: {message}\n")
 
 
+def warn(message: str) -> None:
+    """Warn the user on stderr: in one line, or as a record of the logs in JSON."""
+    if json_logs.is_asked():
+        _LOG.warning("%s", message)
+    else:
+        sys.stderr.write(f"lensscan: warning: {message}\n")
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """Log how long the block takes, and the causes of an error that ends it."""

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flows.cli.app import Fraction, NotNegative, Positive, app
+from flows.cli.arguments import warn
 from flows.cli.models import models
 
 COLUMNS = ("p_lens >=", "rows", "foreseen", "lenses", "contaminants", "per lens", "lenses, estimated", "per lens, estimated")
@@ -45,6 +46,8 @@ def yield_of(
     arrow_without_pandas()
     with terminal_progress("reading", quiet=json) as report:
         found = yield_of_night(catalogue, night.isoformat() if night else None, cut, report)
+    if found.warning:
+        warn(found.warning)
     if json:
         print_json(found.model_dump(mode="json"))
         return

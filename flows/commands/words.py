@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from scanner.vocabulary.calibration import UNCALIBRATED, is_calibrated_for
+
 if TYPE_CHECKING:
     from scanner.catalogue.source_choice import UnmatchedTargets
     from scanner.catalogue.units import LeftOut
 
 MOST_NAMED = 10
 """Largest number of tiles that are named."""
-EUCLID = "euclid-mer"
-"""Name of the survey that needs no words."""
 
 
 _REASONS = {
@@ -34,10 +34,10 @@ def named(names: Sequence[str]) -> str:
 
 def of_survey(name: str | None, bands: Mapping[str, str]) -> dict[str, str]:
     """Say which bands of another survey stand for those of the networks; nothing for Euclid's tiles and for shards."""
-    if name in {None, EUCLID}:
+    if is_calibrated_for(name):
         return {}
     read = ", ".join(band if band == of else f"{band} from {of}" for band, of in bands.items())
-    return {"survey": f"{name}: {read or 'no band that the networks read'}; p_lens is calibrated for images like Euclid's only"}
+    return {"survey": f"{name}: {read or 'no band that the networks read'}; {UNCALIBRATED}"}
 
 
 def left_out(tiles: "Sequence[LeftOut]") -> str:

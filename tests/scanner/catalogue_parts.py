@@ -15,6 +15,7 @@ from scanner.catalogue.seal import seal
 from scanner.catalogue.units import InputFile, Unit, id_digest
 from scanner.purity import PurityTable
 from scanner.sources.shards import encode_shard, shard_table
+from scanner.sources.survey import EUCLID_MER
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.network_columns import KIND_P
 
@@ -90,6 +91,7 @@ def finished(
     changes=None,
     gate=False,
     embeddings=None,
+    survey=EUCLID_MER,
     **config,
 ):
     """Commit, seal and show a plan of tiles or shards, given as `{unit: {object: p_lens}}`; return the plan.
@@ -98,7 +100,7 @@ def finished(
     `embeddings` are those of objects, by their ids.
     """
     units = [unit_of(name, list(rows), kind=kind) for name, rows in p_lens.items()]
-    plan = make_plan(night, ensemble or EnsembleName(), ScanConfig(**config), units)
+    plan = make_plan(night, ensemble or EnsembleName(), ScanConfig(**config), units, survey)
     freeze(plan, root)
     for unit in plan.units:
         rows = p_lens[unit.unit_id]

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from infra.progress import Progress, no_progress
 from infra.store.files import one_line, replace_whole
+from scanner.catalogue.calibration import calibration_warning
 from scanner.catalogue.known_lenses import KnownLenses, KnownTable
 from scanner.catalogue.paths import UNDATED
 from scanner.catalogue.visible import selected_plans
@@ -64,6 +65,8 @@ class Report:
     """Meaning of each column."""
     known_table: KnownTable | None
     """Table of known lenses that the candidates were matched with."""
+    warning: str | None
+    """Line that says that `p_lens` is not calibrated for a survey of the report; None where it is."""
 
     @property
     def night(self) -> str:
@@ -127,7 +130,8 @@ def make_report(
         for shown in selected_plans(root_uri, night=wanted.night, plan=wanted.plan, all_plans=wanted.all_plans)
     }
     plans = [shown for shown, about in facts.items() if wanted.night in {None, about.night, about.night or UNDATED}]
-    purity = common_purity(plans)
+    warning = calibration_warning(root_uri, plans)
+    purity = None if warning else common_purity(plans)
     tally = tally_of(root_uri, plans, [cut.p_lens for cut in purity.cuts] if purity else [], progress)
     alike = alike_of(root_uri, listed.rows, wanted)
     euclid_plans = {plan.plan_id for plan in facts.values() if plan.is_euclid}
@@ -151,6 +155,7 @@ def make_report(
         [facts[shown] for shown in plans],
         meanings_of(listed.rows.schema) if cards else {},
         known.table if known else None,
+        warning,
     )
 
 

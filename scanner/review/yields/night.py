@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.progress import Progress, no_progress
+from scanner.catalogue.calibration import calibration_warning
 from scanner.catalogue.outcomes import SCORED
 from scanner.catalogue.seal import load_seal
 from scanner.catalogue.shown import shown_plans
@@ -43,6 +44,8 @@ class NightScores:
     """Evaluation of the ensemble, as it was when the night was shown; None where unknown."""
     p_compound: NDArray[np.float32] | None = None
     """`[scored row]`, in the order of `p_lens`; None if the ensemble gives none."""
+    warning: str | None = None
+    """Line that says that `p_lens` is not calibrated for the survey of the night; None where it is."""
 
     @property
     def p_natural(self) -> NDArray[np.floating]:
@@ -66,6 +69,8 @@ class NightYield(Frozen):
     estimated: NightPrevalence
     lists: tuple[NightList, ...]
     """One list for each cut, the lowest first."""
+    warning: str | None = None
+    """Line that says that `p_lens` is not calibrated for the survey of the night; None where it is."""
 
 
 def read_night(root_uri: str, night: str | None = None, progress: Progress = no_progress) -> NightScores:
@@ -98,7 +103,8 @@ def read_night(root_uri: str, night: str | None = None, progress: Progress = no_
         raise YieldError(f"{root_uri}: no row of night {labels[0]} is scored")
     threshold = min(shown.threshold for shown in plans)
     compound = None if np.isnan(p_compound).any() else p_compound
-    return NightScores(labels[0], p_lens, threshold, name, sha256, plans[0].purity, compound)
+    warning = calibration_warning(root_uri, plans)
+    return NightScores(labels[0], p_lens, threshold, name, sha256, plans[0].purity, compound, warning)
 
 
 def _scored(table: pa.Table) -> NDArray[np.float32]:
@@ -143,6 +149,7 @@ def expected_lists(scores: NightScores, cuts: Sequence[float] = ()) -> NightYiel
         has_natural_mix=purity.knows_natural,
         estimated=estimated,
         lists=tuple(lists),
+        warning=scores.warning,
     )
 
 

@@ -13,6 +13,7 @@ from scanner.networks.nonlens_sample import read_sample
 from scanner.review.yields.guarantee import guaranteed
 from scanner.review.yields.night import expected_lists, read_night
 from simulation.scored_objects import nonlenses, score_simulated
+from tests.other_survey import ATLAS, UNCALIBRATED
 from tests.scanner.catalogue_parts import NIGHT, finished
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.review.yields.nights import N_ROWS, PURITY, known_night
@@ -62,6 +63,19 @@ def test_a_guaranteed_list_is_queried_and_exported(run, made, tmp_path):
     text = run("query", made.root, "--fdr", "0.2")
     assert f"{min(20, len(expected))} of {len(expected)} candidates" in text
     assert "at most 0.2 of such a list are no lenses" in text
+
+
+def test_another_survey_is_warned_of_on_stderr(lensscan, made, tmp_path):
+    other = known_night(tmp_path, survey=ATLAS)
+    file = str(tmp_path / "list.csv")
+    commands = (("yield",), ("yield", "--json"), ("query", "--fdr", "0.2", "--json"), ("export", file, "--fdr", "0.2"))
+    for command, *options in commands:
+        done = lensscan(command, other.root, *options, LENSSCAN_ENSEMBLES_DIR=other.ensembles)
+        assert done.stderr.startswith(f"lensscan: warning: {UNCALIBRATED}"), (command, options)
+        assert len(done.stderr.splitlines()) == 1
+        if command == "yield" and options:
+            assert json.loads(done.stdout)["warning"].startswith(UNCALIBRATED)
+    assert lensscan("yield", made.root, LENSSCAN_ENSEMBLES_DIR=made.ensembles).stderr == ""
 
 
 def test_no_list_is_an_error_and_not_an_empty_table(run, made):

@@ -7,6 +7,7 @@ from scanner.catalogue.night_file import show
 from scanner.catalogue.wanted import Wanted
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
+from tests.other_survey import ATLAS, UNCALIBRATED
 from tests.scanner.catalogue_parts import finished
 
 PURITY = read_card(SHIPPED_DIR / "mer3-sim").purity_table
@@ -35,3 +36,12 @@ def test_ensembles_without_one_evaluation_give_no_sentence(root):
     show(plan, root, 0.55, PURITY)
     finished(root, {"b": {3: 0.7}})
     assert words(root) is None
+
+
+def test_another_survey_gets_a_warning_and_no_purity(root):
+    finished(root, TILE, purity=PURITY, survey=ATLAS)
+    assert words(root).startswith(UNCALIBRATED)
+    assert "are lenses" not in words(root)
+    # Tiles of Euclid beside it have no sentence either: the list holds both.
+    finished(root, {"b": {3: 0.7}}, purity=PURITY)
+    assert words(root).startswith(UNCALIBRATED)

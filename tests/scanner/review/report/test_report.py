@@ -12,7 +12,8 @@ from scanner.catalogue.selection import Circle
 from scanner.catalogue.wanted import Wanted
 from scanner.review.report.report import make_report, report_html, write_page
 from tests.browser import LAPTOP, PHONE
-from tests.scanner.catalogue_parts import NIGHT, finished
+from tests.other_survey import ATLAS, UNCALIBRATED
+from tests.scanner.catalogue_parts import NIGHT, finished, purity_table
 from tests.scanner.review.night import CARRIED, HOSTILE, hostile_night
 
 AT = datetime(2026, 11, 25, 6, 30, tzinfo=UTC)
@@ -63,6 +64,15 @@ def test_each_object_is_listed_once_with_all_its_nights(made, known):
     assert [card.known is not None for card in made.cards] == [True] + [False] * (N - 1)
     assert made.known_table == known.table
     assert made.meanings["ra"] == "Right ascension, ICRS"
+
+
+def test_a_report_on_another_survey_states_the_missing_calibration(made, tmp_path):
+    finished(str(tmp_path), {"a": {1: 0.9}}, purity=purity_table(0.25), survey=ATLAS)
+    other = make_report(str(tmp_path), Wanted())
+    assert other.warning.startswith(UNCALIBRATED)
+    assert (other.cuts, made.warning, made.cuts is None) == (None, None, False)
+    assert "sky-atlas: p_lens is calibrated" in report_html(other)
+    assert "is calibrated" not in report_html(made)
 
 
 def test_conditions_choose_candidates_and_not_the_tally(root):

@@ -7,6 +7,7 @@ import numpy as np
 from scanner.networks.card_file import read_card, write_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.nonlens_sample import NonLensTail, with_sample
+from scanner.sources.survey import EUCLID_MER
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished
 from tests.scanner.ensembles import SPECS, write_test_package
 
@@ -29,7 +30,7 @@ class KnownNight:
     calibration: np.ndarray
 
 
-def known_night(folder, *, n_calibration=20_000, night=NIGHT, name="test"):
+def known_night(folder, *, n_calibration=20_000, night=NIGHT, name="test", survey=EUCLID_MER):
     """Write a night of two tiles into `folder/catalogue`: 40 lenses, 2960 other objects, and two rejected rows.
 
     Other objects score like the calibration sample, lenses higher.
@@ -47,5 +48,6 @@ def known_night(folder, *, n_calibration=20_000, night=NIGHT, name="test"):
     tiles = {"a": {i: p for i, p in rows.items() if i % 2} | {9001: None}, "b": {i: p for i, p in rows.items() if not i % 2}}
     tiles["b"][9002] = None
     ensemble = EnsembleName(name, card.sha256)
-    finished(str(folder / "catalogue"), tiles, night=night, ensemble=ensemble, purity=PURITY, candidate_threshold=THRESHOLD)
+    options = {"night": night, "ensemble": ensemble, "purity": PURITY, "survey": survey, "candidate_threshold": THRESHOLD}
+    finished(str(folder / "catalogue"), tiles, **options)
     return KnownNight(str(folder / "catalogue"), str(folder / "ensembles"), p_lens, calibration)
