@@ -142,7 +142,7 @@ def _open_tile(
     # A name takes as long as a thousandth of a score, and only selected rows can become candidates.
     ra, dec = catalogue.ra[is_selected], catalogue.dec[is_selected]
     names_of_rows = np.full(len(is_selected), "", object)
-    names_of_rows[is_selected] = [candidate_name(*position) for position in zip(ra, dec, strict=True)]
+    names_of_rows[is_selected] = [candidate_name(*position, survey.acronym_of_names) for position in zip(ra, dec, strict=True)]
     identity: dict[str, Any] = {
         "object_id": catalogue.object_ids,
         "candidate_id": names_of_rows,

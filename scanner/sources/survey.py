@@ -13,6 +13,7 @@ from infra.errors import LensscanError
 from infra.frozen import Frozen
 from scanner.sources.name_patterns import PatternError, name_pattern
 from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.calibration import is_calibrated_for
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ SURVEY_SUFFIX = ".toml"
 _AB_MAG_OF_UNIT = {"nJy": 31.4, "uJy": 23.9, "mJy": 16.4, "Jy": 8.9}
 """AB magnitude of one unit of flux density (Oke & Gunn 1983)."""
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=64)]
+_Acronym = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$", max_length=32)]
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 _Keyword = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9_-]{1,8}$")]
 
@@ -100,6 +102,8 @@ class Survey(Frozen):
     """A description of a survey, by which a scan reads its tiles."""
 
     name: _Name
+    acronym: _Acronym | None = Field(default=None, exclude_if=lambda value: value is None)
+    """First word of the names of its candidates; by default that of `acronym_of_names`."""
     reference: str = Field(default="", max_length=2000)
     """Source of these facts."""
     bands: dict[str, _Text]
@@ -122,6 +126,12 @@ class Survey(Frozen):
     def _patterns(self) -> Self:
         _ = self.mosaic_pattern, self.catalogue_pattern
         return self
+
+    @property
+    def acronym_of_names(self) -> str:
+        """First word of the names of candidates, which says who found them: Euclid's acronym in Euclid's tiles alone."""
+        # Not a key of Euclid's own description: copies of it that people have would differ from it, and get other plans.
+        return self.acronym or ("EUCL" if is_calibrated_for(self.name) else "LENSSCAN")
 
     @property
     def mosaic_pattern(self) -> re.Pattern[str]:

@@ -60,7 +60,7 @@ def test_a_tile_gives_each_source_with_name_and_position(tmp_path):
     assert set(table["status"].to_pylist()) == {"scored"}
     assert set(table["tile"].to_pylist()) == {"000000003"}
     assert set(table["night"].to_pylist()) == {"2026-01-02"}
-    assert table["candidate_id"][0].as_py() == candidate_name(table["ra"][0].as_py(), table["dec"][0].as_py())
+    assert table["candidate_id"][0].as_py() == candidate_name(table["ra"][0].as_py(), table["dec"][0].as_py(), "EUCL")
     assert len(set(table["p_lens"].to_pylist())) == 5
     check_outcomes(table)
 
@@ -152,11 +152,13 @@ def test_an_unreadable_shard_is_an_error(tmp_path):
 
 
 def test_names_are_truncated_not_rounded():
-    assert candidate_name(266.3231625, 65.9368083) == "EUCL J174517.55+655612.5"
+    assert candidate_name(266.3231625, 65.9368083, "EUCL") == "EUCL J174517.55+655612.5"
     # 59.9999 s would round to 60; 0h 0m -0.9 s wraps; the sign survives in -0 deg.
-    assert candidate_name((59.9999 / 3600) * 15, -0.9999 / 3600) == "EUCL J000059.99-000000.9"
-    assert candidate_name(360.0, 90.0) == candidate_name(np.nextafter(360, 0), 90.0) == "EUCL J000000.00+900000.0"
-    assert candidate_name(-15.0, 0.0) == "EUCL J230000.00+000000.0"
+    assert candidate_name((59.9999 / 3600) * 15, -0.9999 / 3600, "EUCL") == "EUCL J000059.99-000000.9"
+    assert (
+        candidate_name(360.0, 90.0, "EUCL") == candidate_name(np.nextafter(360, 0), 90.0, "EUCL") == "EUCL J000000.00+900000.0"
+    )
+    assert candidate_name(-15.0, 0.0, "EUCL") == "EUCL J230000.00+000000.0"
 
 
 @settings(max_examples=200)
@@ -166,4 +168,4 @@ def test_names_hold_the_digits_of_decimal_positions(ra_centiseconds, dec_decisec
     position = SkyCoord(ra_centiseconds / 360_000 * 15 * units.deg, dec_deciseconds / 36_000 * units.deg)
     ra = position.ra.to_string(units.hour, sep="", precision=2, pad=True)
     dec = position.dec.to_string(units.deg, sep="", precision=1, pad=True, alwayssign=True)
-    assert candidate_name(position.ra.deg, position.dec.deg) == f"EUCL J{ra}{dec}"
+    assert candidate_name(position.ra.deg, position.dec.deg, "EUCL") == f"EUCL J{ra}{dec}"

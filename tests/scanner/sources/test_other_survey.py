@@ -11,6 +11,7 @@ from astropy.io import fits
 from scanner.catalogue.find_units import find_input
 from scanner.catalogue.selection import Selection
 from scanner.catalogue.units import PlanError
+from scanner.scan.scoring import CutoutScanner
 from scanner.sources.cutouts import Cutout
 from scanner.sources.survey import SurveyError, parse_survey, shipped_survey
 from scanner.sources.tiles import TileError, discover_tiles, find_tiles, position_ids, read_tile_catalogue
@@ -18,10 +19,10 @@ from scanner.sources.tiles_at import tiles_at
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.rejections import RejectCode
 from simulation.products.mer_files import Pointing, object_ids
-from tests.other_survey import BANDS, N_PIXELS, TOML, write_survey, write_tile
+from tests.other_survey import ATLAS, BANDS, N_PIXELS, TOML, write_survey, write_tile
+from tests.scanner.mean_ensemble import MeanEnsemble
+from tests.scanner.scanned import scanned
 from tests.scanner.tile_rows import tile_cutouts
-
-ATLAS = parse_survey(TOML.encode(), "atlas")
 
 
 def described(old, new):
@@ -47,6 +48,14 @@ def test_the_newest_files_of_each_tile_are_found(atlas):
     assert catalogue.object_ids.tolist() == ids.tolist()
     header = fits.getheader(one.mosaics["VIS"], "SCI")
     np.testing.assert_allclose(catalogue.positions(header, "x"), np.stack([x, y], axis=1), atol=0.02)
+
+
+def test_candidates_are_not_named_after_euclid(atlas):
+    unit = find_input(str(atlas[0]), survey=ATLAS).units[0]
+    own = described('name = "sky-atlas"', 'name = "sky-atlas"\nacronym = "ATLAS"')
+    for survey, word in ((ATLAS, "LENSSCAN"), (own, "ATLAS")):
+        names = scanned(unit, CutoutScanner(MeanEnsemble()), survey=survey)["candidate_id"].to_pylist()
+        assert {name.partition(" J")[0] for name in names} == {word}
 
 
 def test_stamps_come_from_the_named_image_of_any_scale(atlas):

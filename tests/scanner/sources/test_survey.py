@@ -85,6 +85,21 @@ def test_a_zero_point_is_a_number_or_a_keyword():
         none.mosaics.zero_point_of(header, "a.fits")
 
 
+def test_only_candidates_of_euclid_have_its_acronym():
+    copy = parse_survey(shipped_text("euclid-mer").encode(), "x")
+    assert (EUCLID_MER.acronym_of_names, copy.acronym_of_names) == ("EUCL", "EUCL")
+    names = [shipped_survey(name).acronym_of_names for name in shipped_surveys() if name != "euclid-mer"]
+    assert set(names) == {"LENSSCAN"}
+    assert parse_survey(TOML.encode(), "x").acronym_of_names == "LENSSCAN"
+    own = parse_survey(f'acronym = "ATLAS"\n{TOML}'.encode(), "x")
+    assert own.acronym_of_names == Survey.model_validate_json(own.model_dump_json()).acronym_of_names == "ATLAS"
+
+
+def test_descriptions_without_an_acronym_stay_as_in_earlier_plans():
+    for survey in (EUCLID_MER, parse_survey(TOML.encode(), "x")):
+        assert set(survey.model_dump()) == {"name", "reference", "bands", "mosaics", "catalogue"}
+
+
 def test_a_description_survives_json():
     survey = parse_survey(TOML.encode(), "x")
     assert Survey.model_validate_json(survey.model_dump_json()) == survey
@@ -104,6 +119,7 @@ def test_the_order_of_bands_does_not_matter():
         ('name = "sky-atlas"', "name = sky", "x.toml: no TOML: Invalid value (at line 1, column 8)"),
         ('name = "sky-atlas"\n', "", "x.toml: needs the key name"),
         ('name = "sky-atlas"', 'name = "a b"', "x.toml: name: String should match pattern"),
+        ('name = "sky-atlas"', 'name = "a"\nacronym = "A J"', "x.toml: acronym: String should match pattern"),
         ('VIS = "r"', 'K = "r"', "x.toml: bands: unknown band K; the bands of the networks are VIS, Y, J, H"),
         ('VIS = "r"', "VIS = 3", "x.toml: bands.VIS: Input should be a valid string, got 3"),
         ('VIS = "r"\nY = "i"\nJ = "z"\nH = "y"\n', "", "x.toml: bands: needs at least one of VIS, Y, J, H"),
