@@ -1,7 +1,7 @@
 """Manifests: a CSV or Parquet table with the files of each object's bands."""
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,18 @@ from scanner.sources.object_tables import (
     typed,
     value_type,
 )
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.calibration import UNCALIBRATED
 from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 MANIFEST_SUFFIXES = (".csv", ".parquet")
 """Endings of the names of manifests, in lower case."""
 BANDS = tuple(EUCLID)
+_VIS = "VIS"
+_SCALE_TOLERANCE = 0.1
+"""Largest relative difference from the pixel scale of the calibration without a note."""
 NUMBER_COLUMNS = ("pixel_scale_arcsec", "ra", "dec")
 COLUMNS = ("object_id", *BANDS, *NUMBER_COLUMNS)
 
@@ -137,7 +142,16 @@ def manifest_cutouts(manifest: Manifest, geometry: Geometry, centres: Centres | 
 def _row_cutout(reader: FitsReader, row: dict[str, str | None], pixel_scale_arcsec: float | None, geometry: Geometry) -> Cutout:
     read = read_aligned(reader, row, tuple(geometry.grids), pixel_scale_arcsec)
     cutout = to_cutout(read.images, geometry)
-    return Cutout(cutout.stamps, (*_substitutions(row), *read.notes, *cutout.notes))
+    return Cutout(cutout.stamps, (*_substitutions(row), *_unlike_vis(read.images, geometry), *read.notes, *cutout.notes))
+
+
+def _unlike_vis(images: Mapping[str, BandImage], geometry: Geometry) -> list[str]:
+    """Return the note that the pixels of VIS are not those that `p_lens` is calibrated for."""
+    if _VIS not in images:
+        return []
+    scale, calibrated = images[_VIS].pixel_scale_arcsec, geometry.grids[_VIS].pixel_scale_arcsec
+    is_like = abs(scale / calibrated - 1) <= _SCALE_TOLERANCE
+    return [] if is_like else [f"VIS pixels of {scale:.3g} arcsec: {UNCALIBRATED}"]
 
 
 def _centre(reader: FitsReader, row: dict[str, str | None]) -> tuple[float, float] | None:

@@ -38,7 +38,8 @@ def run(lensscan, survey):
 
 @pytest.fixture(scope="module")
 def by_manifest(run, survey):
-    run("score", "cutouts/manifest.csv", "--ensemble", "small", "--out", "m.parquet")
+    said = run("score", "cutouts/manifest.csv", "--ensemble", "small", "--out", "m.parquet")
+    assert "VIS pixels of 0.2 arcsec: p_lens is calibrated for images like Euclid's only" in " ".join(said.split())
     rows = pq.read_table(survey / "m.parquet").to_pylist()
     assert {row["status"] for row in rows} == {"scored"}
     return {row["object_id"]: [row[name] for name in NETWORKS] for row in rows}

@@ -48,6 +48,16 @@ def outcomes(manifest):
     ]
 
 
+@pytest.mark.parametrize(
+    ("scale", "note"), [(0.1, ""), (0.091, ""), (0.109, ""), (0.089, "0.089"), (0.112, "0.112"), (0.2, "0.2")]
+)
+def test_coarse_or_fine_vis_pixels_are_noted(folder, scale, note):
+    (folder / "scale.csv").write_text(f"object_id,VIS,Y,J,H,pixel_scale_arcsec\n1,{GOOD},{scale}\n")
+    ((status, detail),) = outcomes(str(folder / "scale.csv"))
+    said = f"VIS pixels of {note} arcsec: p_lens is calibrated for images like Euclid's only" if note else ""
+    assert (status, [text for text in detail.split("; ") if "pixels" in text]) == ("scored", [said] if said else [])
+
+
 @pytest.mark.fault(25)
 def test_columns_are_found_by_name_in_any_order(tmp_path):
     manifest = read_manifest(
