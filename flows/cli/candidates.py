@@ -100,7 +100,8 @@ class CandidateOptions:
             raise QueryError("--fdr holds for the whole list of a night: no other condition than --night goes with it")
         night = self.night.isoformat() if self.night else None
         least = least_p_lens(catalogue, night, fdr)
-        if warning := calibration_warning(catalogue, selected_plans(catalogue, night=night)):
+        plans = selected_plans(catalogue, night=night)
+        if warning := calibration_warning(catalogue, (shown.plan_id for shown in plans)):
             warn(warning)
         return least
 

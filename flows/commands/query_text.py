@@ -11,7 +11,7 @@ def expected_in_words(root_uri: str, wanted: Wanted) -> str | None:
     For a survey that `p_lens` is not calibrated for, return the warning that says so.
     """
     plans = selected_plans(root_uri, night=wanted.night, plan=wanted.plan, all_plans=wanted.all_plans)
-    if warning := calibration_warning(root_uri, plans):
+    if warning := calibration_warning(root_uri, (shown.plan_id for shown in plans)):
         return warning
     tables = {shown.purity for shown in plans}
     (purity,) = tables if len(tables) == 1 else (None,)

@@ -5,12 +5,11 @@ from collections.abc import Iterable
 from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD
 from scanner.catalogue.plan import load_plan
-from scanner.catalogue.shown import ShownPlan
 from scanner.catalogue.units import PlanError
 from scanner.vocabulary.calibration import is_calibrated_for, warning_for
 
 
-def calibration_warning(root_uri: str, plans: Iterable[ShownPlan]) -> str | None:
+def calibration_warning(root_uri: str, plan_ids: Iterable[str]) -> str | None:
     """Return a line that names the surveys of plans that `p_lens` is not calibrated for; None if there are none.
 
     A plan that cannot be read names no survey.
@@ -25,5 +24,5 @@ def calibration_warning(root_uri: str, plans: Iterable[ShownPlan]) -> str | None
         except PlanError:
             return None
 
-    found = set(map_ahead(survey_of, dict.fromkeys(shown.plan_id for shown in plans), N_AHEAD))
+    found = set(map_ahead(survey_of, dict.fromkeys(plan_ids), N_AHEAD))
     return warning_for(sorted(name for name in found if name is not None and not is_calibrated_for(name)))

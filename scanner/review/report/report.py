@@ -130,7 +130,7 @@ def make_report(
         for shown in selected_plans(root_uri, night=wanted.night, plan=wanted.plan, all_plans=wanted.all_plans)
     }
     plans = [shown for shown, about in facts.items() if wanted.night in {None, about.night, about.night or UNDATED}]
-    warning = calibration_warning(root_uri, plans)
+    warning = calibration_warning(root_uri, (shown.plan_id for shown in plans))
     purity = None if warning else common_purity(plans)
     tally = tally_of(root_uri, plans, [cut.p_lens for cut in purity.cuts] if purity else [], progress)
     alike = alike_of(root_uri, listed.rows, wanted)

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scanner.catalogue.calibration import calibration_warning
 from scanner.catalogue.query import find, query
 from scanner.catalogue.wanted import Wanted
 from scanner.review.vetting.errors import VettingError
@@ -42,8 +43,16 @@ def gradable_rows(root_uri: str, wanted: Wanted) -> list[Row]:
     if not table.num_rows:
         lacks = f"none of its {found.n_all} candidates has pixels: `lensscan scan --maps` stores them" if found.n_all else ""
         raise VettingError(f"{root_uri}: {lacks or 'no candidate meets these conditions'}")
-    rows: list[Row] = table.slice(0, limit).to_pylist()
-    return rows
+    return _with_caveats(root_uri, table.slice(0, limit).to_pylist())
+
+
+def _with_caveats(root_uri: str, rows: list[Row]) -> list[Row]:
+    """Put a warning, `calibration`, in place of the purity of rows whose survey `p_lens` is not calibrated for."""
+    warnings = {plan_id: calibration_warning(root_uri, [plan_id]) for plan_id in {row["plan_id"] for row in rows}}
+    return [
+        {**row, "expected_purity": None, "calibration": warnings[row["plan_id"]]} if warnings[row["plan_id"]] else row
+        for row in rows
+    ]
 
 
 def subject_of_row(row: Row) -> Subject:

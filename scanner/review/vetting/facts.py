@@ -22,6 +22,7 @@ def facts_of_candidate(row: Mapping[str, Any], pixels: CandidatePixels | None, o
         ("name", str(row.get("candidate_id") or row["object_id"])),
         ("object", str(row["object_id"])),
         ("p_lens", _probability(row.get("p_lens"))),
+        ("calibration", str(row.get("calibration") or "")),
         ("p_compound", _probability(row.get("p_compound"))),
         ("kind, if a lens", _SUBCLASSES.get(str(row.get("subclass")), str(row.get("subclass") or ""))),
         ("disagreement", _number(row.get("disagreement"), 3)),

@@ -103,7 +103,7 @@ def read_night(root_uri: str, night: str | None = None, progress: Progress = no_
         raise YieldError(f"{root_uri}: no row of night {labels[0]} is scored")
     threshold = min(shown.threshold for shown in plans)
     compound = None if np.isnan(p_compound).any() else p_compound
-    warning = calibration_warning(root_uri, plans)
+    warning = calibration_warning(root_uri, (shown.plan_id for shown in plans))
     return NightScores(labels[0], p_lens, threshold, name, sha256, plans[0].purity, compound, warning)
 
 

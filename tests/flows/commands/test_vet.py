@@ -12,6 +12,9 @@ from flows.commands.page_path import PageError
 from scanner.review.vetting.errors import VettingError
 from scanner.review.vetting.gold import GoldSet
 from scanner.review.votes.log import VoteLog
+from scanner.sources.survey import EUCLID_MER
+from tests.other_survey import ATLAS, UNCALIBRATED
+from tests.scanner.catalogue_parts import purity_table
 from tests.scanner.review.votes.made_votes import vote_of
 from tests.vetting import catalogue_of, gold_of, views_in
 
@@ -115,6 +118,19 @@ def test_a_file_has_the_grades_of_others_alone(root, served, tmp_path):
         served(root, grader, static=str(tmp_path / f"{grader}.html"), votes=str(tmp_path))
         told = [view["facts"]["others"] for view in views_in((tmp_path / f"{grader}.html").read_text())]
         assert [one["grader"] for of_view in told for one in of_view] == others
+
+
+def test_the_page_warns_of_another_survey(served, tmp_path):
+    for name, survey in (("euclid", EUCLID_MER), ("other", ATLAS)):
+        catalogue_of(tmp_path / name, 1, survey=survey, purity=purity_table(0.25))
+        served(str(tmp_path / name), static=tmp_path / f"{name}.html")
+    euclid, other = (
+        dict(views_in((tmp_path / f"{name}.html").read_text())[0]["facts"]["lines"]) for name in ("euclid", "other")
+    )
+    assert "expected purity" in euclid
+    assert "calibration" not in euclid
+    assert "expected purity" not in other
+    assert other["calibration"].startswith(UNCALIBRATED)
 
 
 @pytest.mark.parametrize(("training", "expected"), [(True, {"gold_lens", "training_lens"}), (False, {"gold_lens"})])

@@ -10,7 +10,7 @@ from tests.scanner.catalogue_parts import finished
 
 
 def warned(root):
-    return calibration_warning(root, selected_plans(root))
+    return calibration_warning(root, (shown.plan_id for shown in selected_plans(root)))
 
 
 def test_only_tiles_of_another_survey_are_warned_of(tmp_path):
