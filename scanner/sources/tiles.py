@@ -33,6 +33,8 @@ MAX_MOSAIC_BYTES = 2**33
 MAX_CATALOGUE_BYTES = 2**33
 
 CATALOGUE = "catalogue"
+ON_SKY = "RA -360 to 360 and Dec -90 to 90 deg"
+"""Ranges of positions that are read."""
 _UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
 _MOST_NAMES = 3
 
@@ -250,9 +252,34 @@ def _degrees(uri: str, described: CatalogueFiles, found: SourceTable) -> tuple[N
         if says := wrong_unit(name, unit, described.unit):
             raise TileError(f"catalogue {uri}: {says}, as the survey's key catalogue.unit is {described.unit}")
     ra, dec = (np.degrees(found.ra), np.degrees(found.dec)) if described.unit == "rad" else (found.ra, found.dec)
-    if not (np.isfinite(ra).all() and np.isfinite(dec).all() and (np.abs(dec) <= 90).all() and (np.abs(ra) <= 360).all()):
-        raise TileError(f"catalogue {uri}: positions must be finite, RA from -360 to 360 and declination from -90 to 90 deg")
+    _check_positions(f"catalogue {uri}", found.ids, ra, dec)
     return ra, dec
+
+
+def _check_positions(
+    label: str, ids: NDArray[np.int64] | None, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]
+) -> None:
+    """Check that every source has a place on the sky.
+
+    Raises:
+        TileError: a source has none; the message counts such rows, names the first, and says how to mend them.
+    """
+    is_absent = ~(np.isfinite(ra_deg) & np.isfinite(dec_deg))
+    is_wrong = ~is_absent & ~on_sky(ra_deg, dec_deg)
+    for is_bad, lack, remedy in (
+        (is_absent, "without a finite position", "remove these rows from the catalogue or fill in their positions"),
+        (is_wrong, f"outside {ON_SKY}", "remove these rows from the catalogue or correct their positions"),
+    ):
+        if is_bad.any():
+            i = int(np.argmax(is_bad))
+            name = f"row {i + 1}" if ids is None else f"row {i + 1}, with id {ids[i]}"
+            position = f"RA {ra_deg[i]:g}, Dec {dec_deg[i]:g} deg"
+            raise TileError(f"{label}: {is_bad.sum()} of {len(is_bad)} rows {lack}, the first {name} ({position}): {remedy}")
+
+
+def on_sky(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which positions are finite and in the ranges of `ON_SKY`, `[n]`."""
+    return np.isfinite(ra_deg) & np.isfinite(dec_deg) & (np.abs(ra_deg) <= 360) & (np.abs(dec_deg) <= 90)
 
 
 def position_ids(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from infra.store.storage import StorageError
 from scanner.files.fits_stream import image_stream
 from scanner.files.wcs_client import sky_positions
-from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS
+from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, on_sky
 from scanner.vocabulary.rejections import Rejection
 
 OUTSIDE = -1
@@ -56,13 +56,9 @@ def _depth(uri: str, ra: NDArray[np.float64], dec: NDArray[np.float64], extensio
         header, (ny, nx), label = stream.hdu.header, stream.hdu.shape, stream.hdu.label
     finally:
         stream.close()
-    known = np.flatnonzero(_is_position(ra, dec))
+    known = np.flatnonzero(on_sky(ra, dec))
     x, y = sky_positions(header, ra[known], dec[known], label).T
     depth = np.full(len(ra), -np.inf)
     inside = np.min([x, y, nx - 1 - x, ny - 1 - y], axis=0)
     depth[known] = np.where(np.isfinite(inside), inside, -np.inf)
     return depth
-
-
-def _is_position(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return np.isfinite(ra) & np.isfinite(dec) & (np.abs(ra) <= 360) & (np.abs(dec) <= 90)

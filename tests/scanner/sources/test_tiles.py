@@ -256,9 +256,13 @@ def test_right_ascensions_may_be_negative_as_some_surveys_write_them(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"ra": [np.nan, 1.0]}, "positions must be finite"),
-        ({"dec": [1.0, 91.0]}, "RA from -360 to 360 and declination from -90 to 90 deg"),
-        ({"ra": [1.0, -360.5]}, "RA from -360 to 360 and declination from -90 to 90 deg"),
+        (
+            {"ra": [1.0, np.nan]},
+            rf"1 of 2 rows without a finite position, the first row 2, with id {IDS[1]} \(RA nan, Dec 4 deg\): remove",
+        ),
+        ({"ra": [np.nan, np.inf], "dec": [3.0, 95.0]}, "2 of 2 rows without a finite position, the first row 1, with id"),
+        ({"dec": [1.0, 91.0]}, r"1 of 2 rows outside RA -360 to 360 and Dec -90 to 90 deg, the first row 2, .*Dec 91 deg"),
+        ({"ra": [1.0, -360.5]}, r"1 of 2 rows outside RA -360 to 360 and Dec -90 to 90 deg, the first row 2, .*RA -360\.5"),
         ({"id_format": "D"}, "floats lose digits"),
         ({"names": ("ID", "RIGHT_ASCENSION", "DECLINATION")}, "needs a table with the columns OBJECT_ID"),
     ],
