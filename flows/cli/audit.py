@@ -191,10 +191,11 @@ def _sealed(plan: dict[str, Any], root: str) -> str:
 
 @app.command
 def reconcile(selection: Selection, *, json: bool = False) -> None:
-    """Check that every planned row is in the catalogue once: read and compare ids, files, candidates and seals.
+    """Check that every row of the input is in the catalogue once: read and compare ids, files, candidates and seals.
 
-    Exits with code 0 if all are equal, and 1 if a row is missing, superfluous or duplicated, or a file is wrong. The input
-    must still exist; where it does not, the command compares counts and digests of ids instead, and reports that.
+    Exits with code 0 if all are equal, and 1 if a row is missing, superfluous or duplicated, a file is wrong, or a scan left
+    out a tile of its input. The input must still exist; where it does not, the command compares counts and digests of ids
+    instead, and reports that.
 
     For example: `lensscan reconcile catalogue/ --night 2026-11-24`
 
@@ -204,12 +205,14 @@ def reconcile(selection: Selection, *, json: bool = False) -> None:
     """
     from flows.terminal import print_json, terminal_progress
     from scanner.catalogue.audit.reconcile import reconcile as run
+    from scanner.catalogue.known_plan import left_out_by_plan
     from scanner.catalogue.plan import load_plan
     from scanner.catalogue.units import PlanError
 
     root, ids = selection.plans()
+    left_out = left_out_by_plan(root)
     with terminal_progress("reconciling", quiet=json) as report:
-        plans, damaged = _each(ids, lambda plan_id: run(load_plan(root, plan_id), root, report), PlanError)
+        plans, damaged = _each(ids, lambda plan_id: run(load_plan(root, plan_id), root, report, left_out), PlanError)
     is_equal = not damaged and all(plan.is_equal for plan in plans)
     if json:
         print_json({"is_equal": is_equal, "plans": [plan.model_dump() for plan in plans], "damaged_plans": damaged})

@@ -66,6 +66,17 @@ def records_of(root_uri: str, plan_id: str) -> list[FileInfo]:
     return [file for file, record in known if record is not None and record.plan_id == plan_id]
 
 
+def left_out_by_plan(root_uri: str) -> dict[str, tuple[LeftOut, ...]]:
+    """Return the tiles that could not be scanned when each plan was last made of an input; nothing for other plans.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    files = sorted(list_files(join(root_uri, INPUTS)), key=lambda file: file.modified.timestamp() if file.modified else 0.0)
+    known = [_parsed(data) for data in read_many(files) if data is not None]
+    return {record.plan_id: record.left_out for record in known if record is not None}
+
+
 def _parsed(data: bytes) -> KnownPlan | None:
     try:
         return KnownPlan.model_validate_json(data)

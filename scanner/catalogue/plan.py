@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from infra.engine_name import EngineName
 from infra.frozen import Frozen
-from infra.provenance import canonical_json, code_version, sha256_bytes
+from infra.provenance import canonical_json, code_version, digest, sha256_bytes
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
 from scanner.catalogue.carried import CarriedColumn
 from scanner.catalogue.find_units import find_input, list_tiles, tile_files
@@ -80,7 +80,7 @@ class Plan(Frozen):
     unmatched: UnmatchedTargets | None = Field(default=None, exclude=True)
     """Targets without a source; not stored."""
     input_digest: str | None = Field(default=None, exclude=True)
-    """Digest by which the catalogue remembers the plan of an input, once it is frozen; not stored."""
+    """Digest by which the catalogue remembers the plan of an input, and what it left out, once it is frozen; not stored."""
 
     @field_validator("night")
     @classmethod
@@ -166,6 +166,9 @@ def build_plan(
         return known
     found = find_input(input_uri, selection, survey, listed)
     plan = make_plan(night, ensemble, config, found.units, survey, bands_read, found.sources, found.columns)
+    if key is None and root_uri is not None and listed.tiles:
+        # Such a plan is made anew each time, and its record only says which tiles it left out.
+        key = digest({"plan": plan.plan_id, "left_out": [tile.model_dump(mode="json") for tile in found.left_out]})
     return plan.model_copy(update={"left_out": found.left_out, "unmatched": found.unmatched, "input_digest": key})
 
 

@@ -41,6 +41,10 @@ class LeftOut(Frozen):
     reason: LeftOutReason
     detail: str = ""
 
+    def __str__(self) -> str:
+        reason = self.reason.replace("_", " ")
+        return f"{self.tile} ({reason}: {' '.join(self.detail.split())})" if self.detail else f"{self.tile} ({reason})"
+
 
 class InputFile(Frozen):
     """State of a file when the plan was made."""

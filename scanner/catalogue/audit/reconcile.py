@@ -1,7 +1,8 @@
 """Prove that no row is lost or stored twice, with set algebra over ids that are read again from storage."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 import pyarrow as pa
@@ -16,10 +17,11 @@ from infra.store.storage import StorageError, arrow_source, exists, join, list_f
 from scanner.catalogue.audit.id_sets import Difference, IdSets, id_sets
 from scanner.catalogue.candidates import candidates_of, encode_candidates, file_schema, groups_of, open_candidates
 from scanner.catalogue.columns import candidate_schema, network_names
+from scanner.catalogue.known_plan import left_out_by_plan
 from scanner.catalogue.maps import with_map_digests
 from scanner.catalogue.outcomes import SCORED, SKIPPED, count_statuses
 from scanner.catalogue.paths import sealed_path, unit_id_of, unit_uri, units_uri
-from scanner.catalogue.plan import Plan
+from scanner.catalogue.plan import Plan, load_plan, plan_ids
 from scanner.catalogue.seal import Seal, SealError, load_seal
 from scanner.catalogue.unit_inputs import SHARD, InputChangedError, n_catalogues_ahead, planned_ids
 from scanner.catalogue.unitfile import (
@@ -28,7 +30,7 @@ from scanner.catalogue.unitfile import (
     is_as_written,
     unit_files,
 )
-from scanner.catalogue.units import MAX_EXAMPLES, Ids, Unit
+from scanner.catalogue.units import MAX_EXAMPLES, Ids, LeftOut, PlanError, Unit
 from scanner.sources.survey import Survey
 from scanner.sources.tiles import CATALOGUE
 
@@ -64,6 +66,8 @@ class Reconciliation(Frozen):
     extra_candidates: Difference
     seal_fields: Difference
     """Fields of the seal that differ from the plan or the files."""
+    tiles_left_out: Difference
+    """Tiles of the input that could not be planned, so that no plan of the night holds their rows, with the reasons."""
     inputs_unavailable: Difference
     """Units whose input is gone or changed, so that only the counts and digests of their ids are compared."""
 
@@ -82,27 +86,31 @@ class Reconciliation(Frozen):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def is_equal(self) -> bool:
-        """Whether storage holds every planned row once, with an outcome, and nothing else."""
+        """Whether storage holds every row of the input once, with an outcome, and nothing else."""
         return not self.n_unaccounted and not any(difference.n for difference in self.differences.values())
 
 
-def reconcile(plan: Plan, root_uri: str, progress: Progress | None = None) -> Reconciliation:
+def reconcile(
+    plan: Plan, root_uri: str, progress: Progress | None = None, left_out: Mapping[str, tuple[LeftOut, ...]] | None = None
+) -> Reconciliation:
     """Read the planned ids from the input again and compare them with those in the unit files, exactly and both ways.
 
-    Also compare the candidate file with the candidates in the units, and the seal with all files. Memory holds a few units.
-    `progress` counts units.
+    Also compare the candidate file with the candidates in the units, and the seal with all files, and name the tiles of the
+    input that the plan left out. Memory holds a few units. `progress` counts units. `left_out` is the result of
+    `left_out_by_plan`, if it was read already.
 
     Raises:
         StorageError: the store failed, so the state of the files is unknown.
         ScratchError: there is no space for temporary files.
     """
+    tiles = (left_out_by_plan(root_uri) if left_out is None else left_out).get(plan.plan_id, ())
     with id_sets([unit.unit_id for unit in plan.units]) as sets:
-        return _Reconciler(plan, root_uri, sets).run(progress or no_progress)
+        return _Reconciler(plan, root_uri, sets, tiles).run(progress or no_progress)
 
 
 class _Reconciler:
-    def __init__(self, plan: Plan, root_uri: str, sets: IdSets) -> None:
-        self._plan, self._root, self._sets = plan, root_uri, sets
+    def __init__(self, plan: Plan, root_uri: str, sets: IdSets, left_out: Sequence[LeftOut]) -> None:
+        self._plan, self._root, self._sets, self._left_out = plan, root_uri, sets, left_out
         self._statuses: Counter[str] = Counter()
         self._sha256s: dict[str, str] = {}
         self._n_candidates = 0
@@ -149,6 +157,7 @@ class _Reconciler:
             missing_candidates=missing_candidates,
             extra_candidates=extra_candidates,
             seal_fields=_difference(self._seal_fields()),
+            tiles_left_out=_difference(self._tiles_left_out()),
             inputs_unavailable=_difference(self._unavailable),
         )
 
@@ -204,6 +213,17 @@ class _Reconciler:
         unit_ids, plan_id = {unit.unit_id for unit in self._plan.units}, self._plan.plan_id
         files = list_files(units_uri(self._root, plan_id))
         return [file.uri for file in files if unit_id_of(file.uri, plan_id) not in unit_ids]
+
+    def _tiles_left_out(self) -> list[str]:
+        """Return the tiles that the plan left out and no other plan of its night holds, with the reasons."""
+        if not self._left_out:
+            return []
+        held: set[str] = set()
+        for plan_id in plan_ids(self._root):
+            with suppress(PlanError):
+                if load_plan(self._root, plan_id).night == self._plan.night:
+                    held |= unit_files(self._root, plan_id).keys()
+        return [str(tile) for tile in self._left_out if tile.tile not in held]
 
     def _compare_candidates(self) -> tuple[Difference, Difference]:
         uri = join(self._root, sealed_path(self._plan.plan_id))

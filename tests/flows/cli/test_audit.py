@@ -11,17 +11,20 @@ import pytest
 from flows.cli.app import app
 from flows.cli.main import _run
 from infra.store.storage import info, read_bytes
+from scanner.catalogue.ledger import publish
 from scanner.catalogue.paths import plan_uri, shown_uri
-from scanner.catalogue.plan import ScanConfig, freeze, make_plan
+from scanner.catalogue.plan import ScanConfig, build_plan, freeze, make_plan
 from scanner.catalogue.runs import record_run
 from scanner.catalogue.shown import show_records
+from scanner.catalogue.unit_inputs import planned_ids
 from scanner.catalogue.visible import visible_candidates
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from tests.imports_of_commands import heavy_imports
 from tests.scanner.audited import flipped, make_audited, replace
-from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, unit_of
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, scores, unit_of
 from tests.scanner.run_records import record_of
+from tests.tiles import write_tile
 
 LENSSCAN = Path(sys.executable).with_name("lensscan")
 OTHER_NIGHT = "2026-11-25"
@@ -230,6 +233,21 @@ def test_reconcile_exits_with_zero_only_if_all_is_equal(lensscan, night):
     damaged = json.loads(lensscan("reconcile", night.root, "--night", NIGHT, "--json", ends=1))
     assert not damaged["is_equal"]
     assert night.uri("plan") in damaged["damaged_plans"][0]
+
+
+def test_reconcile_names_tiles_that_a_scan_left_out(lensscan, tmp_path):
+    root, tiles = str(tmp_path / "catalogue"), tmp_path / "tiles"
+    for number in (1, 2):
+        write_tile(tiles, number, 2)
+    next(tiles.glob("*FINAL-CAT*TILE000000002*")).unlink()
+    plan = build_plan(str(tiles), NIGHT, EnsembleName(), ScanConfig(), root_uri=root)
+    freeze(plan, root)
+    (unit,) = plan.units
+    publish(scores(planned_ids(unit).tolist(), [0.9, 0.1]), unit, plan, root, "try")
+    said = lensscan("reconcile", root, ends=1)
+    assert f"night {NIGHT}: NOT EQUAL: 2 rows planned, 2 scored + 0 rejected" in said
+    assert "1 tiles left out, such as 000000002 (no catalogue: no catalogue named EUC_MER_FINAL-CAT_TILE000000002-...)" in said
+    assert not json.loads(lensscan("reconcile", root, "--json", ends=1))["is_equal"]
 
 
 def test_verify_names_a_damaged_file_and_repair_moves_it(lensscan, night):

@@ -10,13 +10,16 @@ from infra.store.storage import StorageError, create_if_absent, info, read_bytes
 from scanner.catalogue.audit.id_sets import Difference
 from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.find_units import find_units
-from scanner.catalogue.ledger import publish
+from scanner.catalogue.ledger import pending, publish
+from scanner.catalogue.plan import ScanConfig, build_plan, freeze
+from scanner.catalogue.selection import Selection
 from scanner.catalogue.unit_inputs import InputChangedError, planned_ids
 from scanner.catalogue.unitfile import Footer, encode_table, encode_unit, read_unit
+from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 from tests.faults.harness.s3_proxy import Rule, Status, s3_proxy
 from tests.scanner.audited import make_audited, replace, scores_of
-from tests.scanner.catalogue_parts import write_shard
-from tests.tiles import write_tile
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, scores, write_shard
+from tests.tiles import write_tile, write_tiles
 
 
 def unequal(found):
@@ -193,6 +196,60 @@ def test_the_ids_of_tiles_are_read_again(tmp_path):
     Path(unit.files["catalogue"].uri).unlink()
     with pytest.raises(InputChangedError, match="is gone"):
         planned_ids(unit)
+
+
+def committed(folder, root):
+    """Plan and commit the tiles of a folder as a scan does."""
+    plan = build_plan(str(folder), NIGHT, EnsembleName(), ScanConfig(), root_uri=root)
+    freeze(plan, root)
+    for unit in pending(plan, root):
+        publish(scores(ids := planned_ids(unit).tolist(), [0.9] * len(ids)), unit, plan, root, f"try-{unit.unit_id}")
+    return plan
+
+
+def test_a_tile_left_out_is_named_until_a_plan_holds_it(tmp_path):
+    root, tiles = str(tmp_path / "catalogue"), tmp_path / "tiles"
+    write_tiles(tiles, 2, 3)
+    catalogue = next(tiles.glob("*FINAL-CAT*TILE000000002*"))
+    good = catalogue.read_bytes()
+    catalogue.write_bytes(b"no table")
+    plan = committed(tiles, root)
+    found = reconcile(plan, root)
+    assert not found.is_equal
+    assert set(unequal(found)) == {"tiles_left_out"}
+    assert found.tiles_left_out.n == 1
+    assert found.tiles_left_out.examples[0].startswith(
+        f"000000002 (unreadable catalogue: catalogue {catalogue}: cannot be read"
+    )
+    # A mended tile makes another plan, and the old one lacks no rows.
+    catalogue.write_bytes(good)
+    assert committed(tiles, root).plan_id != plan.plan_id
+    assert reconcile(plan, root).is_equal
+
+
+def test_a_plan_by_targets_names_the_tiles_left_out(tmp_path):
+    """Such a plan is made anew for each scan."""
+    root, tiles = str(tmp_path / "catalogue"), tmp_path / "tiles"
+    write_tiles(tiles, 2, 3)
+    sources = read_tile_catalogue(discover_tiles(str(tiles))[0].catalogue)
+    (tmp_path / "targets.csv").write_text(f"ra,dec\n{sources.ra[0]:.9f},{sources.dec[0]:.9f}\n")
+    next(tiles.glob("*FINAL-CAT*TILE000000002*")).unlink()
+    selection = Selection(targets_uri=str(tmp_path / "targets.csv"))
+    plan = build_plan(str(tiles), NIGHT, EnsembleName(), ScanConfig(), selection, root_uri=root)
+    freeze(plan, root)
+    assert reconcile(plan, root).tiles_left_out.n == 1
+
+
+def test_a_tile_that_was_removed_is_not_left_out(tmp_path):
+    root, tiles = str(tmp_path / "catalogue"), tmp_path / "tiles"
+    write_tiles(tiles, 2, 3)
+    next(tiles.glob("*FINAL-CAT*TILE000000002*")).unlink()
+    plan = committed(tiles, root)
+    assert reconcile(plan, root).tiles_left_out.examples[0].startswith("000000002 (no catalogue: ")
+    for path in tiles.glob("*TILE000000002*"):
+        path.unlink()
+    assert committed(tiles, root).plan_id == plan.plan_id
+    assert reconcile(plan, root).is_equal
 
 
 @pytest.mark.server
