@@ -10,10 +10,12 @@ import pyarrow.compute as pc
 
 from infra.errors import LensscanError
 from infra.store.storage import FileInfo, is_s3, join, list_files
-from scanner.catalogue.columns import EMBEDDING
+from scanner.catalogue.carried import joined_columns
+from scanner.catalogue.columns import EMBEDDING, unit_schema
 from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.night_rows import Found, wanted_rows
 from scanner.catalogue.paths import SEALED, plan_id_of_sealed
+from scanner.catalogue.plan import load_plan
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.shown import ShownPlan, shown_plans
 from scanner.catalogue.visible import rows_of, selected_plans, unit_files_of, visible_candidates
@@ -121,10 +123,10 @@ def _run(root_uri: str, statement: str, plans: list[ShownPlan], views: Views) ->
             parsed = connection.extract_statements(statement)
             if len(parsed) != 1 or parsed[0].type is not duckdb.StatementType.SELECT:
                 raise QueryError("the SQL must be one query, such as SELECT * FROM candidates")
-            parts = _parts(root_uri, plans) if "scores" in statement.lower() else {}
+            parts = _parts(root_uri, plans) if "scores" in statement.lower() else None
             sealed = _sealed_files(root_uri, plans) if "candidates" in statement.lower() else None
             if is_s3(root_uri):
-                connection.register_filesystem(ListedObjects(chain(*parts.values(), sealed or ())))
+                connection.register_filesystem(ListedObjects(chain(*(parts or {}).values(), sealed or ())))
             for name in views:
                 if name in statement.lower():
                     connection.register(name, views[name]())
@@ -133,6 +135,9 @@ def _run(root_uri: str, statement: str, plans: list[ShownPlan], views: Views) ->
                 _create_candidates(connection, sealed)
             if parts:
                 _create_scores(connection, parts)
+            elif parts is not None:
+                connection.register("_scores", _no_scores(root_uri, plans))
+                connection.execute(f"CREATE VIEW scores AS SELECT {_DATED} FROM _scores")  # noqa: S608
             result: pa.Table = connection.sql(statement).to_arrow_table()
         except (duckdb.Error, OSError) as error:
             raise QueryError(_one_line_cause(error)) from error
@@ -198,6 +203,18 @@ def _create_scores(connection: "duckdb.DuckDBPyConnection", parts: dict[_Place, 
         selections.append(f"SELECT * FROM {_source(files, plans=True)} {hidden}")  # noqa: S608
     rows = " UNION ALL BY NAME ".join(selections)
     connection.execute(f"CREATE VIEW scores AS SELECT {_DATED} RENAME (plan AS plan_id) FROM ({rows})")  # noqa: S608
+
+
+def _no_scores(root_uri: str, plans: list[ShownPlan]) -> pa.Table:
+    """Return the view of all rows where no unit is committed: no plan names its networks, so their columns are absent."""
+    known = [load_plan(root_uri, shown.plan_id) for shown in plans]
+    schema = unit_schema(
+        (),
+        maps=any(plan.config.maps_per_unit for plan in known),
+        carried=[column.field for column in joined_columns(chain.from_iterable(plan.columns for plan in known))],
+        embeddings=any(plan.config.reference_sha256 for plan in known),
+    )
+    return schema.append(pa.field("plan_id", pa.string())).empty_table()
 
 
 def _source(files: list[FileInfo], *, plans: bool = False) -> str:

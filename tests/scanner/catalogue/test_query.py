@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 
 from infra.store.storage import StorageError
+from scanner.catalogue.carried import CarriedColumn
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.paths import unit_uri
-from scanner.catalogue.plan import freeze
+from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.query import QueryError, query
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.visible import VisibleError
 from scanner.catalogue.wanted import Wanted
-from tests.scanner.catalogue_parts import finished, plan_of, scores, unit_of
+from tests.scanner.catalogue_parts import EnsembleName, finished, plan_of, scores, unit_of
 
 
 @pytest.fixture(scope="module", params=["path", pytest.param("s3", marks=pytest.mark.server)])
@@ -145,6 +146,27 @@ def test_a_night_is_a_date_and_null_without_nights(disk):
     for view in ("candidates", "scores"):
         table = query(disk, sql=f"FROM {view} SELECT night, night > DATE '2026-01-01' AS late ORDER BY p_lens")
         assert table.to_pylist() == [{"night": None, "late": None}, {"night": date(2026, 11, 24), "late": True}]
+
+
+def test_scores_are_an_empty_view_before_the_first_unit(disk):
+    plan = plan_of({"a": [5]})
+    freeze(plan, disk)
+    every = Wanted(all_plans=True)
+    assert query(disk, every, sql="SELECT count(*) AS n FROM scores").to_pylist() == [{"n": 0}]
+    before = query(disk, every, sql="FROM scores")
+    publish(scores([5], [0.9]), plan.units[0], plan, disk, "try")
+    after = query(disk, every, sql="FROM scores")
+    networks = {"p_OU_66", "p_OU_200"}
+    assert dict(zip(before.schema.names, before.schema.types, strict=True)) == {
+        field.name: field.type for field in after.schema if field.name not in networks
+    }
+
+
+def test_an_empty_view_has_maps_and_carried_columns_of_plans(disk):
+    columns = (CarriedColumn(name="flux", type="float"),)
+    freeze(make_plan(None, EnsembleName(), ScanConfig(maps_per_unit=1), [unit_of("a", [5])], columns=columns), disk)
+    table = query(disk, Wanted(all_plans=True), sql="SELECT cat_flux, cutout_rgb FROM scores")
+    assert (table.num_rows, table.column_names) == (0, ["cat_flux", "cutout_rgb"])
 
 
 def test_one_plan_and_all_plans_exclude_each_other(disk):
