@@ -46,7 +46,9 @@ from scanner.sources.tiles import (
     Tile,
     find_tiles,
     no_catalogue,
+    no_mosaics,
     no_tiles,
+    other_names,
     read_tile_catalogue,
 )
 from scanner.vocabulary.rejections import Rejection
@@ -112,7 +114,7 @@ def find_input(
     else:
         inputs, left_out = list(_shards(input_uri)), ()
     if not inputs:
-        raise PlanError(_why_nothing(input_uri, left_out, selection.place))
+        raise PlanError(_why_nothing(input_uri, left_out, selection.place, survey))
     inputs = _with_targets(input_uri, inputs, chooser)
     columns = _columns(input_uri, inputs, chooser)
     is_first = _first_among([unit.ids for unit in inputs])
@@ -267,13 +269,14 @@ def _shards(input_uri: str) -> Iterator[_UnitInput]:
     return map_ahead(of_shard, list_files(input_uri, ".parquet"), N_AHEAD)
 
 
-def _why_nothing(input_uri: str, left_out: Sequence[LeftOut], place: str = "") -> str:
+def _why_nothing(input_uri: str, left_out: Sequence[LeftOut], place: str = "", survey: Survey = EUCLID_MER) -> str:
     if left_out and all(tile.reason is LeftOutReason.LACKS_COLUMNS for tile in left_out):
         return f"{input_uri}: --where: the catalogue of tile {left_out[0].tile} has {left_out[0].detail}"
     if left_out:
         examples = ", ".join(f"{tile.tile} ({tile.reason.replace('_', ' ')})" for tile in left_out[:MAX_EXAMPLES])
         first = next((f"; {tile.tile}: {tile.detail}" for tile in left_out if tile.detail), "")
-        return f"{input_uri}: none of {len(left_out)} tiles can be scanned, such as {examples}{first}"
+        names = _names_that_fit_not(input_uri, {tile.reason for tile in left_out}, survey)
+        return f"{input_uri}: none of {len(left_out)} tiles can be scanned, such as {examples}{first}{names}"
     if not exists(input_uri):
         return f"{input_uri}: does not exist"
     if place:
@@ -281,6 +284,13 @@ def _why_nothing(input_uri: str, left_out: Sequence[LeftOut], place: str = "") -
     if _is_file(input_uri):
         return f"{input_uri}: is a file, not a folder of tiles or shards; `lensscan score` takes manifests and images"
     return f"{input_uri}: holds neither Euclid MER tiles nor shards"
+
+
+def _names_that_fit_not(input_uri: str, reasons: set[LeftOutReason], survey: Survey) -> str:
+    """Return which files do not fit a description if all tiles lack their mosaics or their catalogue: it may be wrong."""
+    if survey != EUCLID_MER and reasons == {LeftOutReason.NO_MOSAIC}:
+        return f"; {no_mosaics(input_uri, survey)}"
+    return f"; {other_names(input_uri, survey)}" if survey != EUCLID_MER and reasons == {LeftOutReason.NO_CATALOGUE} else ""
 
 
 def _is_file(uri: str) -> bool:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -159,13 +160,22 @@ def no_catalogue(tile_id: str, survey: Survey = EUCLID_MER) -> str:
 
 def no_tiles(root_uri: str, survey: Survey) -> str:
     """Say that no file has a name of the survey, and which names there are."""
-    names = sorted({file.uri.rpartition("/")[2] for file in list_files(root_uri)})
-    there = (
-        f"it holds {', '.join(names[:_MOST_NAMES])}{' ...' if len(names) > _MOST_NAMES else ''}"
-        if names
-        else "it holds no files"
-    )
-    return f"{root_uri}: no file of survey {survey.name} is named like {survey.mosaics.file}; {there}"
+    return f"{root_uri}: {no_mosaics(root_uri, survey)}"
+
+
+def no_mosaics(root_uri: str, survey: Survey) -> str:
+    """Say that no file is named like a mosaic of the survey, and which names there are."""
+    bands = f" with band {' or '.join(dict.fromkeys(survey.bands.values()))}" if "{band}" in survey.mosaics.file else ""
+    return f"no file of survey {survey.name} is named like {survey.mosaics.file}{bands}; {other_names(root_uri, survey)}"
+
+
+def other_names(root_uri: str, survey: Survey) -> str:
+    """Say which names of files under a folder or prefix are those of no mosaic or catalogue of the survey."""
+    names = {file.uri.rpartition("/")[2] for file in list_files(root_uri)}
+    others = sorted(name for name in names if not _roles(name, survey)[1])
+    if not others:
+        return f"it holds no {'other ' if names else ''}files"
+    return f"it holds {', '.join(others[:_MOST_NAMES])}{' ...' if len(others) > _MOST_NAMES else ''}"
 
 
 def _newest(survey: Survey, *root_uris: str) -> dict[str, dict[str, FileInfo]]:
@@ -252,7 +262,7 @@ def _degrees(uri: str, described: CatalogueFiles, found: SourceTable) -> tuple[N
         if says := wrong_unit(name, unit, described.unit):
             raise TileError(f"catalogue {uri}: {says}, as the survey's key catalogue.unit is {described.unit}")
     ra, dec = (np.degrees(found.ra), np.degrees(found.dec)) if described.unit == "rad" else (found.ra, found.dec)
-    _check_positions(f"catalogue {uri}", found.ids, ra, dec)
+    _check_positions(f"catalogue {uri}{', in rad' if described.unit == 'rad' else ''}", found.ids, ra, dec)
     return ra, dec
 
 
@@ -277,9 +287,9 @@ def _check_positions(
             raise TileError(f"{label}: {is_bad.sum()} of {len(is_bad)} rows {lack}, the first {name} ({position}): {remedy}")
 
 
-def on_sky(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which positions are finite and in the ranges of `ON_SKY`, `[n]`."""
-    return np.isfinite(ra_deg) & np.isfinite(dec_deg) & (np.abs(ra_deg) <= 360) & (np.abs(dec_deg) <= 90)
+def on_sky(ra_deg: npt.ArrayLike, dec_deg: npt.ArrayLike) -> NDArray[np.bool_]:
+    """Return which positions are finite and in the ranges of `ON_SKY`; NaN is in none."""
+    return np.asarray((np.abs(ra_deg) <= 360) & (np.abs(dec_deg) <= 90))
 
 
 def position_ids(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.int64]:

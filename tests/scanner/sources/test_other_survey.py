@@ -151,7 +151,7 @@ def test_catalogues_of_another_unit_are_refused(tmp_path, described_unit, needed
         ("sourceId,ra_rad,dec_rad\na,0,0\n", "sourceId must be one integer per row"),
         ("sourceId,ra_rad,dec_rad\n1,x,0\n", "ra_rad must be one number per row"),
         ("sourceId,ra_rad,dec_rad\n1,,0\n2,1,0\n", "ra_rad must be one number per row, got 1 nulls"),
-        ("sourceId,ra_rad,dec_rad\n1,0,3\n", "declination from -90 to 90 deg"),
+        ("sourceId,ra_rad,dec_rad\n1,0,3\n", "in rad: 1 of 1 rows outside RA -360 to 360 and Dec -90 to 90 deg"),
     ],
 )
 def test_wrong_tables_are_refused(tmp_path, text, says):
@@ -215,6 +215,25 @@ def test_names_that_would_be_one_unit_are_refused(tmp_path):
 def test_a_folder_without_such_names_says_what_it_holds(tmp_path):
     for name in ("b.fits", "a.fits", "d.fits", "c.fits"):
         (tmp_path / name).touch()
-    says = "no file of survey sky-atlas is named like atlas-{tile}-{band}-v{version}.fits; it holds a.fits, b.fits, c.fits ..."
+    says = (
+        "no file of survey sky-atlas is named like atlas-{tile}-{band}-v{version}.fits with band r or i or z or y; "
+        "it holds a.fits, b.fits, c.fits ..."
+    )
     with pytest.raises(PlanError, match=re.escape(says)):
         find_input(str(tmp_path), survey=ATLAS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "atlas-{tile}-{band}",
+            "ATLAS-{tile}-{band}",
+            "(no mosaic); no file of survey sky-atlas is named like ATLAS-{tile}-{band}-v{version}.fits with band r or i or z",
+        ),
+        ("-objects-", "-sources-", "no catalogue named atlas-N01-1-sources-v{version}.fits; it holds atlas-N01,1-objects-v"),
+    ],
+)
+def test_a_wrong_pattern_is_shown_with_names_that_are_there(atlas, old, new, says):
+    with pytest.raises(PlanError, match=re.escape(says)):
+        find_input(str(atlas[0]), survey=described(old, new))
