@@ -15,7 +15,7 @@ from scanner.sources.batches import CutoutBatch, batches_of
 from scanner.sources.positions import SkyPositions
 from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.sources.tile_batches import tile_batches
-from scanner.sources.tiles import Tile, TileCatalogue, TileError, discover_mosaics, no_tiles
+from scanner.sources.tiles import ON_SKY, Tile, TileCatalogue, TileError, discover_mosaics, no_tiles, on_sky
 from scanner.sources.tiles_at import tiles_at
 from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.rejections import RejectCode, Rejection
@@ -71,8 +71,18 @@ def _in_tile(tile: Tile, positions: SkyPositions, rows: NDArray[np.int64]) -> Ro
 
 def _outside(positions: SkyPositions, rows: NDArray[np.int64], geometry: Geometry, place: str) -> RowGroup:
     where = zip(positions.ra[rows], positions.dec[rows], strict=True)
-    rejections = [Rejection(RejectCode.OUTSIDE_TILE, f"ra={ra:.6f}, dec={dec:.6f} lies {place}") for ra, dec in where]
+    rejections = [
+        Rejection(RejectCode.OUTSIDE_TILE, _no_position(ra, dec) or f"ra={ra:.6f}, dec={dec:.6f} {place}") for ra, dec in where
+    ]
     return RowGroup(rows.tolist(), frozenset(geometry.grids), partial(_rejected, rejections))
+
+
+def _no_position(ra: float, dec: float) -> str:
+    """Say why two numbers are no position on the sky; empty if they are one."""
+    absent = [name for name, value in (("RA", ra), ("Dec", dec)) if not np.isfinite(value)]
+    if absent:
+        return f"has no {' and no '.join(absent)}"
+    return "" if on_sky(ra, dec) else f"ra={ra:g}, dec={dec:g} must be in {ON_SKY}"
 
 
 def _rejected(rejections: Sequence[Rejection], geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:
@@ -80,5 +90,10 @@ def _rejected(rejections: Sequence[Rejection], geometry: Geometry, batch_size: i
 
 
 def _place(n_tiles: int, unread: Mapping[str, Rejection]) -> str:
-    because = "".join(f"; tile {name} cannot be placed: {rejection}" for name, rejection in unread.items())
-    return f"in none of {n_tiles} tiles{because}" if n_tiles > 1 else f"not in the only tile{because}"
+    because = "; ".join(f"tile {name} {_fault(rejection)}" for name, rejection in unread.items())
+    place = f"lies in none of {n_tiles} tiles" if n_tiles > 1 else "is not in the only tile"
+    return f"{place} ({because})" if because else place
+
+
+def _fault(rejection: Rejection) -> str:
+    return f"has no usable WCS: {rejection.detail}" if rejection.code is RejectCode.BAD_WCS else f"cannot be read: {rejection}"

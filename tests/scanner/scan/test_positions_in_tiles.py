@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from astropy.io import fits
 
 from scanner.catalogue.find_units import find_units
 from scanner.scan.positions_in_tiles import score_positions
@@ -52,6 +53,37 @@ def test_positions_outside_all_tiles_are_rejected(folder):
     assert outside["status"] == "rejected:outside_tile"
     assert outside["detail"] == "ra=200.000000, dec=89.000000 lies in none of 2 tiles"
     assert outside["tile"] is None
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "detail"),
+    [
+        (np.nan, 2.0, "has no RA"),
+        (10.0, np.nan, "has no Dec"),
+        (np.nan, np.nan, "has no RA and no Dec"),
+        (510.0, 2.0, "ra=510, dec=2 must be in RA -360 to 360 and Dec -90 to 90 deg"),
+        (10.0, 95.0, "ra=10, dec=95 must be in RA -360 to 360 and Dec -90 to 90 deg"),
+        (-350.0, 89.0, "ra=-350.000000, dec=89.000000 lies in none of 2 tiles"),
+    ],
+)
+def test_a_missing_or_impossible_position_is_said_to_be_one(folder, ra, dec, detail):
+    positions = SkyPositions(pa.array([1]), np.array([ra]), np.array([dec]), {})
+    (row,) = score_positions(positions, str(folder), CutoutScanner(MeanEnsemble())).to_pylist()
+    assert (row["status"], row["detail"]) == ("rejected:outside_tile", detail)
+
+
+@pytest.mark.parametrize("is_wcs", [True, False])
+def test_the_only_tile_that_has_no_place_is_named(tmp_path, is_wcs):
+    write_tile(tmp_path, 1, 2)
+    for path in tmp_path.glob("*MOSAIC*"):
+        if is_wcs:
+            fits.setval(path, "CTYPE1", value="GLON-TAN")
+        else:
+            path.write_bytes(b"<html>")
+    positions = SkyPositions(pa.array([1]), np.array([10.0]), np.array([2.0]), {})
+    (row,) = score_positions(positions, str(tmp_path), CutoutScanner(MeanEnsemble())).to_pylist()
+    why = "has no usable WCS: " if is_wcs else "cannot be read: fits_unreadable: "
+    assert row["detail"].startswith(f"ra=10.000000, dec=2.000000 is not in the only tile (tile 000000001 {why}")
 
 
 def test_damage_rejects_the_positions_of_a_tile(tmp_path):
