@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from infra.store import s3
 from infra.store.files import FileInfo, StorageError
 from infra.store.s3_client import ask
-from infra.store.storage import create_if_absent, info, is_s3, join, list_files, local_path, open_read, read_bytes
+from infra.store.storage import create_scratch, info, is_s3, join, list_files, local_path, open_read, read_bytes
 
 CONTENT = bytes(range(256)) * 16
 """Bytes of a scratch file: each range of them differs from the next."""
@@ -35,7 +35,7 @@ def check_writes(root_uri: str) -> None:
     folder = join(root_uri, f".probe-{uuid4().hex}")
     uri = join(folder, "object")
     try:
-        create_if_absent(uri, CONTENT, uuid4().hex)
+        create_scratch(root_uri, uri, CONTENT)
         if read_bytes(uri) != CONTENT:
             raise StorageError(f"{root_uri}: the store returns other bytes than were written")
         _check_range(info(uri))
@@ -75,7 +75,7 @@ def clock_skew_s(root_uri: str) -> float | None:
         return None if told is None else (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds()
     uri = join(existing_place(root_uri), f".probe-{uuid4().hex}")
     try:
-        create_if_absent(uri, CONTENT, uuid4().hex)
+        create_scratch(root_uri, uri, CONTENT)
         modified = info(uri).modified
     finally:
         with suppress(OSError):

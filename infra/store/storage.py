@@ -36,6 +36,7 @@ __all__ = [
     "arrow_source",
     "check_folder",
     "create_if_absent",
+    "create_scratch",
     "exists",
     "info",
     "is_s3",
@@ -205,12 +206,14 @@ def probe(root_uri: str) -> None:
     """Check that the store at `root_uri` honours conditional creation; a catalogue must not be on a store that does not.
 
     Raises:
-        StorageError: a second creation of the same name was not refused, or replaced the first.
+        PlaceError: the root is a file or below one, or a second creation of a name was not refused, or replaced the first.
+        StorageError: no file can be created.
     """
+    check_folder(root_uri)
     uri = join(root_uri, f".probe-{uuid4().hex}")
     first, second = b"first", b"second"
     try:
-        outcomes = create_if_absent(uri, first, uuid4().hex), create_if_absent(uri, second, uuid4().hex)
+        outcomes = create_scratch(root_uri, uri, first), create_scratch(root_uri, uri, second)
         content = read_bytes(uri)
     finally:
         _remove_probe(uri)
@@ -220,6 +223,21 @@ def probe(root_uri: str) -> None:
             f"{root_uri}: the store ignores conditional creation (If-None-Match), so two runs could overwrite each other; "
             "use a local file system with hard links, AWS S3, or an S3 server that honours conditional writes"
         )
+
+
+def create_scratch(root_uri: str, uri: str, data: bytes) -> CreateOutcome:
+    """Create a scratch file below a root; an error about a local file names the root, because nobody chose the file's name.
+
+    Raises:
+        StorageError: the file cannot be created.
+    """
+    try:
+        return create_if_absent(uri, data, uuid4().hex)
+    except StorageError as error:
+        cause = error.__cause__
+        if is_s3(uri) or not isinstance(cause, OSError):
+            raise
+        raise StorageError(f"{root_uri}: the folder cannot be created or written: {cause.strerror or cause}") from error
 
 
 def check_folder(uri: str) -> None:

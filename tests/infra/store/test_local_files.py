@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from infra.store import storage
-from infra.store.files import CreateOutcome, FileInfo
+from infra.store.files import CreateOutcome, FileInfo, PlaceError
+from infra.store.semantics import check_writes, clock_skew_s
 from infra.store.storage import (
     StorageError,
     absolute,
@@ -170,6 +171,24 @@ def test_a_store_must_refuse_to_create_a_name_twice(tmp_path, monkeypatch, outco
     assert len({uri for uri, _ in asked}) == 1
     assert len({attempt for _, attempt in asked}) == 2
     assert asked[0][0].startswith(f"{tmp_path}/.probe-")
+
+
+@pytest.mark.parametrize("check", [probe, check_writes, clock_skew_s])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, check):
+    def refuse(*_args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(storage, "link_new", refuse)
+    with pytest.raises(StorageError) as caught:
+        check(str(tmp_path))
+    assert str(caught.value) == f"{tmp_path}: the folder cannot be created or written: Permission denied"
+
+
+@pytest.mark.parametrize("below", ["", "/new"])
+def test_a_probe_says_that_its_root_is_a_file(tmp_path, below):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(PlaceError, match=rf"^{tmp_path}/file{below}: .*is a file, must be a folder"):
+        probe(f"{tmp_path}/file{below}")
 
 
 def test_an_error_of_a_creation_gives_the_cause(tmp_path):

@@ -108,7 +108,7 @@ def test_a_file_system_without_hard_links_raises_an_error(tmp_path, monkeypatch)
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(posix.os, "link", no_links)
-    with pytest.raises(StorageError, match="cannot be created: Operation not permitted"):
+    with pytest.raises(StorageError, match="the folder cannot be created or written: Operation not permitted"):
         probe(str(tmp_path))
     assert names(tmp_path) == []
 
