@@ -2,6 +2,7 @@
 
 A plan follows from the files of its tiles, each known by size and ETag, and from the request. The digest of both names
 a small file that names the plan. An area or a list of targets is a file of its own, so such requests are planned anew.
+The file also says which tiles the plan leaves out, for `reconcile`, and such a request has one for that alone.
 """
 
 from typing import Any

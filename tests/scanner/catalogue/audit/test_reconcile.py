@@ -207,7 +207,7 @@ def committed(folder, root):
     return plan
 
 
-def test_a_tile_left_out_is_named_until_a_plan_holds_it(tmp_path):
+def test_a_tile_left_out_is_named_until_planned(tmp_path):
     root, tiles = str(tmp_path / "catalogue"), tmp_path / "tiles"
     write_tiles(tiles, 2, 3)
     catalogue = next(tiles.glob("*FINAL-CAT*TILE000000002*"))
