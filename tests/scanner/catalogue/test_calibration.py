@@ -1,5 +1,6 @@
 """Which catalogues hold scores that are not calibrated."""
 
+import json
 from pathlib import Path
 
 from scanner.catalogue.calibration import calibration_warning
@@ -29,3 +30,10 @@ def test_a_damaged_plan_names_no_survey(tmp_path):
     plan = finished(root, {"a": {1: 0.9}}, survey=ATLAS)
     Path(plan_uri(root, plan.plan_id)).write_text("{}")
     assert warned(root) is None
+
+
+def test_a_plan_of_another_version_names_its_survey(tmp_path):
+    root = str(tmp_path)
+    path = Path(plan_uri(root, finished(root, {"a": {1: 0.9}}, survey=ATLAS).plan_id))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "field_of_a_later_version": 1}))
+    assert warned(root).startswith(UNCALIBRATED)
