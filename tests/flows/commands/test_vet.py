@@ -123,7 +123,7 @@ def test_a_file_has_the_grades_of_others_alone(root, served, tmp_path):
 def test_the_page_warns_of_another_survey(served, tmp_path):
     for name, survey in (("euclid", EUCLID_MER), ("other", ATLAS)):
         catalogue_of(tmp_path / name, 1, survey=survey, purity=purity_table(0.25))
-        served(str(tmp_path / name), static=tmp_path / f"{name}.html")
+        served(str(tmp_path / name), static=str(tmp_path / f"{name}.html"))
     euclid, other = (
         dict(views_in((tmp_path / f"{name}.html").read_text())[0]["facts"]["lines"]) for name in ("euclid", "other")
     )

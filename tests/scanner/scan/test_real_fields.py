@@ -82,7 +82,8 @@ def test_scores_are_probabilities_or_null_never_nan(table, ensemble):
 
 def test_details_describe_changes_and_errors(table):
     details = dict(zip(table["object_id"].to_pylist(), table["detail"].to_pylist(), strict=True))
-    assert details["jackpot"] == "substituted: Y, J, H = VIS; padded: VIS, Y, J, H"
+    note = "VIS pixels of 0.05 arcsec: p_lens is calibrated for images like Euclid's only"
+    assert details["jackpot"] == f"substituted: Y, J, H = VIS; {note}; padded: VIS, Y, J, H"
     assert details["102021016_NEG629685198482852633"] == ""  # 30 arcsec: only cropped
     assert details["EUCLJ174752.17+660743.0"] == "padded: VIS, Y, J, H"  # 10 arcsec
     assert details["102022474_NEG590266584471556814"].startswith("misregistered: Y 2.")  # VIS lies off the others
