@@ -90,13 +90,13 @@ def end_ray_train_at_once(trainer: Any) -> None:
     """Let the run of a Ray Train trainer end when its workers do, on a Ray that has no dashboard.
 
     A detached actor of each run asks the dashboard whether the run's controller is alive, so that it can free the run's
-    resources, and the end of the run waits for the last answer. Without a dashboard that takes 12 s, and nothing need be freed:
-    such a Ray is private, and ends with its driver. A run on a Ray with a dashboard keeps the actor.
+    resources, and the end of the run waits for the last answer. Without a dashboard that takes 12 s, and nothing is ever freed.
+    A run on a Ray with a dashboard keeps the actor, and so does one through a Ray client, which cannot tell.
 
     Raises:
         PrivateApiError: Ray lacks the names; the run itself raises it if it would not start the actor.
     """
-    if _found("ray", "ray._private.worker:get_dashboard_url")():
+    if _found("ray", "ray.util.client:ray").is_connected() or _found("ray", "ray._private.worker:get_dashboard_url")():
         return
     cleaner = _found("ray", "ray.train.v2._internal.callbacks.placement_group_callback:PlacementGroupCleanerCallback")
     name = "_create_default_callbacks"

@@ -129,6 +129,14 @@ def test_a_training_has_a_cleaner_only_beside_a_dashboard(dashboard, monkeypatch
     assert trainer._create_default_callbacks() == ([cleaner, other] if dashboard else [other])
 
 
+def test_a_training_through_a_client_keeps_its_cleaner(monkeypatch):
+    """Ray's client, `ray://`, has no worker in this process that knows the address of a dashboard."""
+    monkeypatch.setattr("ray.util.client.ray.is_connected", lambda: True)
+    trainer = SimpleNamespace(_create_default_callbacks=list)
+    private_apis.end_ray_train_at_once(trainer)
+    assert trainer._create_default_callbacks is list
+
+
 def test_a_training_without_the_expected_cleaner_is_reported(monkeypatch):
     monkeypatch.setattr("ray._private.worker.get_dashboard_url", lambda: None)
     trainer = SimpleNamespace(_create_default_callbacks=list)
