@@ -110,8 +110,9 @@ class _Tally:
 
     def add(self, logits: Tensor, labels: Tensor, loss: Tensor, weight: Tensor) -> None:
         self._n += len(labels)
-        self._loss += float(loss.detach()) * float(weight)
-        self._weight += float(weight)
+        total = float(weight)
+        self._loss += float(loss.detach()) * total
+        self._weight += total
         best = labels if labels.ndim == 1 else labels.argmax(1)
         self._correct += int((logits.detach().argmax(1).cpu() == best).sum())
 

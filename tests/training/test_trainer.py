@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from ray.exceptions import ActorDiedError, RayTaskError
@@ -11,6 +13,8 @@ from infra.errors import ClusterError
 from infra.ray.cluster import ray_session
 from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.package import load_package
+from tests.faults.harness.ray_heads import ray_head
+from tests.sources import ROOT
 from tests.training.workers import train_workers
 from training.build import work_folder
 from training.checkpoint import load_history
@@ -80,6 +84,28 @@ def test_workers_that_die_are_an_error_of_the_cluster(shards_uri, tmp_path, monk
     train_ensemble(config, shards_uri, tmp_path, "rayed")
     after = losses(tmp_path, "rayed")
     assert (len(after), after[: len(before)]) == (3 * 40, before)
+
+
+THROUGH_A_CLIENT = """
+import sys
+from pathlib import Path
+from training.config import TrainConfig
+from training.run import train_ensemble
+
+config = TrainConfig.model_validate_json(sys.argv[1])
+print(train_ensemble(config, sys.argv[2], Path(sys.argv[3]), "rayed", ray_address=sys.argv[4]).networks[0].name)
+"""
+
+
+def test_training_runs_through_a_client(shards_uri, tmp_path):
+    """The deployments reach their clusters at `ray://` addresses."""
+    config = CONFIG.model_copy(update={"epochs": 1}).model_dump_json()
+    with ray_head() as head:
+        env = {**head.env, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "LENSSCAN_ALLOW_OPEN_CLUSTER": "true"}
+        command = [sys.executable, "-W", "ignore", "-c", THROUGH_A_CLIENT, config, shards_uri, str(tmp_path), head.client]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == "OU-H"
 
 
 def test_one_lost_worker_counts_though_the_other_complains():
