@@ -15,16 +15,15 @@ from scipy.stats import median_abs_deviation
 
 from infra.settings import Settings
 from scanner.completeness import fraction
-from scanner.networks.card_file import read_card
 from scanner.networks.cascade import Scorer
 from scanner.networks.engines import resolve_engine
-from scanner.networks.feature_reference import FeatureReference, read_reference
-from scanner.networks.locate import find_package
+from scanner.networks.feature_reference import FeatureReference
 from scanner.networks.package import load_scorer
 from scanner.sources.shards import shard_of
 from scanner.vocabulary.geometry import GEOMETRIES
 from simulation.population.draw import LENS_SHARES
 from simulation.products.dataset import DatasetSpec, simulate_objects
+from tests.benchmarks.references import referenced
 from tests.circumstances import commit
 
 RESULTS = Path(__file__).with_name("ANOMALIES.md")
@@ -108,11 +107,7 @@ def main() -> None:
     parser.add_argument("--ensemble", default=settings.ensemble)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    package = find_package(options.ensemble, settings.ensembles_dir)
-    card = read_card(package)
-    reference = read_reference(package, card)
-    if reference is None:
-        parser.error(f"{card.name} has no reference: `lensscan models reference` makes one")
+    package, card, reference = referenced(parser, options.ensemble)
     scorer = load_scorer(package, resolve_engine(settings.engine), 1, checks_pixels=False, features=True)
     of_lenses = sum(share for _, share in LENS_SHARES)
     kinds = [("nonlens", 0.5), *((kind, 0.5 * share / of_lenses) for kind, share in LENS_SHARES)]

@@ -17,11 +17,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from infra.settings import Settings
-from scanner.networks.card_file import read_card
-from scanner.networks.feature_reference import FeatureReference, read_reference
-from scanner.networks.locate import find_package
+from scanner.networks.feature_reference import FeatureReference
 from scanner.review.embeddings.rows import LIKE_COLUMNS, EmbeddedRows
 from tests.benchmarks.night_features import N_NONLENSES, Objects, read
+from tests.benchmarks.references import referenced
 from tests.circumstances import commit, processor
 
 RESULTS = Path(__file__).with_name("MORE_LIKE_THIS.md")
@@ -136,17 +135,12 @@ def _word(passes: object) -> str:
 
 
 def main() -> None:
-    settings = Settings.read()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ensemble", default=settings.ensemble)
+    parser.add_argument("--ensemble", default=Settings.read().ensemble)
     parser.add_argument("--scratch", type=Path, required=True, help="folder of `night_features`")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    package = find_package(options.ensemble, settings.ensembles_dir)
-    card = read_card(package)
-    reference = read_reference(package, card)
-    if reference is None:
-        parser.error(f"{card.name} has no reference: `lensscan models reference` makes one")
+    package, card, reference = referenced(parser, options.ensemble)
     found = measured(read(package, options.scratch), reference)
     figures = {"commit": commit(), "ensemble": card.name, "sha256": card.sha256, "reference": card.reference_sha256, **found}
     options.out.with_name("more_like_this.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

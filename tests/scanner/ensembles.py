@@ -4,6 +4,7 @@ import torch
 
 from scanner.networks.architectures import BAND_ORDER, NetworkSpec
 from scanner.networks.card import EnsembleCard, TrainingDataCard
+from scanner.networks.card_file import read_card, write_card
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.package import draft_network_card, write_package
 from scanner.networks.parameters import he_initialise
@@ -49,3 +50,9 @@ def write_test_package(folder, specs=SPECS, seed=0, **changes):
     """Write a package of random networks to `folder` and return its card."""
     states = {name: network.state_dict() for name, network in networks(specs, seed).items()}
     return write_package(folder, card(specs, **changes), states)
+
+
+def add_metric(folder):
+    """Write a metric onto the card of a package, as another command would meanwhile."""
+    card = read_card(folder)
+    write_card(folder, card.model_copy(update={"metrics": {**card.metrics, "of_another_command": 0.5}}))

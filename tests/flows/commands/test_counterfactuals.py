@@ -9,9 +9,10 @@ from flows.cli.evaluate import evaluate
 from flows.commands import counterfactuals
 from flows.commands.counterfactuals import judge_counterfactuals
 from infra.progress import no_progress
-from scanner.networks.card_file import read_card, write_card
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from simulation.products.counterfactuals import CHANGES
+from tests.scanner.ensembles import add_metric
 from training.errors import TrainingError
 from training.evaluation import counterfactual_gate
 
@@ -41,8 +42,7 @@ def test_card_and_table_hold_the_effect_of_each_change(judged, capsys):
 
 def test_metrics_written_meanwhile_stay(judged, monkeypatch):
     def judge(*given):
-        card = read_card(judged)
-        write_card(judged, card.model_copy(update={"metrics": {**card.metrics, "of_another_command": 0.5}}))
+        add_metric(judged)
         return counterfactual_gate.judge(*given)
 
     monkeypatch.setattr(counterfactuals, "judge", judge)

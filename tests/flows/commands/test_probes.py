@@ -9,10 +9,11 @@ from flows.cli.evaluate import evaluate
 from flows.commands import probes
 from flows.commands.probes import probe_ensemble
 from infra.progress import no_progress
-from scanner.networks.card_file import read_card, write_card
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.vocabulary.kinds import UNCHANGED
 from simulation.products.probes import PROBES, PROBES_OF
+from tests.scanner.ensembles import add_metric
 from training.errors import TrainingError
 from training.evaluation import probe_gate
 from training.evaluation.probe_limits import Limit
@@ -83,8 +84,7 @@ def test_blank_and_missing_bands_are_stated(own):
 
 def test_metrics_written_meanwhile_stay(own, monkeypatch):
     def judge(*given):
-        card = read_card(own)
-        write_card(own, card.model_copy(update={"metrics": {**card.metrics, "of_another_command": 0.5}}))
+        add_metric(own)
         return probe_gate.judge_probes(*given)
 
     monkeypatch.setattr(probes, "judge_probes", judge)
