@@ -156,7 +156,7 @@ class SourceChooser:
         Raises:
             ConditionError: the condition does not fit the types of the columns.
         """
-        is_selected = None if self.moc is None else self.moc.contains(catalogue.ra, catalogue.dec)
+        is_selected = None if self.moc is None else _inside(self.moc, catalogue)
         if is_selected is not None and not is_selected.any():
             return None
         if self.condition is not None:
@@ -165,7 +165,7 @@ class SourceChooser:
             is_selected = meets if is_selected is None else meets & is_selected
         if self.targets is None:
             return Chosen(is_selected, None)
-        rows = np.arange(len(catalogue.ra)) if is_selected is None else np.flatnonzero(is_selected)
+        rows = np.flatnonzero(catalogue.has_position if is_selected is None else catalogue.has_position & is_selected)
         nearest = self.targets.nearest(catalogue.ra[rows], catalogue.dec[rows])
         return Chosen(is_selected, nearest._replace(sources=rows[nearest.sources]))
 
@@ -192,6 +192,14 @@ class SourceChooser:
         without = np.setdiff1d(np.arange(len(self.targets)), np.concatenate([np.empty(0, np.int64), *found]))
         examples = tuple(str(self.targets.names[int(i)].as_py()) for i in without[:MAX_EXAMPLES])
         return UnmatchedTargets(n_targets=len(self.targets), n=len(without), examples=examples)
+
+
+def _inside(moc: Moc, catalogue: TileCatalogue) -> NDArray[np.bool_]:
+    """Return which sources of a tile, `[n]`, lie in an area; one without a position lies in none."""
+    placed = catalogue.has_position
+    is_inside = np.zeros(len(placed), bool)
+    is_inside[placed] = moc.contains(catalogue.ra[placed], catalogue.dec[placed])
+    return is_inside
 
 
 def lacking(error: LacksColumnsError) -> str:

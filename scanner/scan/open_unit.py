@@ -139,15 +139,16 @@ def _open_tile(
     names = [column.name for column in columns]
     catalogue = read_tile_catalogue(tile.catalogue, survey, wanted=names).without(unit.owned_elsewhere)
     is_selected = _selected(unit, catalogue.object_ids)
-    # A name takes as long as a thousandth of a score, and only selected rows can become candidates.
-    ra, dec = catalogue.ra[is_selected], catalogue.dec[is_selected]
-    names_of_rows = np.full(len(is_selected), "", object)
-    names_of_rows[is_selected] = [candidate_name(*position, survey.acronym_of_names) for position in zip(ra, dec, strict=True)]
+    # A name takes as long as a thousandth of a score, and only selected rows with a position can become candidates.
+    is_named = is_selected & catalogue.has_position
+    ra, dec = catalogue.ra[is_named], catalogue.dec[is_named]
+    names_of_rows = np.full(len(is_named), "", object)
+    names_of_rows[is_named] = [candidate_name(*position, survey.acronym_of_names) for position in zip(ra, dec, strict=True)]
     identity: dict[str, Any] = {
         "object_id": catalogue.object_ids,
         "candidate_id": names_of_rows,
-        "ra": catalogue.ra,
-        "dec": catalogue.dec,
+        "ra": pa.array(catalogue.ra, mask=~catalogue.has_position),
+        "dec": pa.array(catalogue.dec, mask=~catalogue.has_position),
         **carried_arrays(columns, catalogue.others, pa.array(is_selected)),
     }
     to_score = catalogue.rows(np.flatnonzero(is_selected))

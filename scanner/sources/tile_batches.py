@@ -13,7 +13,7 @@ from scanner.sources.batches import CutoutBatch
 from scanner.sources.cutouts import check_pixel_scale
 from scanner.sources.mosaics import Mosaic
 from scanner.sources.stamps import BatchBuilder, Windows
-from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue
+from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, ON_SKY, Tile, TileCatalogue
 from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import Geometry, Grid
 from scanner.vocabulary.metrics import WorkStage
@@ -73,12 +73,15 @@ class _BandSources:
     side: int
     """Side of the windows, in pixels."""
     positions: NDArray[np.float64]
-    """Positions `[n, 2]`: x, y of each source, pixel centres at integers, 0-based; NaN if it is not in front of the camera."""
+    """Positions `[n, 2]`: x, y of each source, pixel centres at integers, 0-based; NaN if it is not in front of the camera
+    or has no position."""
     is_inside: NDArray[np.bool_]
     """Flags `[n]`: true if the source lies in the mosaic."""
     x: _Rows
     """First column of the window, which may lie outside the mosaic."""
     y: _Rows
+    has_position: NDArray[np.bool_]
+    """Flags `[n]`: true if the catalogue gives a position."""
     zero_point_ab_mag: float | None
     """AB magnitude of one unit of the mosaic; None if neither its header nor the description of the survey states it."""
 
@@ -102,9 +105,11 @@ class _BandSources:
         zero_point = None
         with contextlib.suppress(Rejection):
             zero_point = tile.survey.mosaics.zero_point_of(mosaic.header, mosaic.label)
-        return cls(name, mosaic, side, positions, is_inside, starts[:, 0], starts[:, 1], zero_point)
+        return cls(name, mosaic, side, positions, is_inside, starts[:, 0], starts[:, 1], catalogue.has_position, zero_point)
 
     def outside(self, row: int) -> Rejection:
+        if not self.has_position[row]:
+            return Rejection(RejectCode.OUTSIDE_TILE, f"the catalogue gives no position in {ON_SKY}")
         (ny, nx), (x, y) = self.mosaic.shape, self.positions[row]
         detail = f"{self.name}: {self.mosaic.label}: the source lies at x={x:.1f}, y={y:.1f} of {nx}x{ny} px"
         return Rejection(RejectCode.OUTSIDE_TILE, detail)

@@ -73,9 +73,9 @@ class TileCatalogue:
 
     object_ids: NDArray[np.int64]
     ra: NDArray[np.float64]
-    """Right ascensions in deg, ICRS."""
+    """Right ascensions in deg, ICRS; NaN for a source without a position."""
     dec: NDArray[np.float64]
-    """Declinations in deg, ICRS."""
+    """Declinations in deg, ICRS; NaN for a source without a position."""
     others: pa.Table | None = None
     """Other columns that were asked for and are there, by their names in lower case, with units in the fields' metadata."""
     known: tuple[str, ...] = ()
@@ -93,10 +93,20 @@ class TileCatalogue:
     def positions(self, header: "Header", label: str) -> NDArray[np.float64]:
         """Return `[n, 2]`: x and y of each source, 0 at the centre of the first pixel; NaN if it is not in front of the camera.
 
+        A source without a position has NaN, too.
+
         Raises:
             Rejection: BAD_WCS, the message beginning with `label`.
         """
-        return sky_positions(header, self.ra, self.dec, label)
+        placed = self.has_position
+        xy = np.full((len(placed), 2), np.nan)
+        xy[placed] = sky_positions(header, self.ra[placed], self.dec[placed], label)
+        return xy
+
+    @property
+    def has_position(self) -> NDArray[np.bool_]:
+        """Flags `[n]` of the sources with a position."""
+        return np.isfinite(self.ra)
 
 
 def start_locating() -> None:
@@ -214,7 +224,7 @@ def read_tile_catalogue(
 ) -> TileCatalogue:
     """Read ids, positions and chosen columns from a FITS table, or from Parquet or CSV if its name ends so.
 
-    Column names may be in upper or lower case.
+    Column names may be in upper or lower case. A source whose position is not finite or not on the sky has none.
 
     Args:
         uri: The catalogue.
@@ -227,7 +237,8 @@ def read_tile_catalogue(
         StorageError: the store failed, or the file is not the listed version.
         LacksColumnsError: a needed column is missing.
         TileError: the survey has no catalogues, the table cannot be read, a column of the survey's description is missing, ids
-            are not integers, or positions have another unit than described, are not finite or not on the sky.
+            are not integers, positions have another unit than described, no row has a position on the sky, or a row has none
+            in a table whose ids are made from positions.
     """
     # Imported here, as above.
     from scanner.files.fits_source_table import read_sources
@@ -257,34 +268,34 @@ def read_tile_catalogue(
 
 
 def _degrees(uri: str, described: CatalogueFiles, found: SourceTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the positions in deg; raise TileError if they have another unit than described, or are not on the sky."""
+    """Return the positions in deg, NaN for rows that have none on the sky.
+
+    Raises:
+        TileError: the columns have another unit than described, no row has a position, or one lacks it in a table without ids.
+    """
     for name, unit in zip((described.ra, described.dec), found.units, strict=True):
         if says := wrong_unit(name, unit, described.unit):
             raise TileError(f"catalogue {uri}: {says}, as the survey's key catalogue.unit is {described.unit}")
     ra, dec = (np.degrees(found.ra), np.degrees(found.dec)) if described.unit == "rad" else (found.ra, found.dec)
-    _check_positions(f"catalogue {uri}{', in rad' if described.unit == 'rad' else ''}", found.ids, ra, dec)
-    return ra, dec
+    is_placed = on_sky(ra, dec)
+    if not is_placed.all() and (found.ids is None or not is_placed.any()):
+        label = f"catalogue {uri}{', in rad' if described.unit == 'rad' else ''}"
+        raise TileError(f"{label}: {_without_position(found.ids, ra, dec)}")
+    return np.where(is_placed, ra, np.nan), np.where(is_placed, dec, np.nan)
 
 
-def _check_positions(
-    label: str, ids: NDArray[np.int64] | None, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]
-) -> None:
-    """Check that every source has a place on the sky.
-
-    Raises:
-        TileError: a source has none; the message counts such rows, names the first, and says how to mend them.
-    """
+def _without_position(ids: NDArray[np.int64] | None, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> str:
+    """Count the rows without a place on the sky, name the first, and say how to mend them."""
     is_absent = ~(np.isfinite(ra_deg) & np.isfinite(dec_deg))
-    is_wrong = ~is_absent & ~on_sky(ra_deg, dec_deg)
-    for is_bad, lack, remedy in (
-        (is_absent, "without a finite position", "remove these rows from the catalogue or fill in their positions"),
-        (is_wrong, f"outside {ON_SKY}", "remove these rows from the catalogue or correct their positions"),
-    ):
-        if is_bad.any():
-            i = int(np.argmax(is_bad))
-            name = f"row {i + 1}" if ids is None else f"row {i + 1}, with id {ids[i]}"
-            position = f"RA {ra_deg[i]:g}, Dec {dec_deg[i]:g} deg"
-            raise TileError(f"{label}: {is_bad.sum()} of {len(is_bad)} rows {lack}, the first {name} ({position}): {remedy}")
+    if is_absent.any():
+        is_bad, lack, remedy = is_absent, "without a finite position", "fill in their positions"
+    else:
+        is_bad, lack, remedy = ~on_sky(ra_deg, dec_deg), f"outside {ON_SKY}", "correct their positions"
+    i = int(np.argmax(is_bad))
+    name = f"row {i + 1}" if ids is None else f"row {i + 1}, with id {ids[i]}"
+    position = f"RA {ra_deg[i]:g}, Dec {dec_deg[i]:g} deg"
+    remedy = f"remove these rows from the catalogue or {remedy}"
+    return f"{is_bad.sum()} of {len(is_bad)} rows {lack}, the first {name} ({position}): {remedy}"
 
 
 def on_sky(ra_deg: npt.ArrayLike, dec_deg: npt.ArrayLike) -> NDArray[np.bool_]:

@@ -46,7 +46,7 @@ class RejectCode(StrEnum):
     WORKER_CRASH = "worker_crash"
     """Scoring this row crashed the worker process repeatedly."""
     OUTSIDE_TILE = "outside_tile"
-    """The object's position lies outside the mosaic."""
+    """The object's position lies outside the mosaic, or the catalogue gives none on the sky."""
 
     @property
     def retriable(self) -> bool:

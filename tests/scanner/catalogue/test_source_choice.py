@@ -155,6 +155,24 @@ def test_an_area_selects_the_sources_inside_it(survey, tmp_path, where):
     assert found.units[1].n_selected == 0
 
 
+@pytest.mark.parametrize("by", ["targets", "area"])
+def test_a_source_without_a_position_is_not_selected(survey, tmp_path, by):
+    folder = shutil.copytree(survey, tmp_path / "tiles")
+    one = tables(survey)[0]
+    with fits.open(catalogue_of(folder, 1), mode="update") as hdus:
+        hdus[1].data["RIGHT_ASCENSION"][2] = np.nan
+        hdus[1].add_checksum()
+    if by == "area":
+        chosen = Selection(moc_uri=write_area(tmp_path, one, 17)[0])
+        expected = np.delete(one["OBJECT_ID"], 2)
+    else:
+        places = [one[name][1:4] for name in ("RIGHT_ASCENSION", "DECLINATION")]
+        chosen = Selection(targets_uri=write_targets(tmp_path / "t.csv", *places), match_radius_arcsec=0.01)
+        expected = one["OBJECT_ID"][[1, 3]]
+    unit = find_units(str(folder), chosen)[0]
+    assert (unit.n_rows, selected_ids(folder, unit)) == (N, expected.tolist())
+
+
 def test_a_tile_outside_the_area_is_not_planned(survey, tmp_path):
     two = tables(survey)[1][:-5]
     uri, cells = write_area(tmp_path, two, 13)

@@ -164,3 +164,22 @@ def test_a_scan_of_some_rows_is_refused(unit):
     message = f"a scan needs all {N_ROWS} rows, 2 are selected"
     with pytest.raises(ScanError, match=message):
         scanned(unit, CutoutScanner(Brightest()), selection=RowSelection(read=(1, 3)))
+
+
+def test_a_source_without_a_position_costs_no_other(tmp_path):
+    whole = scanned(tile_unit(tmp_path), CutoutScanner(Brightest(), 2)).to_pylist()
+    (path,) = tmp_path.glob("*FINAL-CAT*")
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].data["DECLINATION"][0] = -999
+        hdus[1].data["RIGHT_ASCENSION"][5] = np.nan
+    (unit,) = find_units(str(tmp_path))
+    table = scanned(unit, CutoutScanner(Brightest(), 2))
+    check_outcomes(table)
+    rows = table.to_pylist()
+    assert [row["object_id"] for row in rows] == [row["object_id"] for row in whole]
+    for place in (0, 5):
+        assert [rows[place][name] for name in ("candidate_id", "ra", "dec", "status", "p_lens")] == [
+            *("", None, None, "rejected:outside_tile", None)
+        ]
+    others = [place for place in range(N_ROWS) if place not in {0, 5}]
+    assert [rows[place] for place in others] == [whole[place] for place in others]

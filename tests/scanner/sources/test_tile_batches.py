@@ -15,7 +15,7 @@ from scanner.sources.cutouts import Cutout
 from scanner.sources.tile_batches import tile_batches
 from scanner.sources.tiles import Tile
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
-from scanner.vocabulary.rejections import RejectCode
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.mosaic_files import (
     KINDS,
     NX,
@@ -121,6 +121,16 @@ def test_mosaics_in_a_store_are_read_once_in_large_pieces(tmp_path, s3, monkeypa
         ranges = sorted(pair[1:] for pair in asked if pair[0] == stored.mosaics[band])
         assert ranges == [(at, min(at + 2**17, size)) for at in range(0, size, 2**17)]
     for row, other in zip(rows, tile_cutouts(local, sources, MER_10), strict=True):
+        assert_same(row, other)
+
+
+def test_a_source_without_a_position_is_rejected_alone(tmp_path):
+    tile, sources = make_tile(tmp_path), catalogue([(160.2, 200.3), (160.2, 200.3), (140.0, 180.0)])
+    sources.ra[1] = sources.dec[1] = np.nan
+    first, without, last = tile_cutouts(tile, sources, MER_10)
+    says = "the catalogue gives no position in RA -360 to 360 and Dec -90 to 90 deg"
+    assert without == Rejection(RejectCode.OUTSIDE_TILE, says)
+    for row, other in zip((first, last), expected(tile, sources.rows(np.array([0, 2])), MER_10), strict=True):
         assert_same(row, other)
 
 

@@ -257,12 +257,12 @@ def test_right_ascensions_may_be_negative_as_some_surveys_write_them(tmp_path):
     ("columns", "message"),
     [
         (
-            {"ra": [1.0, np.nan]},
+            {"ra": [-999.0, np.nan]},
             rf"1 of 2 rows without a finite position, the first row 2, with id {IDS[1]} \(RA nan, Dec 4 deg\): remove",
         ),
         ({"ra": [np.nan, np.inf], "dec": [3.0, 95.0]}, "2 of 2 rows without a finite position, the first row 1, with id"),
-        ({"dec": [1.0, 91.0]}, r"1 of 2 rows outside RA -360 to 360 and Dec -90 to 90 deg, the first row 2, .*Dec 91 deg"),
-        ({"ra": [1.0, -360.5]}, r"1 of 2 rows outside RA -360 to 360 and Dec -90 to 90 deg, the first row 2, .*RA -360\.5"),
+        ({"dec": [-91.0, 91.0]}, r"2 of 2 rows outside RA -360 to 360 and Dec -90 to 90 deg, the first row 1, .*Dec -91 deg"),
+        ({"ra": [361.0, -360.5]}, r"2 of 2 rows outside RA -360 to 360 and Dec -90 to 90 deg, the first row 1, .*RA 361"),
         ({"id_format": "D"}, "floats lose digits"),
         ({"names": ("ID", "RIGHT_ASCENSION", "DECLINATION")}, "needs a table with the columns OBJECT_ID"),
     ],
@@ -271,6 +271,16 @@ def test_unusable_catalogues_are_refused(tmp_path, columns, message):
     write_catalogue(tmp_path / "c.fits", **({"ids": IDS, "ra": [1.0, 2.0], "dec": [3.0, 4.0]} | columns))
     with pytest.raises(TileError, match=message):
         read_tile_catalogue(str(tmp_path / "c.fits"))
+
+
+@pytest.mark.fault(26)
+@pytest.mark.parametrize(("ra", "dec"), [(np.nan, 4.0), (2.0, np.inf), (2.0, 91.0), (-999.0, -999.0)])
+def test_a_source_without_a_position_costs_no_other(tmp_path, ra, dec):
+    write_catalogue(tmp_path / "c.fits", IDS, [1.0, ra], [3.0, dec])
+    catalogue = read_tile_catalogue(str(tmp_path / "c.fits"))
+    assert catalogue.object_ids.tolist() == IDS.tolist()
+    assert catalogue.has_position.tolist() == [True, False]
+    np.testing.assert_array_equal([catalogue.ra, catalogue.dec], [[1, np.nan], [3, np.nan]])
 
 
 @pytest.mark.fault(22)
