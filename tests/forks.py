@@ -42,7 +42,7 @@ class Ended:
 
 
 @contextlib.contextmanager
-def forked_commands(env, limit_s=200):
+def forked_commands(env):
     """Yield a function that runs `lensscan` in a folder, with the caller's environment and the variables of `env`.
 
     It raises `TimedOut` for a command that takes longer than `scaled(limit_s)`, which is killed.
@@ -54,7 +54,7 @@ def forked_commands(env, limit_s=200):
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env, **SETTINGS}, **pipes)
 
-        def run(*args, cwd=None, **more):
+        def run(*args, cwd=None, limit_s=200, **more):
             assert not {*more} & {*SETTINGS, *env}, "these were read when the libraries were imported"
             number = next(numbers)
             files = {name: str(Path(folder, f"{number}-{name}")) for name in ("stdout", "stderr")}
