@@ -20,6 +20,8 @@ def raised(act, *arguments):
 
 @pytest.mark.parametrize(("status", "passes"), [(503, True), (500, True), (429, True), (403, False), (400, False)])
 def test_the_answer_of_a_store_decides(monkeypatch, status, passes):
+    # Further tries would only wait.
+    monkeypatch.setattr("infra.store.s3_client.REQUEST_TRIES", 1)
     with serving(RefusingStore, monkeypatch) as store:
         store.status = status
         error = raised(read_bytes, "s3://bucket/key")
@@ -32,6 +34,7 @@ def test_a_store_that_does_not_answer_passes(monkeypatch):
         monkeypatch.setenv(name, "canary")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr("infra.store.s3_client.REQUEST_TRIES", 1)
     assert is_infrastructure(raised(read_bytes, "s3://bucket/key"))
 
 
