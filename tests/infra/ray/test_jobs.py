@@ -17,15 +17,18 @@ from tests.sources import ROOT
 pytestmark = [pytest.mark.server, pytest.mark.ray]
 
 ACTS = """
-import json, sys, time
-from infra.ray.jobs import JobServer
+import json, pathlib, sys, time
+import infra.ray.jobs
 
-server, found = JobServer(sys.argv[1]), []
+infra.ray.jobs.POLL_S = 0.3
+server, found = infra.ray.jobs.JobServer(sys.argv[1]), []
 for act, *arguments in json.loads(sys.argv[2]):
     if act == "submit":
         found.append(server.attach_or_submit(*arguments, {"night": "2026-01-01"}))
     elif act == "stop":
         found.append(server.stop(*arguments))
+    elif act == "touch":
+        pathlib.Path(*arguments).touch()
     elif act == "wait":
         while not {job.status for job in server._attempts(*arguments).values()} & {"RUNNING"}:
             time.sleep(0.2)
@@ -51,7 +54,7 @@ def done(head, *acts, **variables):
 
 
 def test_a_job_is_followed_and_not_submitted_twice(head):
-    talk = "sh -c 'echo first job; sleep 3; echo last job'"
+    talk = "sh -c 'echo first job; sleep 1; echo last job'"
     found = done(head, ("submit", "talk", talk), ("submit", "talk", talk), ("follow", "talk"), ("submit", "talk", talk))
     assert found == [["talk", True], ["talk", False], ["SUCCEEDED", 0, ["first job", "last job"]], ["talk-2", True]]
 
@@ -62,20 +65,22 @@ def test_a_job_that_ended_badly_is_submitted_again(head):
     assert found == [["bad", True], ["FAILED", 3, ["bad job"]], ["bad-2", True], ["FAILED", 3, ["bad job"]]]
 
 
-def test_a_stop_ends_the_running_job_of_this_work_alone(head):
+def test_a_stop_ends_the_running_job_of_this_work_alone(head, tmp_path):
+    stopped = tmp_path / "stopped"
     found = done(
         head,
         ("submit", "long", "sleep 600"),
-        ("submit", "long-other", "sh -c 'sleep 5; echo other job'"),
+        ("submit", "long-other", f"sh -c 'until [ -e {stopped} ]; do sleep 0.1; done; echo other job'"),
         ("wait", "long"),
         ("stop", "long"),
         ("stop", "long"),
+        ("touch", str(stopped)),
         ("follow", "long"),
         ("follow", "long-other"),
     )
     assert found[2:4] == [["long"], []]
     assert found[4][0] == "STOPPED"
-    assert found[5][0] == "SUCCEEDED"
+    assert found[5] == ["SUCCEEDED", 0, ["other job"]]
 
 
 def test_a_wrong_token_is_refused_in_one_line(head, tmp_path):
