@@ -1,4 +1,4 @@
-"""Run the commands and snippets of the README literally, to test that they work."""
+"""Run the demo that the README shows; `tests/docs/test_howto.py` runs its other commands and its snippets."""
 
 import json
 import re
@@ -7,20 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-import pytest
 
-from tests.docs.desk import write_desk
-from tests.docs.pages import ONE_WORKER, ROOT, blocks, run, run_snippet, shell_lines
-
-README = (ROOT / "README.md").read_text()
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory):
-    """Return a folder with the files that the README assumes."""
-    desk = write_desk(tmp_path_factory.mktemp("desk"))
-    (desk / "manifest.csv").write_text(blocks(README, "csv")[0])
-    return desk
+from tests.docs.pages import ONE_WORKER, README, ROOT, run, shell_lines
 
 
 def test_the_readme_fits_a_few_screens():
@@ -36,20 +24,11 @@ def test_make_targets_exist():
         run([*shlex.split(line), "-n"], ROOT)
 
 
-def test_commands_and_snippets_run(lensscan, desk):
-    for line in shell_lines(README):
-        program, *arguments = shlex.split(line)
-        if program != "make":
-            assert program.removeprefix(".venv/bin/") == "lensscan"
-            done = lensscan(*arguments, cwd=desk, **ONE_WORKER)
-            assert (done.returncode, bool(done.stdout.strip())) == (0, True), f"{line}\n{done.stdout}\n{done.stderr}"
-    for snippet in blocks(README, "python"):
-        assert run_snippet(snippet, desk).strip(), snippet
-
-
-def test_the_demo_finds_what_it_simulated(tmp_path):
+def test_the_demo_finds_what_it_simulated(lensscan, tmp_path):
     """The command of `make demo` works."""
-    found = json.loads(run(["lensscan", "demo", "--out", "demo-output", "--json"], tmp_path))
+    done = lensscan("demo", "--out", "demo-output", "--json", cwd=tmp_path, **ONE_WORKER)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
     assert found["n_rows"] == 520
     assert found["rows_by_status"] == {"scored": 520}
     assert Path(found["candidates_uri"]).is_file()

@@ -6,7 +6,7 @@ from astropy.io import fits
 from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 from simulation.products.survey_tile import TileSpec, simulate_tile
 
-TILE = TileSpec(tile_id="100000001", n_galaxies=4, n_single=4, n_compound=4, side_pixels=900, seed=11)
+TILE = TileSpec(tile_id="100000001", n_galaxies=3, n_single=2, n_compound=2, side_pixels=900, seed=11)
 BANDS = (("VIS", 24.6, 0.0026), ("NIR_Y", 29.8, 0.5), ("NIR_J", 30.0, 0.5), ("NIR_H", 29.9, 0.5))
 """Name of the extension, zero point, and noise of a pixel in ADU/s."""
 

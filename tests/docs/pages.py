@@ -14,6 +14,7 @@ from tests.sources import PACKAGES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
 ONE_WORKER = {"LENSSCAN_WORKERS": "1"}
 """Settings of a scan of one small tile: each further worker would only start and wait."""

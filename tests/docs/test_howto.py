@@ -1,4 +1,4 @@
-"""Run the commands of the how-to pages: the `sh` and `python` blocks of a page, one after the other, in one folder.
+"""Run the commands of the how-to pages, and of the README: the `sh` and `python` blocks, one after the other, in one folder.
 
 Blocks of the language `text` hold what cannot run here (another cloud, a cluster) or is run by another test, which the page
 names; `test_pages.py` checks their `lensscan` commands against the command line.
@@ -20,7 +20,7 @@ from scanner.catalogue.query import query
 from scanner.review.votes.vote_csv import as_csv
 from scanner.review.zooniverse.manifest import subjects_of, write_manifest
 from tests.docs.desk import write_desk
-from tests.docs.pages import DOCS, ONE_WORKER, ROOT, blocks, run_snippet, shell_lines
+from tests.docs.pages import DOCS, ONE_WORKER, README, ROOT, blocks, run_snippet, shell_lines
 from tests.other_survey import TOML, write_tile
 from tests.scanner.catalogue_parts import finished
 from tests.scanner.review.embeddings.nights import embedded_nights
@@ -72,28 +72,43 @@ def desk(tmp_path_factory):
     return desk
 
 
+@pytest.fixture(scope="module")
+def done():
+    """Return the commands and snippets that have run on the desk."""
+    return set()
+
+
 @pytest.fixture
-def follow(lensscan, desk):
-    """Return a function that runs all commands of a page, then its snippets.
+def follow(lensscan, desk, done):
+    """Return a function that runs all commands of a page, then its snippets; of the README, those that no page has run.
 
     `bucket` stands for the page's `s3://survey`; `codes` has the exit codes of the commands that find damage.
     """
 
     def follow(name, bucket="", codes=MappingProxyType({}), folder=desk):
+        skipped = done if name == "README" else ()
         for line in shell_lines(page(name)):
             program, *arguments = shlex.split(line.replace("s3://survey", bucket))
-            assert program == "lensscan"
-            done = lensscan(*arguments, cwd=folder, LENSSCAN_ENSEMBLES_DIR=str(desk / "ensembles"), **ONE_WORKER)
+            if tuple(arguments) in skipped or (name, program) == ("README", "make"):
+                continue
+            assert program.removeprefix(".venv/bin/") == "lensscan"
+            ended = lensscan(*arguments, cwd=folder, LENSSCAN_ENSEMBLES_DIR=str(desk / "ensembles"), **ONE_WORKER)
             expected = codes.get(arguments[0], 0)
-            assert (done.returncode, bool(done.stdout.strip())) == (expected, True), f"{line}\n{done.stdout}\n{done.stderr}"
+            assert (ended.returncode, bool(ended.stdout.strip())) == (expected, True), f"{line}\n{ended.stdout}\n{ended.stderr}"
+            if folder == desk:
+                done.add(tuple(arguments))
         for snippet in blocks(page(name), "python"):
+            if snippet in skipped:
+                continue
             assert run_snippet(snippet, folder).strip(), snippet
+            if folder == desk:
+                done.add(snippet)
 
     return follow
 
 
 def page(name):
-    return (HOWTO / f"{name}.md").read_text(encoding="utf-8")
+    return README if name == "README" else (HOWTO / f"{name}.md").read_text(encoding="utf-8")
 
 
 def test_every_page_is_run_or_has_a_reason():
@@ -191,3 +206,9 @@ def test_the_nightly_commands_are_those_of_the_deployment():
     head = Path(ROOT, "infra", "deploy", "prefect.yaml").read_text(encoding="utf-8").partition("\nname:")[0]
     told = [line.removeprefix("#").strip() for line in head.splitlines() if re.match(r"#   \w", line)]
     assert blocks(page("nightly"), "text")[0].split("\n")[:-1] == told
+
+
+def test_the_readme(follow, desk):
+    """The README runs last, with the files of the pages: it repeats some of their commands and a snippet."""
+    assert (desk / "manifest.csv").read_text().startswith(blocks(README, "csv")[0])
+    follow("README")
