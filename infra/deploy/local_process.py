@@ -107,7 +107,12 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def local_process(
-    name: str, command: list[str], log: Path, answers: Callable[[], bool], variables: Mapping[str, str]
+    name: str,
+    command: list[str],
+    log: Path,
+    answers: Callable[[], bool],
+    variables: Mapping[str, str],
+    stop_s: float = STOP_TIMEOUT_S,
 ) -> Iterator[int]:
     """Start a server, wait until it answers, yield its process id, and end it with all that it started.
 
@@ -117,6 +122,7 @@ def local_process(
         log: File that its output goes to.
         answers: Returns whether the server is ready.
         variables: Environment of the server, beyond that of `clean_environment`.
+        stop_s: Longest wait for its end, after which it is killed.
 
     Raises:
         LocalServiceError: the server ends, or gives no answer in time, or one of an earlier start still runs.
@@ -139,7 +145,7 @@ def local_process(
             _wait(name, server, answers, log)
             yield server.pid
         finally:
-            _end(server)
+            _end(server, stop_s)
 
 
 def kill_tree(pid: int) -> None:
@@ -174,11 +180,11 @@ def _wait(name: str, server: subprocess.Popen[bytes], answers: Callable[[], bool
         time.sleep(0.3)
 
 
-def _end(server: subprocess.Popen[bytes]) -> None:
+def _end(server: subprocess.Popen[bytes], stop_s: float) -> None:
     """Ask a server to end, and kill what is left of it and of the processes that it has started."""
     server.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        server.wait(STOP_TIMEOUT_S)
+        server.wait(stop_s)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGKILL)
     server.wait()

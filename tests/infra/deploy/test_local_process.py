@@ -68,6 +68,16 @@ def test_a_server_ends_with_what_it_started(tmp_path):
     assert ends(child)
 
 
+def test_a_server_that_does_not_end_is_killed(tmp_path):
+    """It is killed after the given time, which is shorter than that of other servers."""
+    told = tmp_path / "told"
+    deaf = f"import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open({str(told)!r}, 'w'); time.sleep(600)"
+    with local_process("the server", [sys.executable, "-c", deaf], tmp_path / "log", told.exists, {}, 0.1) as pid:
+        left = time.monotonic()
+    assert time.monotonic() - left < module.STOP_TIMEOUT_S
+    assert ends(pid)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_killed_tree_has_no_survivor_in_another_session(tmp_path):
     told = tmp_path / "child"

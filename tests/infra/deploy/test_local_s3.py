@@ -2,6 +2,7 @@ import os
 import socket
 import stat
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-from infra.deploy.local_process import LocalServiceError
+from infra.deploy.local_process import STOP_TIMEOUT_S, LocalServiceError
 from infra.deploy.local_s3 import _is_ready, clients_of, local_s3
 from infra.store.storage import create_if_absent, read_bytes
 from tests.infra.deploy.complaints import program
@@ -41,6 +42,9 @@ def test_a_store_keeps_objects_between_runs_and_ends(tmp_path, monkeypatch):
             with pytest.raises(ClientError, match=r"403|SignatureDoesNotMatch|AccessDenied"):
                 stranger.list_buckets()
             assert stat.S_IMODE((tmp_path / "store" / "identities.json").stat().st_mode) == 0o600
+            left = time.monotonic()
+        # The server alone would take half a minute.
+        assert time.monotonic() - left < STOP_TIMEOUT_S
         assert not is_open(url)
     assert os.environ["AWS_ENDPOINT_URL"] == os.environ["AWS_ENDPOINT_URL_S3"] == "http://before"
     assert os.environ["AWS_SESSION_TOKEN"] == foreign
