@@ -15,19 +15,27 @@ from tests.infra.pool_worker import Worker
 DEATHS = {"local": "SIGKILL", "ray": "SYSTEM_ERROR"}
 """Words with which the pools report a process that was killed."""
 
-
 of_any_kind = pytest.mark.parametrize("kind", ["local"], indirect=True)
 """Mark of a test of what both kinds inherit: processes of Ray take seconds of a core to start."""
 
 
-@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.fixture(scope="module", params=["local", pytest.param("ray", marks=pytest.mark.ray)])
 def kind(request):
     return request.param
+
+
+@pytest.fixture(scope="module")
+def make_shared_pool(kind, request):
+    yield from pools_of(kind, request)
 
 
 @pytest.fixture
 def make_pool(kind, request):
     """Return a function that starts a pool of workers, which are made with the given options."""
+    yield from pools_of(kind, request)
+
+
+def pools_of(kind, request):
     pools = []
     if kind == "ray":
         request.getfixturevalue("ray_cluster")
@@ -51,6 +59,12 @@ def pool(make_pool):
     return make_pool(2, 2)
 
 
+@pytest.fixture(scope="module")
+def shared_pool(make_shared_pool):
+    """Return a pool for all tests that leave both workers alive and free."""
+    return make_shared_pool(2, 2)
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Return an empty folder in which calls meet."""
@@ -64,18 +78,18 @@ def often(monkeypatch):
     monkeypatch.setattr("infra.worker_pool.ASK_EVERY_S", 0.05)
 
 
-def test_every_call_ends_once_with_its_result(pool):
-    assert sorted(values(pool, [call("double", x) for x in range(20)])) == [2 * x for x in range(20)]
-    assert pool.next_result() is None
-    assert pool.n_lost == 0
+def test_every_call_ends_once_with_its_result(shared_pool):
+    assert sorted(values(shared_pool, [call("double", x) for x in range(20)])) == [2 * x for x in range(20)]
+    assert shared_pool.next_result() is None
+    assert shared_pool.n_lost == 0
 
 
-def test_an_exception_of_a_method_leaves_its_worker_running(pool, folder):
-    before = both_workers(pool, folder)
-    (result,) = all_ended(pool, [call("fail", 1)])
+def test_an_exception_of_a_method_leaves_its_worker_running(shared_pool, folder):
+    before = both_workers(shared_pool, folder)
+    (result,) = all_ended(shared_pool, [call("fail", 1)])
     assert result.failure is CallFailure.RAISED
     assert isinstance(result.error, KeyError)
-    assert set(values(pool, [call("pid", is_alone=True) for _ in range(4)])) <= before
+    assert set(values(shared_pool, [call("pid", is_alone=True) for _ in range(4)])) <= before
 
 
 def test_a_killed_worker_is_replaced_and_all_its_calls_end(kind, pool, folder, tmp_path):
@@ -97,6 +111,7 @@ def test_a_call_marked_alone_has_a_worker_to_itself(pool, folder):
     assert failures(pool, calls) == [None, None, CallFailure.DIED, None]
 
 
+@of_any_kind
 def test_a_hanging_call_and_its_neighbours_end_as_disturbed(pool):
     calls = [call("hang", deadline_s=0.5), call("hang"), call("hang")]
     for submitted in calls:
@@ -126,13 +141,13 @@ def test_a_worker_killed_while_it_starts_is_replaced(make_pool, tmp_path):
     assert (values(pool, [call("double", 2)]), pool.n_lost) == ([4], 1)
 
 
-def test_a_memory_error_is_returned_and_the_worker_survives(pool):
+def test_a_memory_error_is_returned_and_the_worker_survives(shared_pool):
     """The worker stays alive, and its other calls continue."""
     calls = [call("sleep", 0.3), call("sleep", 0.3), call("balloon", 1), call("balloon", 2)]
-    results = {result.call: result for result in all_ended(pool, calls)}
+    results = {result.call: result for result in all_ended(shared_pool, calls)}
     assert [results[submitted].failure for submitted in calls] == [None, None, CallFailure.RAISED, CallFailure.RAISED]
     assert isinstance(results[calls[2]].error, MemoryError)
-    assert pool.n_lost == 0
+    assert shared_pool.n_lost == 0
 
 
 def test_a_worker_that_cannot_start_raises_the_cause(make_pool):
@@ -142,6 +157,7 @@ def test_a_worker_that_cannot_start_raises_the_cause(make_pool):
         pool.next_result()
 
 
+@of_any_kind
 def test_workers_that_die_one_after_the_other_end_the_run(make_pool, folder, monkeypatch):
     monkeypatch.setattr("infra.worker_pool.MAX_DEATHS_IN_A_ROW", 3)
     pool = make_pool(1, 1)
@@ -168,16 +184,17 @@ def test_no_workers_and_no_slots_are_refused(make_pool, n_workers, in_flight):
         make_pool(n_workers, in_flight)
 
 
-def test_busy_workers_tell_how_far_they_are(pool, folder, often):
-    pids = both_workers(pool, folder)
+def test_busy_workers_tell_how_far_they_are(shared_pool, folder, often):
+    pids = both_workers(shared_pool, folder)
     told = []
-    pool.watch("last_step", told.append)
-    assert failures(pool, [call("note", 1.0) for _ in range(4)]) == [None] * 4
+    shared_pool.watch("last_step", told.append)
+    assert failures(shared_pool, [call("note", 1.0) for _ in range(4)]) == [None] * 4
     assert {pid for answers in told for pid, _ in answers} == pids
     assert len({step for answers in told for _, step in answers}) >= 3
     assert all(len(answers) <= 2 for answers in told)
 
 
+@of_any_kind
 def test_a_question_that_raises_fails_nothing(pool, folder, often):
     both_workers(pool, folder)
     told = []
@@ -186,12 +203,14 @@ def test_a_question_that_raises_fails_nothing(pool, folder, often):
     assert (told, pool.n_lost) == ([], 0)
 
 
+@of_any_kind
 def test_a_deadline_counts_although_a_question_hangs(pool, folder, often):
     both_workers(pool, folder)
     pool.watch("hang", None)
     assert failures(pool, [call("sleep", 60, deadline_s=0.5, is_alone=True)]) == [CallFailure.OVERDUE]
 
 
+@of_any_kind
 def test_a_worker_that_dies_when_asked_is_replaced(pool, folder, often):
     both_workers(pool, folder)
     pool.watch("die_when_asked", None)

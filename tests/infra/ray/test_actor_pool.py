@@ -30,13 +30,6 @@ def folder(tmp_path):
     return str(tmp_path / "meeting")
 
 
-@pytest.fixture
-def pool(ray_cluster):
-    pool = ActorPool(RayWorker.remote, 2, 2)
-    yield pool
-    pool.close()
-
-
 def run_until_logged(pool, text, caplog):
     """Keep two workers busy until the pool logs the text; return the failures meanwhile."""
     seen = []
