@@ -1,4 +1,4 @@
-"""Calls always end, even if their actors are killed; the tests kill real processes."""
+"""Calls always end, even if their actors are killed: real processes are killed. Tests of the session itself use its cluster."""
 
 import os
 import signal
@@ -12,8 +12,8 @@ from ray.exceptions import RpcError
 from infra.errors import ClusterError
 from infra.private_apis import ray_ready
 from infra.ray.actor_pool import ActorPool
-from infra.ray.cluster import actor_count
-from infra.worker_pool import MAX_FAILED_STARTS
+from infra.ray.cluster import actor_count, ray_session
+from infra.ray.cluster_access import Answer, ask, known_token
 from tests.infra.pool_calls import all_ended, both_workers, call, failures, values
 from tests.infra.pool_worker import Worker
 
@@ -30,12 +30,34 @@ def folder(tmp_path):
     return str(tmp_path / "meeting")
 
 
+@pytest.fixture
+def few_starts(monkeypatch):
+    """Let a pool give a worker up after two failed starts, and return this number."""
+    monkeypatch.setattr("infra.worker_pool.MAX_FAILED_STARTS", 2)
+    return 2
+
+
 def run_until_logged(pool, text, caplog):
     """Keep two workers busy until the pool logs the text; return the failures meanwhile."""
     seen = []
     while text not in caplog.text:
         seen += failures(pool, [call("sleep", 0.05) for _ in range(2)])
     return [failure for failure in seen if failure is not None]
+
+
+def test_a_running_session_is_used_and_left_running(ray_cluster):
+    node = ray.get_runtime_context().get_node_id()
+    with ray_session(num_cpus=1):
+        assert ray.get_runtime_context().get_node_id() == node
+    assert ray.is_initialized()
+
+
+@pytest.mark.fault(37)
+def test_a_private_session_answers_only_to_its_token(ray_cluster):
+    address = ray.get_runtime_context().gcs_address
+    assert ask(address) is Answer.REFUSED
+    assert ask(address, "f" * 64) is Answer.REFUSED
+    assert ask(address, known_token()) is Answer.GIVEN
 
 
 def test_an_actor_of_ray_tells_when_it_runs(ray_cluster):
@@ -66,7 +88,7 @@ def test_a_cluster_without_room_raises_an_error_in_bounded_time(ray_cluster, mon
     pool.close()
 
 
-def test_the_pool_shrinks_if_replacements_of_an_actor_cannot_start(ray_cluster, tmp_path, folder, caplog):
+def test_the_pool_shrinks_if_replacements_of_an_actor_cannot_start(ray_cluster, tmp_path, folder, caplog, few_starts):
     """The other actors continue; the failure of the last actor ends the run."""
     n_made = 0
 
@@ -87,7 +109,7 @@ def test_the_pool_shrinks_if_replacements_of_an_actor_cannot_start(ray_cluster, 
     pool.close()
 
 
-def test_the_pool_shrinks_if_an_actor_is_always_killed_starting(ray_cluster, caplog):
+def test_the_pool_shrinks_if_an_actor_is_always_killed_starting(ray_cluster, caplog, few_starts):
     """This happens if memory suffices for only one of two actors; that one continues undisturbed."""
     n_made = 0
 
@@ -99,7 +121,7 @@ def test_the_pool_shrinks_if_an_actor_is_always_killed_starting(ray_cluster, cap
     pool = ActorPool(make_actor, 2, 1)
     assert run_until_logged(pool, "going on with 1 workers", caplog) == []
     # There are more starts if an actor was killed before the first had started.
-    assert n_made >= 1 + MAX_FAILED_STARTS
+    assert n_made >= 1 + few_starts
     n_before = n_made
     assert set(values(pool, [call("double", x) for x in range(3)])) == {0, 2, 4}
     assert n_made == n_before
