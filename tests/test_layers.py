@@ -159,4 +159,7 @@ def test_the_vocabulary_is_light():
 def test_only_commands_audit_a_catalogue():
     for path in source_files():
         if path.parts[-2] != "audit" and "flows" not in path.relative_to(ROOT).parts:
-            assert not [m for m in imported_modules(path.read_text()) if m.startswith("scanner.catalogue.audit")], path
+            text = path.read_text()
+            # Parsed only if the text has the name at all.
+            found = imported_modules(text) if "scanner.catalogue.audit" in text else ()
+            assert not [m for m in found if m.startswith("scanner.catalogue.audit")], path

@@ -64,7 +64,7 @@ def test_the_files_of_the_image_install_and_run(tmp_path):
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, source)
-    install = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--target", target, source]
+    install = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--no-compile", "--target", target, source]
     subprocess.run([sys.executable, "-m", "pip", *install], check=True, timeout=200)
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PYTHONPATH": str(target)}
     show = "import lensscan, flows, pathlib; print(lensscan.__file__, flows.__file__); lensscan.main()"
