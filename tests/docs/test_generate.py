@@ -21,9 +21,14 @@ from tests.flows.command_names import COMMANDS
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")
     write_reference(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(folder):
     return {path.stem: path.read_text(encoding="utf-8") for path in folder.iterdir()}
 
 
@@ -85,8 +90,7 @@ def test_the_python_page_has_every_name_and_field(reference):
     assert "lensscan.load(ensemble: str | Path | None = None) -> Finder" in reference["python"]
 
 
-def test_pages_that_are_up_to_date_stay_untouched(tmp_path):
-    write_reference(tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    write_reference(tmp_path)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+def test_pages_that_are_up_to_date_stay_untouched(folder):
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    write_reference(folder)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
