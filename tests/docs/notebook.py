@@ -39,13 +39,13 @@ def read() -> NotebookNode:
     return nbformat.read(TUTORIAL, as_version=4)
 
 
-def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
-    """Execute every cell in `folder`, which the outputs name as `…`.
+def execute(notebook: NotebookNode, folder: Path, *programs: Path) -> NotebookNode:
+    """Execute every cell in `folder`, which the outputs name as `…`; commands are looked for in the folders `programs` first.
 
     Raises:
         CellExecutionError: a cell fails.
     """
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([*map(str, programs), str(Path(sys.executable).parent), os.environ["PATH"]])
     notebook.cells.insert(0, nbformat.v4.new_code_cell(STRICT))
     client = NotebookClient(notebook, timeout=SECONDS_A_CELL, kernel_name="python3", record_timing=False)
     done = client.execute(cwd=str(folder), env={**os.environ, **SHELL, "PATH": path})
