@@ -39,6 +39,8 @@ for act, *arguments in json.loads(sys.argv[2]):
 print(json.dumps(found))
 """
 """Does some acts in a process of its own, because Ray reads a token once for each process."""
+TALK = "sh -c 'echo first job; sleep 1; echo last job'"
+BAD = "sh -c 'echo bad job; exit 3'"
 
 
 @pytest.fixture(scope="module")
@@ -47,37 +49,53 @@ def head(tmp_path_factory):
         yield started
 
 
-def done(head, *acts, **variables):
+@pytest.fixture(scope="module")
+def done(head, tmp_path_factory):
+    """Start the acts on all three works at once, because they wait a lot; return a function that returns what they found."""
+    stopped = tmp_path_factory.mktemp("acts") / "stopped"
+    other = f"sh -c 'until [ -e {stopped} ]; do sleep 0.1; done; echo other job'"
+    acts = {
+        "talk": (("submit", "talk", TALK), ("submit", "talk", TALK), ("follow", "talk"), ("submit", "talk", TALK)),
+        "bad": (("submit", "bad", BAD), ("follow", "bad"), ("submit", "bad", BAD), ("follow", "bad-2")),
+        "long": (
+            ("submit", "long", "sleep 600"),
+            ("submit", "long-other", other),
+            ("wait", "long"),
+            ("stop", "long"),
+            ("stop", "long"),
+            ("touch", str(stopped)),
+            ("follow", "long"),
+            ("follow", "long-other"),
+        ),
+    }
+    running = {name: begun(head, *acts) for name, acts in acts.items()}
+    yield lambda name: found_by(running[name])
+    for process in running.values():
+        process.kill()
+        process.communicate()
+
+
+def begun(head, *acts, **variables):
     command = [sys.executable, "-W", "ignore", "-c", ACTS, head[0], json.dumps(acts)]
-    run = subprocess.run(command, env=head[1] | variables, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
-    return json.loads(run.stdout) if run.returncode == 0 else run.stderr
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=head[1] | variables, cwd=ROOT, **pipes)
 
 
-def test_a_job_is_followed_and_not_submitted_twice(head):
-    talk = "sh -c 'echo first job; sleep 1; echo last job'"
-    found = done(head, ("submit", "talk", talk), ("submit", "talk", talk), ("follow", "talk"), ("submit", "talk", talk))
-    assert found == [["talk", True], ["talk", False], ["SUCCEEDED", 0, ["first job", "last job"]], ["talk-2", True]]
+def found_by(process):
+    out, err = process.communicate(timeout=200)
+    return json.loads(out) if process.returncode == 0 else err
 
 
-def test_a_job_that_ended_badly_is_submitted_again(head):
-    bad = "sh -c 'echo bad job; exit 3'"
-    found = done(head, ("submit", "bad", bad), ("follow", "bad"), ("submit", "bad", bad), ("follow", "bad-2"))
-    assert found == [["bad", True], ["FAILED", 3, ["bad job"]], ["bad-2", True], ["FAILED", 3, ["bad job"]]]
+def test_a_job_is_followed_and_not_submitted_twice(done):
+    assert done("talk") == [["talk", True], ["talk", False], ["SUCCEEDED", 0, ["first job", "last job"]], ["talk-2", True]]
 
 
-def test_a_stop_ends_the_running_job_of_this_work_alone(head, tmp_path):
-    stopped = tmp_path / "stopped"
-    found = done(
-        head,
-        ("submit", "long", "sleep 600"),
-        ("submit", "long-other", f"sh -c 'until [ -e {stopped} ]; do sleep 0.1; done; echo other job'"),
-        ("wait", "long"),
-        ("stop", "long"),
-        ("stop", "long"),
-        ("touch", str(stopped)),
-        ("follow", "long"),
-        ("follow", "long-other"),
-    )
+def test_a_job_that_ended_badly_is_submitted_again(done):
+    assert done("bad") == [["bad", True], ["FAILED", 3, ["bad job"]], ["bad-2", True], ["FAILED", 3, ["bad job"]]]
+
+
+def test_a_stop_ends_the_running_job_of_this_work_alone(done):
+    found = done("long")
     assert found[2:4] == [["long"], []]
     assert found[4][0] == "STOPPED"
     assert found[5] == ["SUCCEEDED", 0, ["other job"]]
@@ -85,7 +103,7 @@ def test_a_stop_ends_the_running_job_of_this_work_alone(head, tmp_path):
 
 def test_a_wrong_token_is_refused_in_one_line(head, tmp_path):
     (tmp_path / "token").write_text("f" * 64)
-    said = done(head, ("stop", "x"), RAY_AUTH_TOKEN_PATH=str(tmp_path / "token"))
+    said = found_by(begun(head, ("stop", "x"), RAY_AUTH_TOKEN_PATH=str(tmp_path / "token")))
     assert said.splitlines()[-1] == f"infra.errors.ClusterAccessError: the Ray job server at {head[0]} refuses our token"
 
 
