@@ -5,40 +5,62 @@ import json
 import pytest
 
 from flows.cli.evaluate import evaluate
-from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.prevalence import with_prevalence
+from flows.cli.main import app
 from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
+from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
+
+N_OBJECTS = 24
+NONLENSES = (("nonlens", 1.0),)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Write two folders of shards, the second without lenses, and an ensemble."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    for name, spec in (("data", DatasetSpec(n=N_OBJECTS, seed=4)), ("natural", DatasetSpec(n=8, seed=5, kinds=NONLENSES))):
+        (folder / name).mkdir()
+        (folder / name / "shard-00000.parquet").write_bytes(encode_shard(simulate_shard(spec, 0)))
+    write_test_package(folder / "mine", SPECS[:1], assumed_prevalence=0.01)
+    return folder
 
 
 @pytest.fixture
-def shards(tmp_path, monkeypatch):
-    """Two folders of shards, the second without lenses, and an ensemble to write beside."""
+def run(folder, monkeypatch, capsys):
+    """Return a function that evaluates with some options, and returns what is printed."""
     monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)
-    for name, spec in (("data", DatasetSpec(n=40, seed=4)), ("natural", DatasetSpec(n=20, seed=5, kinds=(("nonlens", 1.0),)))):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "shard-00000.parquet").write_bytes(encode_shard(simulate_shard(spec, 0)))
-    with_prevalence(SHIPPED_DIR / "ou7-sim", tmp_path / "mine", "mine", 0.01, None)
-    return tmp_path
+    monkeypatch.chdir(folder)
+
+    def run(*options):
+        app(["evaluate", "data", "--ensemble", "mine", *options], result_action="return_value", exit_on_error=False)
+        return capsys.readouterr().out
+
+    return run
 
 
-def test_figures_are_printed_with_their_intervals(shards, capsys):
-    evaluate(str(shards / "data"), ensemble=str(shards / "mine"), json=True)
-    figures = json.loads(capsys.readouterr().out)["overall"]
-    evaluate(str(shards / "data"), ensemble=str(shards / "mine"))
-    shown = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines() if len(line.split()) > 2}
-    assert float(shown["auroc"]) == pytest.approx(figures["auroc"]["value"], abs=5e-4)
+def test_figures_are_printed_and_written_beside_plots(run, folder):
+    shown, written = json.loads(run("--out", "figures", "--json")), json.loads((folder / "figures/evaluation.json").read_text())
+    assert sum(shown["n_objects"].values()) == N_OBJECTS
+    assert {name: written[name] for name in shown} == shown
+    assert written["thresholds_from"] == "data"
+    assert written["ensemble"] in (folder / "figures" / "EVALUATION.md").read_text()
+    plots = {"roc.png", "reliability.png", "reliability_log.png", "completeness.png"}
+    assert {path.name for path in (folder / "figures").glob("*.png")} == plots
 
 
-def test_natural_shards_set_the_thresholds(shards, capsys):
+def test_natural_shards_set_the_thresholds(run, folder, monkeypatch):
+    monkeypatch.setattr("flows.commands.evaluate.draw_scored", lambda *_: None)
+    monkeypatch.setattr("training.evaluation.evaluate._MIN_GROUP", 4)
     found = []
-    for natural in (None, str(shards / "natural")):
-        evaluate(str(shards / "data"), natural=natural, ensemble=str(shards / "mine"), out=str(shards / "out"), json=True)
-        found.append(json.loads(capsys.readouterr().out)["groups"])
-        written = json.loads((shards / "out" / "evaluation.json").read_text())
-        assert written["thresholds_from"] == (natural or str(shards / "data"))
-    assert [group["n"] for group in found[0]] == [group["n"] for group in found[1]]
+    for options in ((), ("--natural", "natural")):
+        said = run("--out", "out", *options)
+        found.append(json.loads((folder / "out" / "evaluation.json").read_text()))
+        shown = {line.split()[0]: line.split()[1] for line in said.splitlines() if len(line.split()) > 2}
+        assert float(shown["auroc"]) == pytest.approx(found[-1]["overall"]["auroc"]["value"], abs=5e-4)
+    assert [written["thresholds_from"] for written in found] == ["data", "natural"]
+    assert [group["n"] for group in found[0]["groups"]] == [group["n"] for group in found[1]["groups"]]
+    assert found[0]["groups"] != found[1]["groups"]
 
 
 @pytest.mark.parametrize("given", [{}, {"shards": "data", "counterfactuals": 2}, {"shards": "data", "probes": 2}])

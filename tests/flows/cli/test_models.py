@@ -50,20 +50,16 @@ def test_an_ensemble_without_a_purpose_shows_its_description(tmp_path, monkeypat
     assert read_card(tmp_path / "mine").sha256 == read_card(SHIPPED_DIR / "ou7-sim").sha256
 
 
-def test_evaluate_writes_figures_and_plots(lensscan, tmp_path):
-    (tmp_path / "shard-00000.parquet").write_bytes(encode_shard(simulate_shard(DatasetSpec(n=40, seed=4), 0)))
-    done = lensscan("evaluate", tmp_path, "--out", tmp_path / "figures", "--json")
-    assert done.returncode == 0, done.stderr
-    shown, written = json.loads(done.stdout), json.loads((tmp_path / "figures" / "evaluation.json").read_text())
-    assert sum(shown["n_objects"].values()) == 40
-    copied = lensscan("models", "false-positives", tmp_path, "--out", f"{tmp_path}-copies", "--above", "0", "--json")
-    n_nonlenses = shown["n_objects"]["nonlens"]
-    expected = {"n_nonlenses": n_nonlenses, "n_copied": n_nonlenses, "folder": f"{tmp_path}-copies"}
-    assert json.loads(copied.stdout) == expected
-    assert {name: written[name] for name in shown} == shown
-    assert written["ensemble"] in (tmp_path / "figures" / "EVALUATION.md").read_text()
-    plots = {"roc.png", "reliability.png", "reliability_log.png", "completeness.png"}
-    assert {path.name for path in (tmp_path / "figures").glob("*.png")} == plots
+def test_every_nonlens_above_a_threshold_is_copied(lensscan, tmp_path):
+    (tmp_path / "shards").mkdir()
+    kinds = (("nonlens", 0.5), ("single", 0.5))
+    content = encode_shard(simulate_shard(DatasetSpec(n=8, seed=4, kinds=kinds), 0))
+    (tmp_path / "shards" / "shard-00000.parquet").write_bytes(content)
+    copies = str(tmp_path / "copies")
+    copied = lensscan("models", "false-positives", tmp_path / "shards", "--out", copies, "--above", "0", "--json")
+    n_nonlenses = decode_shard(content).truth["kind"].to_pylist().count("nonlens")
+    assert 0 < n_nonlenses < 8
+    assert json.loads(copied.stdout) == {"n_nonlenses": n_nonlenses, "n_copied": n_nonlenses, "folder": copies}
 
 
 @pytest.mark.parametrize("flow", [(), ("--flow",)], ids=["here", "flow"])
