@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from tests.scanner.quality.scanned import write_night
+from tests.scanner.quality.scanned import scanned, write_night
 
 FIRST, SECOND = "2026-01-01", "2026-01-02"
 
@@ -42,6 +42,18 @@ def scan(lensscan, tiles, root, night, *options, code=0):
     return summary
 
 
+def copied(good, folder):
+    """Return copies of the second night's tiles and of the catalogue."""
+    return shutil.copytree(good[0] / SECOND, folder / "tiles"), shutil.copytree(good[1], folder / "catalogue")
+
+
+def check_refused(lensscan, root, check, why):
+    verdict = json.loads(ran(lensscan, "qa", root, "--night", SECOND, "--json", code=1))
+    assert not verdict["is_passed"]
+    assert check in {found["name"] for found in verdict["checks"] if not found["is_good"]}
+    assert why in " ".join(ran(lensscan, "promote", root, "--night", SECOND, code=2).split())
+
+
 def without_band(tiles):
     for path in tiles.glob("*MOSAIC-NIR-J*"):
         path.unlink()
@@ -54,21 +66,12 @@ def with_zero_tile(tiles):
         fits.PrimaryHDU(np.zeros((620, 620), "f4"), header).writeto(path, overwrite=True, checksum=True)
 
 
-@pytest.mark.parametrize(
-    ("fault", "check", "why"),
-    [
-        (without_band, "missing_bands", "2 tiles lack a band (J in 2): 000000001, 000000002 (limit 0)"),
-        (with_zero_tile, "blank_tiles", "1 tiles hold nothing but zeros or one value: 000000002 (limit 0)"),
-    ],
-)
-def test_a_faulty_night_stays_away_until_it_is_overruled(lensscan, good, tmp_path, fault, check, why):
-    tiles, root = shutil.copytree(good[0] / SECOND, tmp_path / "tiles"), shutil.copytree(good[1], tmp_path / "catalogue")
-    fault(tiles)
+def test_a_faulty_night_stays_away_until_it_is_overruled(lensscan, good, tmp_path):
+    tiles, root = copied(good, tmp_path)
+    without_band(tiles)
+    why = "2 tiles lack a band (J in 2): 000000001, 000000002 (limit 0)"
     scan(lensscan, tiles, root, SECOND, "--publish-to", tmp_path / "collection", code=1)
-    verdict = json.loads(ran(lensscan, "qa", root, "--night", SECOND, "--json", code=1))
-    assert not verdict["is_passed"]
-    assert check in {found["name"] for found in verdict["checks"] if not found["is_good"]}
-    assert why in " ".join(ran(lensscan, "promote", root, "--night", SECOND, code=2).split())
+    check_refused(lensscan, root, "missing_bands", why)
     told = ran(lensscan, "status", root)
     assert "refused" in told
     assert why in told
@@ -76,42 +79,33 @@ def test_a_faulty_night_stays_away_until_it_is_overruled(lensscan, good, tmp_pat
     nights = {row["night"] for row in json.loads(ran(lensscan, "query", root, "--sql", "from scores", "--json"))}
     assert nights == {FIRST}
     # A scan without the option does not go around the gate.
-    again = json.loads(ran(lensscan, "scan", tiles, "--out", root, "--night", SECOND, "--maps", 0, "--workers", 1, "--json"))
-    assert again["awaits_gate"]
+    again = ("scan", tiles, "--out", root, "--night", SECOND, "--maps", 0, "--workers", 1, "--json")
+    assert json.loads(ran(lensscan, *again))["awaits_gate"]
     ran(lensscan, "promote", root, "--night", SECOND, "--overrule", "engineering night", "--by", "Ann Lens")
     assert "Ann Lens has overruled its quality gate: engineering night" in ran(lensscan, "status", root)
     nights = {row["night"] for row in json.loads(ran(lensscan, "query", root, "--sql", "from scores", "--json"))}
     assert nights == {FIRST, SECOND}
+    # A late scan of the promoted night changes nothing.
+    summary = json.loads(ran(lensscan, *again, "--gate"))
+    assert not summary["awaits_gate"]
+    assert summary["units_by_outcome"] == {"already_committed": 2}
+
+
+def test_a_tile_of_zeros_is_refused(lensscan, good, tmp_path):
+    tiles, root = copied(good, tmp_path)
+    with_zero_tile(tiles)
+    scan(lensscan, tiles, root, SECOND, code=1)
+    check_refused(lensscan, root, "blank_tiles", "1 tiles hold nothing but zeros or one value: 000000002 (limit 0)")
 
 
 def test_a_good_night_passes_against_the_first(lensscan, good, tmp_path):
-    root = shutil.copytree(good[1], tmp_path / "catalogue")
-    scan(lensscan, good[0] / SECOND, root, SECOND)
+    tiles, root = copied(good, tmp_path)
+    scanned(str(root), tiles, SECOND)
     told = ran(lensscan, "qa", root, "--reference-night", FIRST)
     assert f"night {SECOND} has passed its quality gate, compared with night {FIRST}" in told
     assert "psf_width" in told
     assert "readers see it from now on" in ran(lensscan, "promote", root)
     assert "nothing to do" in ran(lensscan, "promote", root, "--night", SECOND)
-    # A late scan of the promoted night changes nothing.
-    summary = json.loads(
-        ran(
-            lensscan,
-            "scan",
-            good[0] / SECOND,
-            "--out",
-            root,
-            "--night",
-            SECOND,
-            "--maps",
-            0,
-            "--workers",
-            1,
-            "--gate",
-            "--json",
-        )
-    )
-    assert not summary["awaits_gate"]
-    assert summary["units_by_outcome"] == {"already_committed": 2}
 
 
 def test_a_limit_can_be_set_in_a_file(lensscan, good, tmp_path):
