@@ -13,10 +13,12 @@ import flows.commands.simulate
 import flows.commands.train
 import flows.retries
 import simulation.run
+import training.evaluation.metrics
 import training.fit
 from flows.evaluate import evaluate
 from flows.simulate import simulate
 from flows.train import train
+from infra.errors import ClusterError
 from infra.store.files import StorageError
 from scanner.networks.architectures import PAPER_NETWORKS
 from training.config import TrainConfig
@@ -65,8 +67,8 @@ def outcome(run, *steps):
             watches.enter_context(watched(told, *step))
         try:
             run()
-        except Exception:  # noqa: BLE001 - `told` ends with the error of the step
-            return [*told, "failed"]
+        except Exception as error:  # noqa: BLE001 - `told` ends with the error of the step
+            return [*told, f"failed: {type(error).__name__}"]
     return [*told, "done"]
 
 
@@ -74,6 +76,7 @@ def main():
     """Run each flow with an error of the infrastructure, then with another error."""
     shards, others, folder = sys.argv[1:]
     flows.retries.DELAYS_S = (0.0, 0.0)
+    training.evaluation.metrics.N_BOOTSTRAP = 10
     flows.commands.train.PRESETS = {"laptop": PRESET}
 
     def simulated():
@@ -87,7 +90,8 @@ def main():
 
     unusable = [TrainingError("unusable")] * 3
     found = {
-        "simulate": outcome(simulated, SHARD, (*SHEET, StorageError("no reply"))),
+        "simulate": outcome(simulated, SHARD, (*SHEET, StorageError("no reply"), ClusterError("gone"))),
+        "simulate, no store": outcome(simulated, (*SHEET, *[StorageError("no reply")] * 9)),
         "simulate, error of code": outcome(simulated, SHARD, (*SHEET, *[ValueError("no such colour")] * 3)),
         "train": outcome(trained, (*EPOCH, None, ConnectionResetError("reset"))),
         "train, error of data": outcome(lambda: trained("other"), (*EPOCH, *unusable)),

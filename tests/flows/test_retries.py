@@ -10,38 +10,6 @@ from tests.prefect_servers import prefect_server
 from tests.sources import ROOT
 from tests.training.shards import write_shards
 
-FLOWS = """
-import json
-from prefect import flow
-import flows.retries
-from flows.retries import retried
-from infra.errors import ClusterAccessError, ClusterError, LensscanError
-from infra.store.files import PlaceError, StorageError
-
-flows.retries.DELAYS_S = (0.0, 0.0)
-
-def run(n_failures, kind):
-    tries = []
-
-    def step():
-        tries.append(1)
-        if len(tries) <= n_failures:
-            raise kind("broken")
-        return len(tries)
-
-    @flow(name="tried")
-    def tried():
-        return retried("step", step)
-
-    try:
-        return [tried(), len(tries)]
-    except Exception as error:
-        return [type(error).__name__, len(tries)]
-
-kinds = (StorageError, ClusterError, ConnectionResetError, PlaceError, ClusterAccessError, LensscanError, ValueError)
-print(json.dumps([run(2, kind) for kind in kinds] + [run(9, StorageError)]))
-"""
-
 pytestmark = pytest.mark.server
 
 
@@ -50,22 +18,6 @@ def env(tmp_path_factory, prefect_tables):
     """Return the environment of a program whose flows run on a Prefect server."""
     with prefect_server(tmp_path_factory.mktemp("prefect"), tables=prefect_tables) as server:
         yield {**server.env, "PYTHONPATH": str(ROOT), "PREFECT_LOGGING_LEVEL": "CRITICAL", "OMP_NUM_THREADS": "1"}
-
-
-def test_only_errors_of_the_infrastructure_are_tried_again(env):
-    command = [sys.executable, "-W", "ignore", "-c", FLOWS]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == [
-        [3, 3],
-        [3, 3],
-        [3, 3],
-        ["PlaceError", 1],
-        ["ClusterAccessError", 1],
-        ["LensscanError", 1],
-        ["ValueError", 1],
-        ["StorageError", 3],
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -80,15 +32,19 @@ def outcomes(tmp_path_factory, env):
 
 
 def test_a_simulation_keeps_its_shards_when_it_is_tried_again(outcomes):
-    assert outcomes["simulate"] == ["shard", "StorageError", "sheet", "done"]
-    assert outcomes["simulate, error of code"] == ["ValueError", "failed"]
+    assert outcomes["simulate"] == ["shard", "StorageError", "ClusterError", "sheet", "done"]
+    assert outcomes["simulate, error of code"] == ["ValueError", "failed: ValueError"]
+
+
+def test_a_step_that_fails_each_time_ends_with_its_error(outcomes):
+    assert outcomes["simulate, no store"] == [*3 * ["StorageError"], "failed: StorageError"]
 
 
 def test_a_training_goes_on_after_its_last_epoch(outcomes):
     assert outcomes["train"] == ["epoch 1", "ConnectionResetError", "epoch 2", "epoch 3", "done"]
-    assert outcomes["train, error of data"] == ["TrainingError", "failed"]
+    assert outcomes["train, error of data"] == ["TrainingError", "failed: TrainingError"]
 
 
 def test_an_evaluation_is_done_anew(outcomes):
     assert outcomes["evaluate"] == ["StorageError", "score", "done"]
-    assert outcomes["evaluate, error of data"] == ["TrainingError", "failed"]
+    assert outcomes["evaluate, error of data"] == ["TrainingError", "failed: TrainingError"]
