@@ -62,10 +62,9 @@ def test_every_nonlens_above_a_threshold_is_copied(lensscan, tmp_path):
     assert json.loads(copied.stdout) == {"n_nonlenses": n_nonlenses, "n_copied": n_nonlenses, "folder": copies}
 
 
-@pytest.mark.parametrize("flow", [(), ("--flow",)], ids=["here", "flow"])
-def test_simulate_writes_the_requested_kinds_and_geometry(lensscan, tmp_path, flow):
+def test_simulate_writes_the_requested_kinds_and_geometry(lensscan, tmp_path):
     args = ["--n", 5, "--kinds", "double_ring=1,ring_galaxy=1", "--geometry", "mer", "--components", "--json"]
-    done = lensscan("simulate", *args, *flow, "--out", tmp_path)
+    done = lensscan("simulate", *args, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["n_objects"] == 5
