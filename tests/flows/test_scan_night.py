@@ -29,7 +29,7 @@ from tests.faults.harness.scanned_night import fetch
 from tests.tiles import write_tile, write_tiles
 
 LENSSCAN = Path(sys.executable).with_name("lensscan")
-N_TILES, N_OBJECTS, N_MAPS = 6, 4, 3
+N_TILES, N_OBJECTS, N_MAPS = 6, 3, 1
 N_ATTEMPTS = 5
 BARE = f"{N_TILES + 1:09d}"
 """Tile that has a catalogue and no mosaic."""
