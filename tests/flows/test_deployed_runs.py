@@ -50,7 +50,7 @@ def test_runs_are_started_and_followed_to_their_ends(server, runs):
     assert runs.state(good)["type"] == "SCHEDULED"
     with pytest.raises(RunError, match="has not ended within 0 s, it is Scheduled"):
         runs.wait(good, 0)
-    threading.Timer(1, set_state, (server, good, "COMPLETED")).start()
+    threading.Timer(0.3, set_state, (server, good, "COMPLETED")).start()
     runs.wait(good, 30)
     set_state(server, bad, "FAILED", "the gate refuses it")
     with pytest.raises(RunError, match=rf"/runs/flow-run/{bad}: the run has ended as Failed: the gate refuses it"):

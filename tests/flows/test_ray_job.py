@@ -57,6 +57,8 @@ def test_a_submitted_job_scans_and_seals_a_catalogue(ray_head, tmp_path):
         "2026-01-03",
         "--threshold",
         "0",
+        "--maps",
+        "0",
         "--workers",
         "1",
     )
