@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +26,12 @@ LATE = (
     *("commands.evaluate", "commands.explain", "commands.inject", "commands.plan_text", "commands.portray", "commands.scan"),
     *("commands.query_text", "commands.scan_text", "commands.score", "commands.simulate", "commands.train", "progress_bar"),
     *("commands.votes", "commands.votes_text", "commands.zooniverse", "commands.diff", "commands.report"),
+    *("commands.completeness", "commands.publish", "commands.quality", "commands.quality_text", "commands.yields"),
     *("scan_night", "simulate", "train"),
 )
 """Modules of `flows` that commands import when they are called."""
+HELP = ("cyclopts.help", "rich.markdown")
+"""Modules of libraries that each `--help` imports."""
 SETTINGS = {"OMP_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """Variables that libraries read when they are imported; a process with threads cannot be forked."""
 
@@ -97,8 +101,13 @@ def _serve():
     cli.set_up_libraries()
     for name in LATE:
         importlib.import_module(f"flows.{name}")
+    for name in HELP:
+        importlib.import_module(name)
     if len(list(Path("/proc/self/task").glob("*"))) > 1:
         sys.exit("a library starts threads when it is imported, and a process with threads cannot be forked")
+    # What the imports end at an exit is this process's: torch would take half of the time of a light command for it.
+    for finalizer in list(weakref.finalize._registry):
+        finalizer.atexit = False
     gc.freeze()
     gc.enable()
     for line in sys.stdin:
