@@ -1,10 +1,7 @@
 """`--log-json` writes records of one run, from driver and workers, with its id also in the record of the run, and no secret."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,20 +12,18 @@ from tests.faults.harness.canaries import Canaries
 from tests.servers import free_port
 from tests.tiles import write_tiles
 
-LENSSCAN = Path(sys.executable).with_name("lensscan")
 N_TILES, N_ROWS = 2, 3
 
 pytestmark = pytest.mark.server
 
 
 @pytest.fixture
-def scan(tmp_path):
-    """Return a function that scans with logs in JSON, and returns the process and its records."""
+def scan(lensscan, tmp_path):
+    """Return a function that scans with logs in JSON, and returns how the command ended and its records."""
     write_tiles(tmp_path / "tiles", N_TILES, N_ROWS)
 
     def run(*args, **env):
-        command = [LENSSCAN, "scan", "tiles", "--workers", "1", "--maps", "0", *args]
-        done = subprocess.run(command, env=os.environ | env, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = lensscan("scan", "tiles", "--workers", "1", "--maps", "0", *args, cwd=tmp_path, **env)
         return done, [json.loads(line) for line in done.stderr.splitlines()]
 
     return run
