@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,10 +14,11 @@ from scanner.networks.card_file import read_card
 from scanner.networks.feature_reference import read_reference
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.review.embeddings.drift import Drift, QuantityDrift
-from scanner.sources.shards import encode_shard
-from simulation.products.dataset import DatasetSpec, simulate_objects
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.vocabulary.geometry import MER_10
 from tests.scanner.catalogue_parts import NIGHT
 from tests.scanner.review.embeddings.nights import LATER, embedded_nights
+from tests.training.shards import draw
 from training.evaluation.card_text import card_markdown
 
 
@@ -98,9 +100,12 @@ def test_wrong_uses_of_like_are_told(run, made, words, text):
 
 def test_a_reference_is_written_onto_the_card(run, tmp_path):
     """The shipped ensemble is not changed, and its copy scores as it does."""
-    spec = DatasetSpec(n=300, seed=11, kinds=(("nonlens", 0.9), ("single", 0.1)), geometry="mer10")
+    rng, n = np.random.default_rng(11), 300
+    kinds = ["single" if i % 10 == 0 else "nonlens" for i in range(n)]
+    stamps = {band: draw(grid, kinds, rng) for band, grid in MER_10.grids.items()}
     (tmp_path / "shards").mkdir()
-    (tmp_path / "shards" / "shard-00000.parquet").write_bytes(encode_shard(simulate_objects(spec, range(300))))
+    content = encode_shard(shard_table(np.arange(n), stamps, {"kind": kinds}, MER_10))
+    (tmp_path / "shards" / "shard-00000.parquet").write_bytes(content)
     text = run("models", "reference", "mer3-sim", tmp_path / "shards", code=2)
     assert "mer3-sim is shipped and never changes: name another folder with --out" in text
     out = tmp_path / "mine"
