@@ -94,7 +94,7 @@ def check_rounds(root, n_rounds):
 
 
 def test_kills_lose_no_vote_and_double_none(tmp_path):
-    check_rounds(tmp_path, 3)
+    check_rounds(tmp_path, 2)
 
 
 @pytest.mark.slow
