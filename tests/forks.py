@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.harness.patience import TimedOut, scaled
+from tests.spare_workers import fork_spare_worker
 
 ROOT = Path(__file__).parents[1]
 LATE = (
@@ -32,6 +33,8 @@ LATE = (
 """Modules of `flows` that commands import when they are called."""
 HELP = ("cyclopts.help", "rich.markdown")
 """Modules of libraries that each `--help` imports."""
+WORKERS = ("infra.store.s3_client", "scanner.explain.candidate_maps", "scanner.workers.unit_scanner")
+"""Modules that workers of scans import."""
 SETTINGS = {"OMP_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """Variables that libraries read when they are imported; a process with threads cannot be forked."""
 
@@ -101,7 +104,7 @@ def _serve():
     cli.set_up_libraries()
     for name in LATE:
         importlib.import_module(f"flows.{name}")
-    for name in HELP:
+    for name in (*HELP, *WORKERS):
         importlib.import_module(name)
     if len(list(Path("/proc/self/task").glob("*"))) > 1:
         sys.exit("a library starts threads when it is imported, and a process with threads cannot be forked")
@@ -133,6 +136,8 @@ def _become(main, args, cwd, env, stdout, stderr):
         os.environ.clear()
         os.environ.update(env)
         sys.argv = ["lensscan", *args]
+        if args[:1] == ["scan"]:
+            fork_spare_worker()
         main()
     except BaseException:  # noqa: BLE001 - nothing may reach the loop of the parent
         traceback.print_exc()
