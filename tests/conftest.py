@@ -119,14 +119,15 @@ def prefect_tables(tmp_path_factory):
 def lensscan(prefect_tables, tmp_path_factory):
     """Yield a function that runs `lensscan` with arguments, in a process that has imported the libraries already.
 
-    The Prefect server of `--flow` runs for the time of such a command alone: few commands need it, and it is never idle.
+    The Prefect server of `--flow`, and of a module of the tests, runs for the time of such a command alone: few commands need
+    it, and it is never idle.
     """
     server = PrefectServer(tmp_path_factory.mktemp("prefect") / "server", tables=prefect_tables)
     env = {name: value for name, value in server.env.items() if name.startswith("PREFECT_")}
     with forked_commands(env) as run:
 
         def run_with_server(*args, **options):
-            if "--flow" not in args:
+            if "--flow" not in args and "module" not in options:
                 return run(*args, **options)
             try:
                 server.start()

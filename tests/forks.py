@@ -52,6 +52,7 @@ class Ended:
 def forked_commands(env):
     """Yield a function that runs `lensscan` in a folder, with the caller's environment and the variables of `env`.
 
+    With `module`, it runs the function `main` of that module of the tests instead.
     It raises `TimedOut` for a command that takes longer than `scaled(limit_s)`, which is killed.
     """
     command = [sys.executable, "-m", "tests.forks"]
@@ -61,11 +62,12 @@ def forked_commands(env):
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env, **SETTINGS}, **pipes)
 
-        def run(*args, cwd=None, limit_s=200, **more):
+        def run(*args, cwd=None, module="flows.cli.main", limit_s=200, **more):
             assert not {*more} & {*SETTINGS, *env}, "these were read when the libraries were imported"
             number = next(numbers)
             files = {name: str(Path(folder, f"{number}-{name}")) for name in ("stdout", "stderr")}
-            asked = {"args": [*map(str, args)], "cwd": str(cwd or Path.cwd()), "env": {**os.environ, **env, **more}, **files}
+            place = {"cwd": str(cwd or Path.cwd()), "env": {**os.environ, **env, **more}}
+            asked = {"module": module, "args": [*map(str, args)], **place, **files}
             process.stdin.write(f"{json.dumps(asked)}\n".encode())
             group = _answer(process, 100)
             code = _answer(process, limit_s, group)
@@ -118,15 +120,16 @@ def _serve():
         pid = os.fork()
         if not pid:
             answers.close()
-            _become(cli.main, **json.loads(line))
+            _become(**json.loads(line))
         answers.write(f"{pid}\n")
         answers.flush()
         answers.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
         answers.flush()
 
 
-def _become(main, args, cwd, env, stdout, stderr):
+def _become(module, args, cwd, env, stdout, stderr):
     """Turn this process into the command, and exit with it."""
+    code = 1
     try:
         os.setsid()
         for descriptor, name in enumerate((os.devnull, stdout, stderr)):
@@ -138,13 +141,14 @@ def _become(main, args, cwd, env, stdout, stderr):
         sys.argv = ["lensscan", *args]
         if args[:1] == ["scan"]:
             fork_spare_worker()
-        main()
+        importlib.import_module(module).main()
+        code = 0
     except BaseException:  # noqa: BLE001 - nothing may reach the loop of the parent
         traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(1)
+        os._exit(code)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Run the flows `simulate`, `train` and `evaluate` with errors at their steps, and print what they did.
 
-`python -m tests.flows.resumed_flows SHARDS OTHER_SHARDS FOLDER`, with a Prefect server in the environment.
+The arguments are SHARDS OTHER_SHARDS FOLDER; a Prefect server is in the environment.
 """
 
 import json
@@ -99,7 +99,3 @@ def main():
         "evaluate, error of data": outcome(evaluated, (*SCORE, *unusable)),
     }
     sys.stdout.write(json.dumps(found) + "\n")
-
-
-if __name__ == "__main__":
-    main()
