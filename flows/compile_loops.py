@@ -13,7 +13,7 @@ from infra.errors import LensscanError
 from simulation.products.survey_tile import TileSpec
 from simulation.run import simulate_night
 
-SMALL = TileSpec(tile_id="100000001", n_galaxies=12, n_single=1, n_compound=1, seed=11)
+SMALL = TileSpec(tile_id="100000001", n_galaxies=12, n_single=1, n_compound=1, side_pixels=900, seed=11)
 
 
 def compile_loops(folder: Path) -> int:
