@@ -27,6 +27,7 @@ LATE = (
     *("commands.evaluate", "commands.explain", "commands.inject", "commands.plan_text", "commands.portray", "commands.scan"),
     *("commands.query_text", "commands.scan_text", "commands.score", "commands.simulate", "commands.train", "progress_bar"),
     *("commands.votes", "commands.votes_text", "commands.zooniverse", "commands.diff", "commands.report"),
+    *("commands.false_positives", "commands.reference", "commands.reproduce"),
     *("commands.completeness", "commands.publish", "commands.quality", "commands.quality_text", "commands.yields"),
     *("scan_night", "simulate", "train"),
 )
