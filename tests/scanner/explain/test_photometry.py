@@ -90,6 +90,15 @@ def test_parts_of_pixels_in_a_circle_sum_to_its_area():
     assert circle_weights(40, 5.0)[0, 0] == 0
 
 
+@pytest.mark.parametrize("n_pixels", [1, 9, 10, 40, 41])
+@pytest.mark.parametrize("radius", [0.3, 4.0, 5.55, 30.0])
+def test_every_pixel_weighs_what_lies_in_the_circle(n_pixels, radius):
+    at = (np.arange(n_pixels * 20) + 0.5) / 20 - n_pixels / 2
+    is_inside = at[:, None] ** 2 + at**2 < radius**2
+    expected = is_inside.reshape(n_pixels, 20, n_pixels, 20).mean(axis=(1, 3))
+    np.testing.assert_array_equal(circle_weights(n_pixels, radius), expected)
+
+
 def with_arc(images, band, flux):
     """Paint a sixth of a ring, 1.0 to 2.2 arcsec from the centre, uniformly; return the images and its number of pixels."""
     y, x = (np.indices((N, N)) - (N - 1) / 2) * PIXEL_ARCSEC
