@@ -16,7 +16,7 @@ from tests.forks import forked_commands
 from tests.prefect_servers import PrefectServer
 from tests.servers import free_port, http_status, plain_s3, stop, wait_for
 
-pytest_plugins = ["tests.browser", "tests.faults.harness.reporting", "tests.no_ray", "tests.shared"]
+pytest_plugins = ["tests.browser", "tests.faults.harness.reporting", "tests.forked_workers", "tests.no_ray", "tests.shared"]
 BUCKET = "lensscan-tests"
 # While tests are imported and collected, nothing is garbage: to look for it would take more than half of the time.
 gc.disable()

@@ -1,14 +1,10 @@
 """A small night, drivers that scan it in separate processes, and checks of the catalogue that they must produce."""
 
 import errno
-import functools
-import multiprocessing
 import os
 import tempfile
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from pathlib import Path
-from unittest.mock import patch
 from uuid import uuid4
 
 import numpy as np
@@ -28,11 +24,11 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
 from tests.faults.harness import crash_points, harm, patience
+from tests.fork_server import forks
 from tests.scanner.scanned import scanned
 
 NIGHT = "2026-11-24"
 CONFIG = ScanConfig(candidate_threshold=0.5, batch_size=2)
-_WARM = "LENSSCAN_TEST_WARM_UP"
 
 
 class PixelEnsemble:
@@ -215,17 +211,6 @@ def committed_sha256s(root_uri):
     return {file.uri: sha256_bytes(read_bytes(file.uri)) for file in list_files(f"{root_uri}/_scan/units", ".unit")}
 
 
-@functools.cache
-def forks():
-    """Start a single-threaded fork server with everything imported, so that each process starts within milliseconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    settings = {"PYTHONPATH": str(Path(__file__).parents[3]), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", _WARM: "1"}
-    with patch.dict(os.environ, settings):
-        forkserver.ensure_running()
-    return context
-
-
 def start(function, *args, **kwargs):
     """Start a process that calls the function, in the current environment."""
     process = forks().Process(target=_call, args=(dict(os.environ), function, args, kwargs), daemon=True)
@@ -253,12 +238,8 @@ def is_stopped(process):
     return Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T"
 
 
-def _warm_up():
-    """Load everything that a first unit loads, and compute the code version, once in the fork server for all processes."""
+def warm_up():
+    """Load everything that a first unit loads, and compute the code version."""
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(Path(folder, "inputs"), 1)
         run_night(Path(folder, "inputs"), str(Path(folder, "catalogue")))
-
-
-if os.environ.pop(_WARM, None):
-    _warm_up()

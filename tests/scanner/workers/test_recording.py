@@ -1,10 +1,5 @@
 """The metrics of a run equal what the catalogue holds, after kills, failures and resumptions too."""
 
-import os
-import signal
-import subprocess
-import sys
-
 import duckdb
 import numpy as np
 import pytest
@@ -22,13 +17,15 @@ from scanner.workers.dispatch import UnitsFailedError
 from scanner.workers.metrics_text import FILE_NAME
 from scanner.workers.recording import Recording
 from scanner.workers.run import scan_night
+from tests.faults.harness.night import start
 from tests.faults.harness.s3_proxy import Rule, Status, s3_proxy
 from tests.faults.harness.scanned_night import NIGHT, write_shards
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.prometheus_text import parsed
 from tests.servers import wait_for
 
-N_UNITS, N_ROWS = 6, 3
+pytestmark = pytest.mark.usefixtures("forked_workers")
+N_UNITS, N_ROWS = 4, 3
 EXPECTED = {"rejected:blank": 2, "scored": N_UNITS * N_ROWS - 2}
 
 
@@ -48,22 +45,28 @@ def made(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def request_of(made):
     return ScanRequest(
         input_uri=str(made / "shards"), night=NIGHT, package=made / "package", engine="torch", candidate_threshold=0.0
     )
 
 
-@pytest.fixture
-def scan(request_of, tmp_path):
+@pytest.fixture(scope="module")
+def scan(request_of, made):
     """Return a function that scans into a root and returns the new records of runs and the samples of the text file."""
 
     def run(root, **options):
-        scan_night(request_of, str(root), workers=2, metrics_dir=tmp_path / "metrics", **options)
-        return run_records(str(root)), parsed((tmp_path / "metrics" / FILE_NAME).read_text())[0]
+        scan_night(request_of, str(root), workers=2, metrics_dir=made / "metrics", **options)
+        return run_records(str(root)), parsed((made / "metrics" / FILE_NAME).read_text())[0]
 
     return run
+
+
+@pytest.fixture(scope="module")
+def reported(forked_workers, scan, made):
+    """Return the root of an undisturbed run, its records and its samples."""
+    return made / "root", *scan(made / "root", run_id="mine")
 
 
 def statuses_in(root):
@@ -71,9 +74,9 @@ def statuses_in(root):
     return dict(duckdb.read_parquet(f"{root}/_scan/units/*/*.unit").aggregate("status, count(*)").fetchall())
 
 
-def test_a_run_reports_what_the_catalogue_holds(scan, tmp_path):
-    (record,), samples = scan(tmp_path / "root", run_id="mine")
-    assert record.rows_by_status == statuses_in(tmp_path / "root") == EXPECTED
+def test_a_run_reports_what_the_catalogue_holds(reported):
+    root, (record,), samples = reported
+    assert record.rows_by_status == statuses_in(root) == EXPECTED
     night = {"night": str(NIGHT)}
     assert samples["lensscan_rows_scored_total"] == [(night, EXPECTED["scored"])]
     assert samples["lensscan_rows_rejected_total"] == [(night | {"code": "blank"}, 2)]
@@ -81,16 +84,16 @@ def test_a_run_reports_what_the_catalogue_holds(scan, tmp_path):
     assert samples["lensscan_candidates_total"] == [(night, EXPECTED["scored"])]
     assert samples["lensscan_night_progress"] == [(night, 1.0)]
     assert samples["lensscan_oldest_unpromoted_night_seconds"] == [(night, 0.0)]
-    assert (record.run_id, record.error, record.units_committed_here, record.candidates) == ("mine", "", N_UNITS, 16)
+    assert (record.run_id, record.error, record.units_committed_here, record.candidates) == ("mine", "", N_UNITS, 10)
     assert set(record.stage_seconds) == set(WorkStage)
     assert all(0 < seconds < record.seconds * 4 for seconds in record.stage_seconds.values())
 
 
-def test_a_run_with_nothing_to_do_leaves_no_record(scan, tmp_path):
-    scan(tmp_path / "root")
-    before = list_files(str(tmp_path / "root"))
-    _, samples = scan(tmp_path / "root")
-    assert list_files(str(tmp_path / "root")) == before
+def test_a_run_with_nothing_to_do_leaves_no_record(reported, scan):
+    root, *_ = reported
+    before = list_files(str(root))
+    _, samples = scan(root)
+    assert list_files(str(root)) == before
     assert samples["lensscan_rows_scored_total"][0][1] == EXPECTED["scored"]
     assert samples["lensscan_store_retries_total"][0][1] == 0
     assert "lensscan_stage_seconds_total" not in samples
@@ -107,7 +110,7 @@ def test_a_killed_worker_is_counted_without_doubled_rows(scan, tmp_path, monkeyp
     assert (record.units_committed, record.units_committed_here) == (N_UNITS, N_UNITS - 1)
 
 
-def test_a_unit_given_up_is_counted_until_it_is_mended(scan, tmp_path, monkeypatch):
+def test_a_unit_given_up_is_counted_until_it_is_mended(scan, made, tmp_path, monkeypatch):
     root = tmp_path / "root"
     with monkeypatch.context() as patch:
         patch.setattr(local, "SCANNER", "tests.scanner.workers.failing:FailingScanner")
@@ -117,7 +120,7 @@ def test_a_unit_given_up_is_counted_until_it_is_mended(scan, tmp_path, monkeypat
     (failed,) = run_records(str(root))
     assert (failed.error, failed.units_failed, failed.units_committed) == ("UnitsFailedError", 1, N_UNITS - 1)
     assert failed.rows_by_status == {"rejected:blank": 2, "scored": EXPECTED["scored"] - N_ROWS}
-    samples, _ = parsed((tmp_path / "metrics" / FILE_NAME).read_text())
+    samples, _ = parsed((made / "metrics" / FILE_NAME).read_text())
     assert samples["lensscan_units_failed_total"][0][1] == 1
     assert samples["lensscan_oldest_unpromoted_night_seconds"][0][1] > 0
     assert 0 < samples["lensscan_night_progress"][0][1] < 1
@@ -139,20 +142,12 @@ def test_a_damaged_unit_file_is_left_out(scan, request_of, tmp_path):
     assert failed.rows_by_status == {"rejected:blank": 2, "scored": EXPECTED["scored"] - N_ROWS}
 
 
-def test_the_run_after_a_kill_counts_each_row_once(scan, made, tmp_path):
+def test_the_run_after_a_kill_counts_each_row_once(scan, request_of, tmp_path):
     root = tmp_path / "root"
-    code = (
-        "import sys\nfrom pathlib import Path\nfrom scanner.scan.request import ScanRequest\n"
-        "from scanner.workers.run import scan_night\nfrom tests.faults.harness.scanned_night import NIGHT\n"
-        "source, package, root = sys.argv[1:]\n"
-        "request = ScanRequest(input_uri=source, night=NIGHT, package=Path(package), engine='torch', candidate_threshold=0.0)\n"
-        "scan_night(request, root, workers=1)\n"
-    )
-    command = [sys.executable, "-c", code, str(made / "shards"), str(made / "package"), str(root)]
-    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    driver = start(scan_night, request_of, str(root))
     wait_for("a unit", lambda: list(root.rglob("*.unit")))
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait()
+    driver.kill()
+    driver.join()
     n_before = len(list(root.rglob("*.unit")))
     records, samples = scan(root)
     if n_before < N_UNITS:
