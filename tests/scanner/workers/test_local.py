@@ -27,7 +27,7 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def scan(made, tmp_path, monkeypatch):
+def scan(made, forked_workers, tmp_path, monkeypatch):
     """Return a function that scans with faulty workers, and returns the summary and the rows of all units."""
     monkeypatch.setattr("infra.ray.cluster.ray_session", None)
     monkeypatch.setattr(local, "SCANNER", "tests.faults.harness.worker_faults:FaultyScanner")

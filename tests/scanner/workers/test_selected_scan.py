@@ -69,7 +69,7 @@ def rows_of_units(root):
     return read_files(paths)[0]
 
 
-def test_killed_workers_cost_no_selected_row(made, tmp_path, monkeypatch):
+def test_killed_workers_cost_no_selected_row(made, forked_workers, tmp_path, monkeypatch):
     request, root, record = made
     monkeypatch.setattr(local, "SCANNER", "tests.faults.harness.worker_faults:FaultyScanner")
     monkeypatch.setenv("FAULT_FLAGS", str(tmp_path))
