@@ -28,7 +28,7 @@ EACH_SHIPPED = [
     )
     for folder, card in SHIPPED
 ]
-N_COMPARED = 24
+N_COMPARED = 12
 
 
 def with_masks(network, image, masks, places):
@@ -48,8 +48,9 @@ def check(network, image, masks, rng):
     assert found.shape[:2] == (len(starts), len(starts))
     ends = [0, len(starts) - 1]
     drawn = rng.integers(0, len(starts), (N_COMPARED, 2)).tolist()
-    places = [[i, j] for i in ends for j in ends] + [[ends[i % 2], j] for i, j in drawn[:10]]
-    places += [[i, ends[j % 2]] for i, j in drawn[10:20]] + drawn
+    places = [[i, j] for i in ends for j in ends] + [[ends[i % 2], j] for i, j in drawn[:5]]
+    places += [[i, ends[j % 2]] for i, j in drawn[5:10]] + drawn
+    places = sorted({(i, j) for i, j in places})
     expected = with_masks(network, image, masks, [(starts[i], starts[j]) for i, j in places])
     # Logits of random networks reach 15.
     atol = 1e-5 * max(1, np.abs(expected).max())
@@ -88,7 +89,7 @@ def test_shipped_networks_give_the_same_logits_mask_by_mask(folder, card, rng):
 
 # The other architectures have the layers of one of these and other widths.
 @pytest.mark.parametrize("architecture", ["ou66", "ou200", "compact", "equivariant", "equivariant_light", "equivariant_middle"])
-@pytest.mark.parametrize(("side", "step"), [(3, 5), (7, 6), (16, 13), (61, 1)])
+@pytest.mark.parametrize(("side", "step"), [(3, 5), (7, 6), (16, 13), (61, 3)])
 def test_masks_of_any_size_and_step(architecture, side, step, rng):
     """Windows start on odd pixels, overlap, and fill whole maps."""
     n_pixels = ARCHITECTURES[architecture].input_pixels
