@@ -316,7 +316,7 @@ def test_shipped_networks_find_the_same_candidates_in_emulated_bfloat16(monkeypa
     swept_as_exact("mer3-sim", MER_10, 40, "torch")
 
 
-SHIPPED = [("mer3-sim", MER_10, 96), ("mer3-cascade", MER_10, 96), ("ou7-sim", CHALLENGE, 32)]
+SHIPPED = [("mer3-sim", MER_10, 48), ("mer3-cascade", MER_10, 48), ("ou7-sim", CHALLENGE, 16)]
 
 
 @pytest.mark.parametrize(("name", "geometry", "n"), SHIPPED)
