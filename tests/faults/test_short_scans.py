@@ -1,7 +1,6 @@
 """The gravest faults of scans, once each on one small night; `make faults` repeats them on a larger scale."""
 
 import threading
-from functools import partial
 
 import pytest
 
@@ -10,22 +9,22 @@ from tests.faults.harness.harm import recoveries
 from tests.faults.harness.killer import scan_with_kills
 from tests.faults.harness.patience import wait_for
 from tests.faults.harness.s3_proxy import Refuse, Rule
-from tests.faults.harness.scanned_night import Night, fetch, scan_here
+from tests.faults.harness.scanned_night import Night, fetch, scan_here, scan_without_ray
 
-pytestmark = pytest.mark.ray
 N_UNITS, N_ROWS = 6, 4
 BAD = {2: (1,)}
 """Row with a fault, by number of the unit; rows without a fault come before and after it."""
 
 
 @pytest.fixture(scope="module")
-def night(ray_cluster, tmp_path_factory):
-    return Night(tmp_path_factory.mktemp("short") / "night", N_UNITS, N_ROWS, BAD, scan=partial(scan_here, workers=1))
+def night(forked_workers, tmp_path_factory):
+    return Night(tmp_path_factory.mktemp("short") / "night", N_UNITS, N_ROWS, BAD, scan=scan_without_ray)
 
 
 @pytest.mark.faults
+@pytest.mark.ray
 @pytest.mark.fault(1)
-def test_a_worker_killed_inside_a_unit_changes_no_row(night, root, measured):
+def test_a_worker_killed_inside_a_unit_changes_no_row(ray_cluster, night, root, measured):
     summary, killer = scan_with_kills(night, root, 1, FAULT_SLOW_S="0.5")
     assert summary["n_workers_lost"] >= len(killer.kills) == 1
     night.check(root)
@@ -33,8 +32,9 @@ def test_a_worker_killed_inside_a_unit_changes_no_row(night, root, measured):
 
 
 @pytest.mark.faults
+@pytest.mark.ray
 @pytest.mark.fault(7)
-def test_only_the_row_that_crashes_workers_is_rejected(night, root, measured):
+def test_only_the_row_that_crashes_workers_is_rejected(ray_cluster, night, root, measured):
     summary = scan_here(night, root, FAULT_ROW="segfault")
     night.check(root, without=night.poison)
     night.check_rejected(root, "rejected:worker_crash")
@@ -63,7 +63,7 @@ def test_a_scan_waits_until_its_store_is_back(night, s3, proxy, tmp_path, caplog
 
     outage = threading.Thread(target=go_away)
     outage.start()
-    summary = scan_here(night, root, source=source, workers=1, FAULT_STORE_TRIES="1", FAULT_SLOW_S="0.5")
+    summary = scan_without_ray(night, root, source=source, FAULT_STORE_TRIES="1", FAULT_SLOW_S="0.2")
     outage.join()
     assert (summary["rows_by_status"], summary["n_workers_lost"]) == ({"scored": N_UNITS * N_ROWS}, 0)
     assert n_refused, "the store must have been unreachable"

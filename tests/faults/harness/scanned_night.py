@@ -19,7 +19,7 @@ from infra.store.storage import list_files, read_bytes
 from scanner.scan.request import ScanRequest
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
-from scanner.workers import actors
+from scanner.workers import actors, local
 from scanner.workers.run import scan_night
 from tests.faults.harness import harm, patience
 from tests.faults.harness.worker_faults import MARK, FaultyScanner
@@ -89,10 +89,22 @@ def scan_here(night, root, *, source=None, workers=2, **faults):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(actors, "UnitScanner", FaultyScanner)
         patch.setattr(actors, "thread_settings", lambda threads: {**settings(threads), **store, **faults})
-        source = str(source or night.source)
-        request = ScanRequest(input_uri=source, night=NIGHT, package=night.package, candidate_threshold=THRESHOLD)
-        done = scan_night(request, str(root), workers=workers, ray_address="local")
-    return done.model_dump()
+        return _summary(night, root, source, workers, "local")
+
+
+def scan_without_ray(night, root, *, source=None, **faults):
+    """Scan with a worker that this process starts, with `faults` in its environment; return the summary."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "SCANNER", f"{FaultyScanner.__module__}:{FaultyScanner.__name__}")
+        for name, value in faults.items():
+            patch.setenv(name, value)
+        return _summary(night, root, source, 1, None)
+
+
+def _summary(night, root, source, workers, ray_address):
+    source = str(source or night.source)
+    request = ScanRequest(input_uri=source, night=NIGHT, package=night.package, candidate_threshold=THRESHOLD)
+    return scan_night(request, str(root), workers=workers, ray_address=ray_address).model_dump()
 
 
 def kill_group(process):
