@@ -40,7 +40,8 @@ def damages(data):
     ("kind", "every"),
     [
         ("path", 5),
-        pytest.param("s3", 12, marks=pytest.mark.server),
+        # One damage: what notices it reads the same bytes from a store.
+        pytest.param("s3", 20, marks=pytest.mark.server),
         pytest.param("path", 1, marks=pytest.mark.faults),
         pytest.param("s3", 2, marks=[pytest.mark.faults, pytest.mark.server]),
     ],

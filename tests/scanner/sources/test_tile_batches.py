@@ -39,7 +39,7 @@ def cut_by_astropy(request, tmp_path_factory):
     return request.param, tile, sources, expected(tile, sources, request.param)
 
 
-@pytest.mark.parametrize(("band_rows", "batch_sizes"), [(1, (7, 1000)), (37, (1, 7, 64, 1000)), (10_000, (1, 64))])
+@pytest.mark.parametrize(("band_rows", "batch_sizes"), [(1, (7,)), (37, (1, 64, 1000)), (10_000, (64,))])
 def test_every_source_equals_the_cutout_of_astropy(cut_by_astropy, monkeypatch, band_rows, batch_sizes):
     monkeypatch.setattr(mosaics, "BAND_BYTES", 4 * NX * band_rows)
     geometry, tile, sources, outcomes = cut_by_astropy
