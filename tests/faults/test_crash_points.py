@@ -28,7 +28,7 @@ from tests.faults.harness.night import (
 )
 from tests.faults.harness.patience import wait_for
 
-N_UNITS = 4
+N_UNITS = 3
 UNIT = "unit-001"
 """Unit at which a driver is killed: the second, which shares an object with the first and has one without light."""
 NAMED, S3 = pytest.mark.faults, (pytest.mark.faults, pytest.mark.server)
