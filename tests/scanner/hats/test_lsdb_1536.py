@@ -34,7 +34,7 @@ def contents(collection):
     return {file.uri: (file.etag, read_bytes(file.uri)) for file in list_files(collection)}
 
 
-@pytest.mark.parametrize("n_rounds", [6, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize("n_rounds", [4, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_readers_see_whole_nights_while_writers_are_killed(places, n_rounds):
     """A reader polls while another process seals, publishes and rolls back nights, and kills its children that do."""
     catalogue, collection = places

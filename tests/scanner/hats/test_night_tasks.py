@@ -69,11 +69,11 @@ def test_a_night_is_begun_again_if_its_process_dies(ray_cluster, catalogue, tmp_
         return write_shared(catalogue_uri, label, *rest)
 
     monkeypatch.setattr(night_tasks, "write_shared", dies_at_first)
-    nights = nights_of(catalogue)
+    nights = {label: plans for label, plans in nights_of(catalogue).items() if label in NIGHTS[:2]}
     (tmp_path / "shared").mkdir()
     written = list(nights_on_ray(catalogue, nights, str(tmp_path / "shared"), None))
     assert [night.label for night in written] == list(nights)
-    assert sorted(first.read_text().split()) == sorted([*NIGHTS, *NIGHTS])
+    assert sorted(first.read_text().split()) == sorted(2 * NIGHTS[:2])
     monkeypatch.setattr(night_tasks, "MOST_TRIES", 1)
     first.unlink()
     with pytest.raises(ClusterError, match=r"^night 2026-11-24: its worker died"):

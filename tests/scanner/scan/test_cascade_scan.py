@@ -17,7 +17,7 @@ from scanner.vocabulary.geometry import MER_10
 from tests.scanner.cascades import scanned_stamps, stack, write_cascade
 from tests.scanner.rounding import sweep_by_rounding
 
-N = 72
+N = 48
 
 
 @pytest.fixture(scope="module")
