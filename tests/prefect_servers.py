@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.servers import free_port, http_status, wait_for
+from tests.servers import end_group, free_port, http_status, wait_for
 
 BIN = Path(sys.executable).parent
 
@@ -54,9 +54,7 @@ class PrefectServer:
 
     def end(self, how=signal.SIGTERM):
         """End the server with all of its processes."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, how)
-        self.process.wait(40)
+        end_group(self.process, how)
 
 
 @contextlib.contextmanager

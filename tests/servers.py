@@ -1,5 +1,7 @@
 """Helpers that start, await and stop the real servers that tests use, on loopback."""
 
+import contextlib
+import os
 import socket
 import subprocess
 import time
@@ -54,3 +56,10 @@ def stop(process, seconds=40):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def end_group(process, how):
+    """End a process that leads its group, with the whole group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, how)
+    process.wait(40)

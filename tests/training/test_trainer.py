@@ -2,26 +2,23 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 from ray.exceptions import ActorDiedError, RayTaskError
 from ray.train import WorkerGroupError
 
 from infra.errors import ClusterError
-from infra.ray.cluster import ray_session
+from infra.ray.cluster_access import ensure_token, known_token
 from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.package import load_package
 from tests.faults.harness.ray_heads import ray_head
-from tests.sources import ROOT
 from tests.training.workers import train_workers
 from training.build import work_folder
 from training.checkpoint import load_history
 from training.config import TrainConfig
 from training.errors import TrainingError
 from training.run import train_ensemble
-from training.trainer import _is_of_the_cluster
+from training.trainer import _is_of_the_cluster, _watch
 
 pytestmark = pytest.mark.ray
 OU_H = PAPER_NETWORKS[2]
@@ -30,12 +27,18 @@ CONFIG = TrainConfig(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def session():
-    with pytest.MonkeyPatch.context() as patch, ray_session(num_cpus=2):
+@pytest.fixture(scope="module")
+def head():
+    """Run a cluster for this file: it has this user's token, and no dashboard, as a private Ray has none."""
+    ensure_token()
+    with pytest.MonkeyPatch.context() as patch:
+        # Threads of a worker that wait for each other would keep busy a core that they lack.
+        patch.setenv("OMP_WAIT_POLICY", "passive")
         # An actor of each run that asks whether the cloud takes a machine away; it imports Ray Train for a second.
         patch.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-        yield
+        patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+        with ray_head(known_token()) as started:
+            yield started
 
 
 def losses(out, name):
@@ -43,69 +46,65 @@ def losses(out, name):
     return [value for record in history for value in (record.epoch, record.train_loss, record.validation_loss)]
 
 
-def test_one_worker_trains_as_a_plain_process_does(shards_uri, tmp_path, monkeypatch):
-    progress, cleaners = [], []
-
-    def watch(*step):
-        progress.append(step)
-        cleaners.extend(train_workers(os.getpid(), "PlacementGroupCleaner"))
-
-    card = train_ensemble(CONFIG, shards_uri, tmp_path, "rayed", watch, "local")
+def test_one_worker_trains_as_a_plain_process_does(head, shards_uri, tmp_path):
+    """It trains through a Ray client, as the deployments do."""
+    progress = []
+    card = train_ensemble(CONFIG, shards_uri, tmp_path, "rayed", lambda *step: progress.append(step), head.client)
     here = train_ensemble(CONFIG, shards_uri, tmp_path, "here")
     assert progress == [(1, 2), (2, 2)]
-    # It would keep the run for 12 s after the last epoch.
-    assert cleaners == []
     # Thread counts differ, hence rounding: equal curves, not equal bytes.
     for key in ("validation_loss", "auroc"):
         assert card.networks[0].metrics[key] == pytest.approx(here.networks[0].metrics[key], abs=0.02)
     assert load_package(tmp_path / "rayed").network_names == ("OU-H",)
-    # The error of a fit that cannot continue states the cause.
-    monkeypatch.setattr("training.trainer.MAX_RESTARTS", 0)
-    with pytest.raises(TrainingError, match=r"OU-H: training failed on Ray: .*another configuration"):
-        train_ensemble(CONFIG.model_copy(update={"seed": 5}), shards_uri, tmp_path, "rayed", ray_address="local")
 
 
-def test_workers_that_die_are_an_error_of_the_cluster(shards_uri, tmp_path, monkeypatch):
+def test_workers_that_die_are_an_error_of_the_cluster(head, shards_uri, tmp_path, monkeypatch):
     """Another try may mend it, and goes on after the last complete epoch."""
     monkeypatch.setattr("training.trainer.MAX_RESTARTS", 0)
-    killed = []
+    monkeypatch.setattr("training.trainer.POLL_S", 0.05)
+    killed, cleaners = [], []
 
     def kill(done, n_epochs):
+        cleaners.extend(train_workers(head.pid, "PlacementGroupCleaner"))
         # Two short epochs may be told at once.
         if not killed and done < n_epochs:
-            killed.append(train_workers(os.getpid())[0])
+            killed.append(train_workers(head.pid)[0])
             os.kill(killed[0], signal.SIGKILL)
 
-    config = CONFIG.model_copy(update={"epochs": 40})
+    config = CONFIG.model_copy(update={"epochs": 20})
     with pytest.raises(ClusterError, match="OU-H: training failed on Ray: "):
-        train_ensemble(config, shards_uri, tmp_path, "rayed", kill, "local")
+        train_ensemble(config, shards_uri, tmp_path, "rayed", kill, head.gcs)
+    # It would keep the run for 12 s after the last epoch.
+    assert cleaners == []
     before = losses(tmp_path, "rayed")
-    assert 3 <= len(before) < 3 * 40
+    assert 3 <= len(before) < 3 * 20
     train_ensemble(config, shards_uri, tmp_path, "rayed")
     after = losses(tmp_path, "rayed")
-    assert (len(after), after[: len(before)]) == (3 * 40, before)
+    assert (len(after), after[: len(before)]) == (3 * 20, before)
 
 
-THROUGH_A_CLIENT = """
-import sys
-from pathlib import Path
-from training.config import TrainConfig
-from training.run import train_ensemble
-
-config = TrainConfig.model_validate_json(sys.argv[1])
-print(train_ensemble(config, sys.argv[2], Path(sys.argv[3]), "rayed", ray_address=sys.argv[4]).networks[0].name)
-"""
+@pytest.mark.slow
+def test_the_error_of_workers_states_the_cause(head, shards_uri, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.trainer.MAX_RESTARTS", 0)
+    train_ensemble(CONFIG, shards_uri, tmp_path, "rayed", ray_address=head.gcs)
+    with pytest.raises(TrainingError, match=r"OU-H: training failed on Ray: .*another configuration"):
+        train_ensemble(CONFIG.model_copy(update={"seed": 5}), shards_uri, tmp_path, "rayed", ray_address=head.gcs)
 
 
-def test_training_runs_through_a_client(shards_uri, tmp_path):
-    """The deployments reach their clusters at `ray://` addresses."""
-    config = CONFIG.model_copy(update={"epochs": 1}).model_dump_json()
-    with ray_head() as head:
-        env = {**head.env, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "LENSSCAN_ALLOW_OPEN_CLUSTER": "true"}
-        command = [sys.executable, "-W", "ignore", "-c", THROUGH_A_CLIENT, config, shards_uri, str(tmp_path), head.client]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.splitlines()[-1] == "OU-H"
+@pytest.mark.parametrize(
+    ("raised", "kind", "cause"),
+    [
+        (ValueError("Traceback\nits cause\n"), TrainingError, "its cause"),
+        (ActorDiedError(), ClusterError, r"The actor died .*"),
+    ],
+)
+def test_a_failed_run_is_told_by_its_last_line(tmp_path, raised, kind, cause):
+    class Failing:
+        def fit(self):
+            raise WorkerGroupError("", {0: raised})
+
+    with pytest.raises(kind, match=rf"^OU-H: training failed on Ray: {cause}$"):
+        _watch(Failing(), tmp_path / "OU-H" / "history.json", print)
 
 
 def test_one_lost_worker_counts_though_the_other_complains():

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.ray.cluster_access import Answer, ask
-from tests.servers import free_port, stop, wait_for
+from tests.servers import end_group, free_port, wait_for
 
 BIN = Path(sys.executable).parent
 
@@ -46,8 +47,9 @@ def ray_head(token=None, *, dashboard=False):
         )
         command = [BIN / "ray", "start", "--head", "--block", *options.split()]
         log = cleanup.enter_context((folder / "head.log").open("w"))
-        head = subprocess.Popen(command, env=env | secret, stdout=log, stderr=subprocess.STDOUT)
-        cleanup.callback(stop, head)
+        head = subprocess.Popen(command, env=env | secret, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        # Terminated, it would wait half a minute for detached actors, which outlive Ray Train's runs.
+        cleanup.callback(end_group, head, signal.SIGKILL)
         found = Head(head.pid, f"127.0.0.1:{gcs}", f"ray://127.0.0.1:{client}", web, metrics, env)
         wait_for("the Ray head", lambda: all(ask(place) is not Answer.NONE for place in (found.gcs, found.client)))
         yield found
