@@ -24,13 +24,14 @@ from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.kinds import KINDS
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, scores
 from tests.training.shards import write_shards
-from tests.training.tiny_build import BUILD_CONFIG
+from tests.training.tiny_build import BUILD_CONFIG, OU_H
 from training.build import build_ensemble
 from training.errors import TrainingError
 
 FIRST_ID, N_OBJECTS = 7000, 40
 GRADERS = ("ann", "bo", "cy")
 AT = datetime(2026, 11, 24, 3, tzinfo=UTC)
+CONFIG = BUILD_CONFIG.model_copy(update={"networks": (OU_H,)})
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def start(tmp_path_factory):
     """Return an ensemble that learnt from wrong labels, and shards with the right ones."""
     out = tmp_path_factory.mktemp("start")
     wrong = write_shards(out / "wrong", 120, mislabelled=range(1000, 1120))
-    build_ensemble(BUILD_CONFIG, wrong, out, "start")
+    build_ensemble(CONFIG, wrong, out, "start")
     return out / "start", write_shards(out / "shards", 120)
 
 
@@ -103,27 +104,14 @@ def _images(path):
     return zip(shard.object_ids, shard.stamps["H"], strict=True)
 
 
-def test_training_learns_grades_and_tells_the_gain(graded, start, tmp_path, monkeypatch):
-    package, shards = start
-    monkeypatch.setattr("flows.commands.train.PRESETS", {"laptop": BUILD_CONFIG})
-    args = shards, tmp_path, "mine", "laptop", 1, 1, str(package), None, None, None, graded
-    result = train_package(*args, no_progress)
-    n_held = len(kinds_in(tmp_path / "mine-work" / "graded" / "held_out"))
-    compared = result.gain.graded
-    assert compared.n_lenses + compared.n_others == n_held > 5
-    n_test = sum(n for name, n in read_card(package).training_data.n_objects.items() if name.startswith("test "))
-    assert result.gain.simulated.n_lenses + result.gain.simulated.n_others == n_test
-    assert compared.before.auroc < compared.after.auroc
-    assert result.gain.simulated.before.auroc < result.gain.simulated.after.auroc
-    assert json.loads((result.package / "grades.json").read_text()) == result.gain.model_dump(mode="json")
-    assert f"{N_OBJECTS - 4 - n_held} graded objects" in read_card(result.package).training_data.description
-    # A second call finds the same grades and the same fits.
-    assert train_package(*args, no_progress) == result
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 20)
 
 
-def test_the_command_prints_both_ensembles(graded, start, tmp_path, monkeypatch, capsys):
+def test_training_learns_grades_and_tells_the_gain(graded, start, tmp_path, monkeypatch, capsys):
     package, shards = start
-    monkeypatch.setattr("flows.commands.train.PRESETS", {"laptop": BUILD_CONFIG})
+    monkeypatch.setattr("flows.commands.train.PRESETS", {"laptop": CONFIG})
     monkeypatch.setenv("COLUMNS", "140")
     names = ["--out", str(tmp_path), "--name", "mine", "--epochs", "1", "--start-from", str(package)]
     app(["train", shards, *names, "--with-grades", graded], result_action="return_value")
@@ -131,6 +119,18 @@ def test_the_command_prints_both_ensembles(graded, start, tmp_path, monkeypatch,
     assert "Before and after the grades" in out
     for words in ("graded, held out", "simulated, test split"):
         assert out.count(words) == 2
+    told = json.loads((tmp_path / "mine" / "grades.json").read_text())
+    # A second call finds the same grades and the same fits.
+    result = train_package(shards, tmp_path, "mine", "laptop", 1, 1, str(package), None, None, None, graded, no_progress)
+    assert result.gain.model_dump(mode="json") == told
+    n_held = len(kinds_in(tmp_path / "mine-work" / "graded" / "held_out"))
+    compared = result.gain.graded
+    assert compared.n_lenses + compared.n_others == n_held > 5
+    n_test = sum(n for name, n in read_card(package).training_data.n_objects.items() if name.startswith("test "))
+    assert result.gain.simulated.n_lenses + result.gain.simulated.n_others == n_test
+    assert compared.before.auroc < compared.after.auroc
+    assert result.gain.simulated.before.auroc < result.gain.simulated.after.auroc
+    assert f"{N_OBJECTS - 4 - n_held} graded objects" in read_card(result.package).training_data.description
 
 
 @pytest.mark.parametrize(
