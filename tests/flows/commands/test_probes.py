@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+import simulation.products.probes
 from flows.cli.evaluate import evaluate
 from flows.commands import probes
 from flows.commands.probes import probe_ensemble
@@ -25,7 +26,8 @@ def few():
     kept = ["red source", "one band shifted by 3 arcsec", "turned by 90 deg"]
     chosen = {kind: tuple(probe for probe in of if probe.name in kept) for kind, of in PROBES_OF.items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(probes, "PROBES_OF", chosen)
+        for module in (probes, simulation.products.probes):
+            patch.setattr(module, "PROBES_OF", chosen)
         patch.setattr(probes, "_AT_ONCE", 2)
         yield
 
