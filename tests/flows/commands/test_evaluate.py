@@ -24,13 +24,22 @@ from training.evaluation.score_correlation import correlation_metrics
 from training.evaluation.shard_scores import score_shards, shard_footers, shards_digest
 
 
+@pytest.fixture(scope="module")
+def shard():
+    return encode_shard(simulate_shard(DatasetSpec(n=40, seed=4), 0))
+
+
 @pytest.fixture
-def shards(tmp_path, monkeypatch):
+def shards(shard, tmp_path, monkeypatch):
     monkeypatch.setenv("LENSSCAN_ENGINE", "torch")
     (tmp_path / "shards").mkdir()
-    content = encode_shard(simulate_shard(DatasetSpec(n=40, seed=4), 0))
-    (tmp_path / "shards" / "shard-00000.parquet").write_bytes(content)
+    (tmp_path / "shards" / "shard-00000.parquet").write_bytes(shard)
     return tmp_path / "shards"
+
+
+@pytest.fixture
+def no_plots(monkeypatch):
+    monkeypatch.setattr("flows.commands.evaluate.draw_scored", lambda *_: None)
 
 
 def write_package(folder, digest, data_sets=()):
@@ -55,6 +64,7 @@ def test_other_shards_are_evaluated_beside_the_weights(shards, tmp_path, digest,
     card = write_package(tmp_path / "trained", digest)
     evaluation, folder = evaluate_shards(str(shards), str(tmp_path / "trained"), None, no_progress)
     assert folder == tmp_path / "trained"
+    assert list(folder.glob("*.png"))
     written = json.loads((folder / "evaluation.json").read_text())
     assert (written["ensemble"], written["sha256"]) == ("test", card.sha256)
     assert sum(evaluation.n_objects.values()) == 40
@@ -73,6 +83,7 @@ def test_a_folder_on_s3_is_refused_before_the_work(shards, tmp_path, monkeypatch
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "shards"]
 
 
+@pytest.mark.usefixtures("no_plots")
 @pytest.mark.parametrize(("out", "is_written"), [(None, True), ("elsewhere", False)])
 def test_cuts_are_written_on_the_card_beside_the_weights(shards, tmp_path, monkeypatch, out, is_written):
     monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)
@@ -102,6 +113,7 @@ def test_a_second_evaluation_replaces_all_of_its_figures(tmp_path):
     assert read_card(tmp_path / "mine").metrics == card.metrics
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_the_sample_of_non_lenses_sets_the_thresholds(shards, tmp_path, monkeypatch):
     monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)
     card = write_package(tmp_path / "mine", None)
