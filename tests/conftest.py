@@ -109,10 +109,16 @@ def s3(s3_server):
 
 
 @pytest.fixture(scope="session")
-def prefect_tables(tmp_path_factory):
-    """Return the place of a database with Prefect's tables, which the first Prefect server of all test processes leaves."""
+def common_folder(tmp_path_factory):
+    """Return the folder that all test processes of a run share."""
     folder = tmp_path_factory.getbasetemp()
-    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "prefect-tables.db"
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def prefect_tables(common_folder):
+    """Return the place of a database with Prefect's tables, which the first Prefect server of all test processes leaves."""
+    return common_folder / "prefect-tables.db"
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Private Prefect server on loopback, which tests can kill and start again on the same database."""
 
 import contextlib
-import fcntl
 import os
 import signal
 import sqlite3
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.servers import end_group, free_port, http_status, wait_for
+from tests.servers import by_one_process, end_group, free_port, http_status, wait_for
 
 BIN = Path(sys.executable).parent
 
@@ -63,8 +62,7 @@ def shared_tables(tables, database):
     if tables is None or database.exists():
         yield
         return
-    with tables.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with by_one_process(tables):
         if not tables.exists():
             yield
             copy_database(database, tables)

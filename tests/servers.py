@@ -1,6 +1,7 @@
 """Helpers that start, await and stop the real servers that tests use, on loopback."""
 
 import contextlib
+import fcntl
 import os
 import socket
 import subprocess
@@ -10,6 +11,14 @@ import urllib.request
 
 import pytest
 from botocore.session import get_session
+
+
+@contextlib.contextmanager
+def by_one_process(path):
+    """Let one test process at a time make what lies at a path."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def free_port(above=1024):

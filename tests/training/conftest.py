@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -5,11 +7,13 @@ import pytest
 import torch
 
 from scanner.networks.architectures import PAPER_NETWORKS
+from scanner.networks.card_file import read_card
 from scanner.networks.package import load_package
 from scanner.sources.shards import decode_shard
 from scanner.vocabulary.geometry import CHALLENGE
+from tests.servers import by_one_process
 from tests.training.shards import write_shards
-from tests.training.tiny_build import BUILD_CONFIG
+from tests.training.tiny_build import BUILD_CONFIG, N_BOOTSTRAP
 from training.build import build_ensemble, work_folder
 from training.dataset import SPLITS, hashed_fraction, open_dataset, prepare_dataset
 
@@ -34,19 +38,35 @@ def dataset(shards_uri, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def mislabelled_uri(tmp_path_factory):
-    """Write shards with wrong labels for two of three test objects, so that the test figures differ from other splits'."""
-    ids = np.arange(1000, 1120)
-    of_test = ids[hashed_fraction(ids) < BUILD_CONFIG.test_fraction]
-    return write_shards(tmp_path_factory.mktemp("shards"), 120, mislabelled=of_test[np.arange(len(of_test)) % 3 > 0])
+def built_once(common_folder):
+    """Return the folder of shards and of an ensemble that the first of the test processes builds from them.
+
+    The shards have wrong labels for two of three test objects, so that the test figures differ from other splits'.
+    """
+    folder = common_folder / "built"
+    with by_one_process(folder), pytest.MonkeyPatch.context() as patch:
+        if not (folder / "progress.json").exists():
+            ids = np.arange(1000, 1120)
+            of_test = ids[hashed_fraction(ids) < BUILD_CONFIG.test_fraction]
+            shards = write_shards(folder / "shards", 120, mislabelled=of_test[np.arange(len(of_test)) % 3 > 0])
+            patch.setattr("training.evaluation.metrics.N_BOOTSTRAP", N_BOOTSTRAP)
+            progress = []
+            build_ensemble(BUILD_CONFIG, shards, folder / "out", "tiny", lambda *step: progress.append(step))
+            (folder / "progress.json").write_text(json.dumps(progress))
+    return folder
 
 
 @pytest.fixture(scope="session")
-def built(mislabelled_uri, tmp_path_factory):
-    out = tmp_path_factory.mktemp("built")
-    progress = []
-    card = build_ensemble(BUILD_CONFIG, mislabelled_uri, out, "tiny", lambda done, total: progress.append((done, total)))
-    return out, card, progress
+def mislabelled_uri(built_once):
+    return str(built_once / "shards")
+
+
+@pytest.fixture(scope="session")
+def built(built_once, tmp_path_factory):
+    """Return a folder with the ensemble and what training leaves, the ensemble's card, and the progress of training."""
+    out = tmp_path_factory.mktemp("built") / "out"
+    shutil.copytree(built_once / "out", out)
+    return out, read_card(out / "tiny"), json.loads((built_once / "progress.json").read_text())
 
 
 @pytest.fixture(scope="session")

@@ -14,3 +14,5 @@ BUILD_CONFIG = TrainConfig(
     bfloat16=False,
 )
 """Two networks that read 66 pixels; large held-out splits, so that the combiner has enough objects."""
+N_BOOTSTRAP = 20
+"""Number of resamples of its build."""
