@@ -7,6 +7,8 @@ import threading
 import time
 from pathlib import Path
 
+from infra.errors import LensscanError
+
 
 class Worker:
     def __init__(self, broken=False, but_once=None, killed_once=None, killed=False):
@@ -71,6 +73,9 @@ class Worker:
 
     def fail(self, _):
         raise KeyError("tile-7")
+
+    def fill(self, uri):
+        raise LensscanError(f"{uri}: is full")
 
     def fail_with_a_lock(self):
         raise ValueError("locked", threading.Lock())

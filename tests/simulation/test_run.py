@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.errors import ClusterError
+from infra.errors import ClusterError, LensscanError
 from infra.infrastructure_errors import is_infrastructure
 from infra.local_pool import LocalPool
 from infra.store.storage import StorageError
@@ -54,9 +54,9 @@ def test_a_tile_that_cannot_be_made_is_told_plainly(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
-    tiles = [TileSpec(tile_id=f"00000000{i}", n_galaxies=2, side_pixels=400) for i in range(2)]
-    with pytest.raises(StorageError, match=rf"^{tmp_path}/file/00000000\d"):
-        simulate_night(tiles, str(tmp_path / "file"), 1)
+    tile = TileSpec(tile_id="000000000", n_galaxies=2, side_pixels=400)
+    with pytest.raises(StorageError, match=rf"^{tmp_path}/file/000000000"):
+        simulate_night([tile], str(tmp_path / "file"), 1)
 
 
 @pytest.fixture
@@ -79,6 +79,11 @@ def test_a_failed_call_names_its_task_and_cause(stubs, method, reason, kind):
     with pytest.raises(kind, match=rf"^{method} tile-7 failed: {reason}") as raised:
         list(results(stubs, method, ["tile-7"]))
     assert is_infrastructure(raised.value) == (method == "leave")
+
+
+def test_an_error_of_the_product_is_raised_as_it_is(stubs):
+    with pytest.raises(LensscanError, match=r"^s3://bucket/tile-7: is full$"):
+        list(results(stubs, "fill", ["s3://bucket/tile-7"]))
 
 
 def test_tiles_are_named_once_and_need_a_worker(tmp_path):
