@@ -5,6 +5,7 @@ SURVEY_SCALE.md and survey_scale.json beside this file, and the figure of docs/p
 """
 
 import argparse
+import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -112,13 +113,17 @@ def survey_of(core_s: float, store_gb_s: float, n_workers: int, failures: Failur
     )
 
 
-def rows_of(core_s: float, failures: Iterable[Failures], stores: Iterable[float], n_tiles: int = N_TILES) -> list[Row]:
+def rows_of(
+    core_s: float,
+    failures: Iterable[Failures],
+    stores: Iterable[float],
+    n_tiles: int = N_TILES,
+    workers: Iterable[int] = WORKERS,
+) -> list[Row]:
     """Simulate a scan for each choice of failures, store and number of workers."""
     return [
         Row(core_s, store, n, kind.name, simulate(survey_of(core_s, store, n, kind, n_tiles), SEED))
-        for kind in failures
-        for store in stores
-        for n in WORKERS
+        for kind, store, n in itertools.product(failures, stores, workers)
     ]
 
 
@@ -208,7 +213,7 @@ def draw(panels: list[tuple[str, list[Row]]]) -> Figure:
 
 def with_failures(core_s: float, store_gb_s: float) -> list[Row]:
     """Simulate failures on the fewest and the most workers."""
-    some = [row for row in rows_of(core_s, FAILURES, [store_gb_s]) if row.n_workers in {64, 2000}]
+    some = rows_of(core_s, FAILURES, [store_gb_s], workers=(WORKERS[0], WORKERS[-1]))
     return sorted(some, key=lambda row: row.n_workers)
 
 

@@ -38,14 +38,14 @@ def card():
     return card.model_copy(update={**changed, "default_cut": 0.02})
 
 
-def lines_of(card, rng, higher=0.0):
+def lines_of(card, rng, higher=0.0, n_others=N_OTHERS, n_night=N_NIGHT):
     """Return the report on scored objects, the night's non-lenses scoring higher than those of the sample."""
     scored = Scored(
-        nonlenses=table_of(scores(rng, N_OTHERS, of_lenses=False, higher=higher)),
+        nonlenses=table_of(scores(rng, n_others, of_lenses=False, higher=higher)),
         lenses=table_of(scores(rng, N_LENSES, of_lenses=True), ("single", "compound_arc")),
-        calibration=table_of(scores(rng, N_OTHERS, of_lenses=False)),
+        calibration=table_of(scores(rng, n_others, of_lenses=False)),
     )
-    return list(judge(scored, card, 0.5, rng, N_NIGHT))
+    return list(judge(scored, card, 0.5, rng, n_night))
 
 
 @pytest.mark.slow
@@ -61,7 +61,7 @@ def test_calibrated_nights_pass(card, rng):
 
 
 def test_a_night_of_other_objects_fails(card, rng):
-    lines = lines_of(card, rng, higher=2.0)
+    lines = lines_of(card, rng, 2.0, 20_000, 2000)
     for name in ("length of the list", "prevalence of the night"):
         (row,) = [line for line in lines if line.startswith(f"| {name} |")]
         assert row.endswith("| no |")
