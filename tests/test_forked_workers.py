@@ -5,7 +5,7 @@ import pytest
 
 from infra.calls import Call, CallFailure
 from infra.local_pool import LocalPool, WorkerProcess
-from tests.forked_workers import ForkedWorker
+from tests.worker_forks import WorkerFork
 
 pytestmark = pytest.mark.usefixtures("forked_workers")
 
@@ -48,7 +48,7 @@ def test_a_fork_that_dies_is_reported_with_its_signal(pool):
 
 def test_a_killed_fork_has_ended():
     worker = WorkerProcess(f"{__name__}:Told", {})
-    assert isinstance(worker._process, ForkedWorker)
+    assert isinstance(worker._process, WorkerFork)
     os.kill(worker.pid, 0)
     worker.kill()
     with pytest.raises(ProcessLookupError):

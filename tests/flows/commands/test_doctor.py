@@ -1,24 +1,19 @@
-"""`lensscan doctor` with stores, clusters and servers that would stop a scan: what, found, how to mend, exit code."""
+"""`lensscan doctor` with real stores, clusters and servers that would stop a scan: what, found, how to mend, exit code."""
 
-import contextlib
 import json
 import os
 import secrets
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest.mock import patch
 
-import grpc
 import pytest
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
 from flows.cli.doctor import doctor as command
-from infra.private_apis import ray_head_request
 from tests.faults.harness.canaries import Canaries
+from tests.faults.harness.ray_heads import ray_head
 from tests.infra.stores import BadStore, serving
 from tests.prefect_servers import prefect_server
 from tests.servers import free_port
@@ -79,37 +74,6 @@ def own_process(tmp_path):
     return run
 
 
-@contextlib.contextmanager
-def cluster(token=None):
-    """Answer as the head of a Ray cluster does, tests/infra/ray/test_cluster.py; yield the address."""
-
-    def answer(_, context):
-        if token and dict(context.invocation_metadata()).get("authorization") != f"Bearer {token}":
-            context.abort(grpc.StatusCode.UNAUTHENTICATED, "no token")
-        return b""
-
-    service, _, method = ray_head_request().strip("/").rpartition("/")
-    with ThreadPoolExecutor(2) as pool:
-        server = grpc.server(pool)
-        handlers = {method: grpc.unary_unary_rpc_method_handler(answer)}
-        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        yield f"127.0.0.1:{port}"
-        server.stop(None).wait()
-
-
-class AnyonesServer(BaseHTTPRequestHandler):
-    """A server that answers anyone, as one of Prefect does without a password."""
-
-    def do_GET(self):
-        self.send_response(200 if self.path == "/api/admin/version" else 404)
-        self.end_headers()
-
-    def log_message(self, *_args):
-        pass
-
-
 def test_a_sound_machine_would_start_a_scan(own_process, s3, tmp_path):
     write_tile(tmp_path / "tiles", 1, 2)
     code, findings = own_process("--catalogue", s3, "--tiles", str(tmp_path / "tiles"))
@@ -160,25 +124,27 @@ def test_a_wrong_setting_is_named(doctor):
     assert (code, list(findings)) == (1, ["settings"])
 
 
-def test_a_cluster_must_be_there_and_accept_the_token(doctor, tmp_path):
-    with cluster(TOKEN) as address:
+@pytest.mark.ray
+def test_a_cluster_must_be_there_and_accept_the_token(doctor):
+    with ray_head(TOKEN) as head:
         for env, state, told in (
             ({"RAY_AUTH_TOKEN": TOKEN}, "ok", "accepts the token"),
             ({"RAY_AUTH_TOKEN": "0" * 64}, "failed", "a different one is set"),
-            ({"HOME": str(tmp_path)}, "failed", "none is set"),
+            ({"HOME": head.env["HOME"]}, "failed", "none is set"),
         ):
-            code, findings = doctor(LENSSCAN_RAY_ADDRESS=address, **env)
+            code, findings = doctor(LENSSCAN_RAY_ADDRESS=head.gcs, **env)
             assert (findings["Ray"][0][0], told in findings["Ray"][0][1], code) == (state, True, state != "ok"), findings["Ray"]
             assert TOKEN not in str(findings)
-    code, findings = doctor(LENSSCAN_RAY_ADDRESS=address)
+    code, findings = doctor(LENSSCAN_RAY_ADDRESS=head.gcs)
     assert (code, findings["Ray"][0][0]) == (1, "failed")
 
 
+@pytest.mark.ray
 def test_a_cluster_that_is_open_to_anyone_is_refused(doctor):
-    with cluster() as address:
-        code, findings = doctor(LENSSCAN_RAY_ADDRESS=address)
+    with ray_head() as head:
+        code, findings = doctor(LENSSCAN_RAY_ADDRESS=head.gcs)
         assert (code, findings["Ray"][0][0], "is open" in findings["Ray"][0][1]) == (1, "failed", True)
-        code, findings = doctor(LENSSCAN_RAY_ADDRESS=address, LENSSCAN_ALLOW_OPEN_CLUSTER="true")
+        code, findings = doctor(LENSSCAN_RAY_ADDRESS=head.gcs, LENSSCAN_ALLOW_OPEN_CLUSTER="true")
         assert (code, findings["Ray"][0][0]) == (0, "warning")
 
 
@@ -197,10 +163,9 @@ def test_a_prefect_server_must_be_there_and_accept_the_password(doctor, own_proc
     assert (code, "does not answer" in findings["Prefect"][0][1]) == (1, True)
 
 
-def test_a_prefect_server_without_a_password_is_named(doctor):
-    with ThreadingHTTPServer(("127.0.0.1", 0), AnyonesServer) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        code, findings = doctor(api_url=f"http://127.0.0.1:{server.server_port}/api")
-        server.shutdown()
+def test_a_prefect_server_without_a_password_is_named(doctor, tmp_path, prefect_tables):
+    (tmp_path / "server").mkdir()
+    with prefect_server(tmp_path / "server", tables=prefect_tables) as server:
+        code, findings = doctor(api_url=server.url)
     assert (code, findings["Prefect"][0][0]) == (0, "warning")
     assert "PREFECT_SERVER_API_AUTH_STRING" in findings["Prefect"][0][2]
