@@ -91,8 +91,8 @@ def find_input(
     """Find the selected tiles under `input_uri`, or, for the default survey, the shards if there are no tiles.
 
     A tile that lacks its catalogue or all mosaics, or whose catalogue cannot be used, is left out and named: it does not stop
-    the scan of the others. An object that several units hold (tiles overlap) belongs to the first. `listed` is the result of
-    `list_tiles`, if there is one already.
+    the scan of the others. An object that several units hold (tiles overlap) belongs to the first that has its position, or to
+    the first if none has. `listed` is the result of `list_tiles`, if there is one already.
 
     Raises:
         PlanError: there is no unit, a selected tile is not there, a shard repeats an id or cannot be read, the store failed, or
@@ -117,12 +117,11 @@ def find_input(
         raise PlanError(_why_nothing(input_uri, left_out, selection.place, survey))
     inputs = _with_targets(input_uri, inputs, chooser)
     columns = _columns(input_uri, inputs, chooser)
-    is_first = _first_among([unit.ids for unit in inputs])
+    is_own = _owned(inputs)
     if survey != EUCLID_MER:
-        check_ids_in_overlaps([unit.files[CATALOGUE].uri for unit in inputs], [unit.ids for unit in inputs], is_first, survey)
-    owned = zip(inputs, is_first, strict=True)
+        check_ids_in_overlaps([unit.files[CATALOGUE].uri for unit in inputs], [unit.ids for unit in inputs], is_own, survey)
     try:
-        units = [_unit(unit, is_own) for unit, is_own in owned]
+        units = [_unit(unit, own) for unit, own in zip(inputs, is_own, strict=True)]
     except ValidationError as error:
         raise PlanError(f"{input_uri}: {error.errors()[0]['msg']}") from error
     return FoundUnits(units, left_out, chooser.record, columns, chooser.unmatched([unit.chosen for unit in inputs]))
@@ -135,6 +134,8 @@ class _UnitInput(NamedTuple):
     kind: Literal["tile", "shard"]
     files: dict[str, InputFile]
     ids: Ids
+    has_position: npt.NDArray[np.bool_] | None = None
+    """Flags `[n]` of the objects with a position; None if all have one, or the unit is no tile."""
     chosen: Chosen = EVERY_SOURCE
     schema: pa.Schema | None = None
     """Columns of a tile's catalogue that were read."""
@@ -146,7 +147,7 @@ def _with_targets(input_uri: str, inputs: list[_UnitInput], chooser: SourceChoos
     """Return the tiles that hold the nearest source of a target; all of them without targets."""
     if chooser.targets is None:
         return inputs
-    chosen = chooser.among_tiles([unit.chosen for unit in inputs], _first_among([unit.ids for unit in inputs]))
+    chosen = chooser.among_tiles([unit.chosen for unit in inputs], _owned(inputs))
     kept = [unit._replace(chosen=one) for unit, one in zip(inputs, chosen, strict=True) if one.has_target]
     if not kept:
         raise PlanError(f"{input_uri}: --targets: {chooser.without_source}")
@@ -176,12 +177,15 @@ def _unit(files: _UnitInput, is_own: npt.NDArray[np.bool_]) -> Unit:
     )
 
 
-def _first_among(ids: Sequence[Ids]) -> list[npt.NDArray[np.bool_]]:
-    """Mask, for each array `[n]`, the ids that no earlier array has; in one pass, because a survey has 56 000 arrays."""
-    everything = np.concatenate(ids)
-    is_first = np.zeros(len(everything), dtype=bool)
-    is_first[np.unique(everything, return_index=True)[1]] = True
-    return np.split(is_first, np.cumsum([len(array) for array in ids])[:-1])
+def _owned(inputs: Sequence[_UnitInput]) -> list[npt.NDArray[np.bool_]]:
+    """Mask the objects `[n]` that each unit owns; in one pass, because a survey has 56 000 tiles."""
+    ids = np.concatenate([unit.ids for unit in inputs])
+    placed = [np.ones(len(unit.ids), bool) if unit.has_position is None else unit.has_position for unit in inputs]
+    # An object that has no position in one tile may have one in another.
+    order = np.argsort(~np.concatenate(placed), kind="stable")
+    is_own = np.zeros(len(ids), dtype=bool)
+    is_own[order[np.unique(ids[order], return_index=True)[1]]] = True
+    return np.split(is_own, np.cumsum([len(unit.ids) for unit in inputs])[:-1])
 
 
 def _tiles(input_uri: str, selection: Selection, survey: Survey) -> FoundTiles:
@@ -243,7 +247,8 @@ def _tile_input(tile: Tile, circle: Circle | None, chooser: SourceChooser) -> _U
         return None
     schema = pa.schema([]) if sources.others is None else sources.others.schema
     lacks = {name: _why_lacking(name, sources.known) for name in chooser.asked if name not in schema.names}
-    return _UnitInput(tile.tile_id, "tile", files, ids, chosen, schema, lacks)
+    has_position = None if sources.has_position.all() else sources.has_position
+    return _UnitInput(tile.tile_id, "tile", files, ids, has_position, chosen, schema, lacks)
 
 
 def _check_as_listed(tile: Tile) -> None:

@@ -13,7 +13,7 @@ from infra.store.removal import remove
 from infra.store.replacement import replace
 from infra.store.storage import StorageError, create_if_absent, info, list_files
 from scanner.catalogue import find_units as module
-from scanner.catalogue.find_units import _first_among, find_input, find_units, list_tiles
+from scanner.catalogue.find_units import _owned, _UnitInput, find_input, find_units, list_tiles
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.catalogue.unit_inputs import shard_file_ids
 from scanner.catalogue.units import PlanError, id_digest
@@ -52,14 +52,21 @@ def test_an_object_in_two_files_belongs_to_the_first(tmp_path):
     assert [(u.n_rows, u.id_digest) for u in units] == [(3, id_digest([1, 2, 3])), (1, id_digest([4])), (0, id_digest([]))]
 
 
-@given(st.lists(st.lists(st.integers(0, 30), unique=True, max_size=12), min_size=1, max_size=8))
-def test_each_id_is_owned_by_the_first_unit(ids):
-    seen: set[int] = set()
+@given(st.lists(st.dictionaries(st.integers(0, 30), st.booleans(), max_size=12), min_size=1, max_size=8))
+def test_each_id_is_owned_by_the_first_unit_with_its_position(units):
+    """A unit is `{id: whether it has a position}`."""
     expected = []
-    for some in ids:
-        expected.append([value not in seen for value in some])
-        seen |= set(some)
-    assert [mask.tolist() for mask in _first_among([np.array(some, np.int64) for some in ids])] == expected
+    for i, unit in enumerate(units):
+        is_own = []
+        for object_id, has_position in unit.items():
+            others = [(other[object_id], k < i) for k, other in enumerate(units) if k != i and object_id in other]
+            is_own.append(not any(placed > has_position or (placed == has_position and before) for placed, before in others))
+        expected.append(is_own)
+    inputs = [
+        _UnitInput("", "tile", {}, np.array([*unit], np.int64), None if all(unit.values()) else np.array([*unit.values()]))
+        for unit in units
+    ]
+    assert [mask.tolist() for mask in _owned(inputs)] == expected
 
 
 def test_an_object_twice_in_one_file_is_refused(tmp_path):

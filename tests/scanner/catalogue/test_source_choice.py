@@ -173,6 +173,21 @@ def test_a_source_without_a_position_is_not_selected(survey, tmp_path, by):
     assert (unit.n_rows, selected_ids(folder, unit)) == (N, expected.tolist())
 
 
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_an_object_belongs_to_the_tile_that_has_its_position(survey, tmp_path, everywhere):
+    folder = shutil.copytree(survey, tmp_path / "tiles")
+    for tile in (1, 2) if everywhere else (1,):
+        with fits.open(catalogue_of(folder, tile), mode="update") as hdus:
+            hdus[1].data["DECLINATION"][-3] = np.nan
+            hdus[1].add_checksum()
+    shared = tables(folder)[0]["OBJECT_ID"][-5:].tolist()
+    first, second = find_units(str(folder))
+    owned_by_second = [] if everywhere else [shared[2]]
+    assert list(first.owned_elsewhere) == owned_by_second
+    assert set(second.owned_elsewhere) == {*shared} - {*owned_by_second}
+    assert first.n_rows + second.n_rows == 2 * N - 5
+
+
 def test_a_tile_outside_the_area_is_not_planned(survey, tmp_path):
     two = tables(survey)[1][:-5]
     uri, cells = write_area(tmp_path, two, 13)

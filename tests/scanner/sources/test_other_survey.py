@@ -181,6 +181,16 @@ def test_ids_are_made_from_positions_as_euclid_makes_them(atlas):
     assert (catalogue.object_ids < 0).all()
 
 
+def test_a_row_that_gets_its_id_from_its_position_needs_one(tmp_path):
+    write_tile(tmp_path, "A", -20.0, 3)
+    (path,) = tmp_path.glob("*objects*")
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].data["dec_rad"][1] = np.nan
+    assert read_tile_catalogue(str(path), ATLAS).has_position.tolist() == [True, False, True]
+    with pytest.raises(TileError, match=r"in rad: 1 of 3 rows without a finite position, the first row 2 \("):
+        read_tile_catalogue(str(path), described('id = "sourceId"\n', ""))
+
+
 def test_ids_within_a_tile_are_not_taken_for_overlaps(tmp_path):
     """The second of two tiles that number their objects would lose all of them."""
     write_tile(tmp_path, "A", -20.0, 3)
@@ -189,6 +199,15 @@ def test_ids_within_a_tile_are_not_taken_for_overlaps(tmp_path):
         SurveyError, match=r"atlas-A-objects-v2.fits and atlas-B-objects-v2.fits share the sourceId 0 of objects"
     ):
         find_input(str(tmp_path), survey=ATLAS)
+    # Rows without a position tell nothing.
+    (path,) = tmp_path.glob("atlas-A-objects*")
+    with fits.open(path, mode="update") as hdus:
+        dec_rad = hdus[1].data["dec_rad"].copy()
+        hdus[1].data["dec_rad"][:2] = np.nan
+    with pytest.raises(SurveyError, match="share the sourceId 2 of objects that lie apart"):
+        find_input(str(tmp_path), survey=ATLAS)
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].data["dec_rad"] = dec_rad
     found = find_input(str(tmp_path), survey=described('id = "sourceId"\n', ""))
     assert [unit.n_rows for unit in found.units] == [3, 3]
     write_tile(tmp_path, "B", -20.0 + N_PIXELS // 2 * 0.2 / 3600, 3)

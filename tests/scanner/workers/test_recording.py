@@ -1,5 +1,7 @@
 """The metrics of a run equal what the catalogue holds, after kills, failures and resumptions too."""
 
+import os
+
 import duckdb
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from scanner.workers.run import scan_night
 from tests.faults.harness.night import start
 from tests.faults.harness.s3_proxy import Rule, Status, s3_proxy
 from tests.faults.harness.scanned_night import NIGHT, write_shards
+from tests.faults.harness.worker_faults import FaultyScanner
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.prometheus_text import parsed
 from tests.servers import wait_for
@@ -144,17 +147,23 @@ def test_a_damaged_unit_file_is_left_out(scan, request_of, tmp_path):
 
 def test_the_run_after_a_kill_counts_each_row_once(scan, request_of, tmp_path):
     root = tmp_path / "root"
-    driver = start(scan_night, request_of, str(root))
+    driver = start(_scan_slowly, request_of, str(root))
     wait_for("a unit", lambda: list(root.rglob("*.unit")))
     driver.kill()
     driver.join()
     n_before = len(list(root.rglob("*.unit")))
-    records, samples = scan(root)
-    if n_before < N_UNITS:
-        (record,) = records
-        assert (record.units_committed, record.rows_by_status) == (N_UNITS, EXPECTED)
-        assert record.units_committed_here <= N_UNITS - n_before
+    assert n_before < N_UNITS
+    (record,), samples = scan(root)
+    assert (record.units_committed, record.rows_by_status) == (N_UNITS, EXPECTED)
+    assert record.units_committed_here <= N_UNITS - n_before
     assert samples["lensscan_rows_scored_total"][0][1] == EXPECTED["scored"] == statuses_in(root)["scored"]
+
+
+def _scan_slowly(request, root):
+    """Scan with one worker that waits a second before each unit."""
+    local.SCANNER = f"{FaultyScanner.__module__}:{FaultyScanner.__name__}"
+    os.environ["FAULT_SLOW_S"] = "1"
+    scan_night(request, root, workers=1)
 
 
 @pytest.mark.server
