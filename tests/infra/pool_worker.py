@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from infra.errors import LensscanError
+from infra.store.files import StorageError
 
 
 class Worker:
@@ -76,6 +77,9 @@ class Worker:
 
     def fill(self, uri):
         raise LensscanError(f"{uri}: is full")
+
+    def lose_the_store(self):
+        raise StorageError("s3://night: is gone")
 
     def fail_with_a_lock(self):
         raise ValueError("locked", threading.Lock())

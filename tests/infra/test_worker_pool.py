@@ -7,8 +7,10 @@ import ray
 
 from infra.calls import CallFailure
 from infra.errors import ClusterError
+from infra.infrastructure_errors import is_infrastructure
 from infra.local_pool import LocalPool
 from infra.ray.actor_pool import ActorPool
+from infra.store.files import StorageError
 from tests.infra.pool_calls import all_ended, both_workers, call, failures, values
 from tests.infra.pool_worker import Worker
 
@@ -90,6 +92,14 @@ def test_an_exception_of_a_method_leaves_its_worker_running(shared_pool, folder)
     assert result.failure is CallFailure.RAISED
     assert isinstance(result.error, KeyError)
     assert set(values(shared_pool, [call("pid", is_alone=True) for _ in range(4)])) <= before
+
+
+def test_a_failed_store_of_a_worker_is_told_as_one(shared_pool):
+    """A unit is tried again after such an error alone."""
+    (result,) = all_ended(shared_pool, [call("lose_the_store")])
+    assert isinstance(result.error, StorageError)
+    assert is_infrastructure(result.error)
+    assert str(result.error) == "s3://night: is gone"
 
 
 def test_a_killed_worker_is_replaced_and_all_its_calls_end(kind, pool, folder, tmp_path):
