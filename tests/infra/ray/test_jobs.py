@@ -39,7 +39,6 @@ for act, *arguments in json.loads(sys.argv[2]):
 print(json.dumps(found))
 """
 """Does some acts in a process of its own, because Ray reads a token once for each process."""
-TALK = "sh -c 'echo first job; sleep 1; echo last job'"
 BAD = "sh -c 'echo bad job; exit 3'"
 
 
@@ -52,10 +51,18 @@ def head(tmp_path_factory):
 @pytest.fixture(scope="module")
 def done(head, tmp_path_factory):
     """Start the acts on all three works at once, because they wait a lot; return a function that returns what they found."""
-    stopped = tmp_path_factory.mktemp("acts") / "stopped"
+    folder = tmp_path_factory.mktemp("acts")
+    twice, stopped = folder / "twice", folder / "stopped"
+    talk = f"sh -c 'echo first job; until [ -e {twice} ]; do sleep 0.1; done; echo last job'"
     other = f"sh -c 'until [ -e {stopped} ]; do sleep 0.1; done; echo other job'"
     acts = {
-        "talk": (("submit", "talk", TALK), ("submit", "talk", TALK), ("follow", "talk"), ("submit", "talk", TALK)),
+        "talk": (
+            ("submit", "talk", talk),
+            ("submit", "talk", talk),
+            ("touch", str(twice)),
+            ("follow", "talk"),
+            ("submit", "talk", talk),
+        ),
         "bad": (("submit", "bad", BAD), ("follow", "bad"), ("submit", "bad", BAD), ("follow", "bad-2")),
         "long": (
             ("submit", "long", "sleep 600"),
