@@ -10,21 +10,22 @@ from pathlib import Path
 from flows.demo import scanned
 from flows.terminal import print_text, terminal_progress
 from infra.errors import LensscanError
+from scanner.workers.run import NightSummary
 from simulation.products.survey_tile import TileSpec
 from simulation.run import simulate_night
 
 SMALL = TileSpec(tile_id="100000001", n_galaxies=12, n_single=1, n_compound=1, side_pixels=900, seed=11)
 
 
-def compile_loops(folder: Path) -> int:
-    """Simulate one small tile under `folder`, scan it, and return its number of galaxies.
+def compile_loops(folder: Path) -> NightSummary:
+    """Simulate one small tile under `folder`, scan it, and return the summary of the scan.
 
     One process compiles everything: two would compile the same loops at the same time.
     """
     tiles = str(folder / "tiles")
     with terminal_progress("compiling") as report:
         simulate_night((SMALL,), tiles, 1, report)
-    return scanned(tiles, str(folder / "catalogue"), as_flow=False, quiet=True).n_rows
+    return scanned(tiles, str(folder / "catalogue"), as_flow=False, quiet=True)
 
 
 def main() -> int:

@@ -12,7 +12,9 @@ from flows.compile_loops import SMALL, compile_loops, main
 
 
 def test_a_small_tile_is_simulated_and_scanned(tmp_path):
-    assert compile_loops(tmp_path) == SMALL.n_galaxies + SMALL.n_single + SMALL.n_compound
+    summary = compile_loops(tmp_path)
+    assert summary.n_rows == SMALL.n_galaxies + SMALL.n_single + SMALL.n_compound
+    assert summary.n_candidates > 0, "without a candidate no loop of maps and photometry is compiled"
     assert (tmp_path / "tiles" / SMALL.tile_id).is_dir()
 
 
