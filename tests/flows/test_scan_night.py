@@ -165,7 +165,8 @@ def kill_after_commits(tiles, root, wanted, workers, ray):
             os.killpg(process.pid, signal.SIGKILL)
         _, said = process.communicate()
     if process.returncode != -signal.SIGKILL:
-        assert process.returncode == 0, said
+        # It ended before the kill, and one tile cannot be scanned.
+        assert process.returncode == 1, said
         return None
     return len(unit_files(root))
 
