@@ -1,4 +1,4 @@
-"""Tests of Ray Train: it runs the same fits and restarts killed workers."""
+"""Tests of Ray Train: it runs the same fits, a killed worker is an error of the cluster, and slow tests restart workers."""
 
 import os
 import signal
@@ -74,6 +74,7 @@ def test_workers_that_die_are_an_error_of_the_cluster(head, shards_uri, tmp_path
     config = CONFIG.model_copy(update={"epochs": 20})
     with pytest.raises(ClusterError, match="OU-H: training failed on Ray: "):
         train_ensemble(config, shards_uri, tmp_path, "rayed", kill, head.gcs)
+    assert killed, "the training must not end before the kill"
     # It would keep the run for 12 s after the last epoch.
     assert cleaners == []
     before = losses(tmp_path, "rayed")
