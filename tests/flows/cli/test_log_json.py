@@ -1,7 +1,10 @@
 """`--log-json` writes records of one run, from driver and workers, with its id also in the record of the run, and no secret."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,9 +15,15 @@ from tests.faults.harness.canaries import Canaries
 from tests.servers import free_port
 from tests.tiles import write_tiles
 
+LENSSCAN = Path(sys.executable).with_name("lensscan")
 N_TILES, N_ROWS = 2, 3
 
 pytestmark = pytest.mark.server
+
+
+def a_process(*args, cwd, **env):
+    """Run `lensscan` as a user does, in a process that does its own imports."""
+    return subprocess.run([LENSSCAN, *args], env=os.environ | env, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -22,8 +31,8 @@ def scan(lensscan, tmp_path):
     """Return a function that scans with logs in JSON, and returns how the command ended and its records."""
     write_tiles(tmp_path / "tiles", N_TILES, N_ROWS)
 
-    def run(*args, **env):
-        done = lensscan("scan", "tiles", "--workers", "1", "--maps", "0", *args, cwd=tmp_path, **env)
+    def run(*args, start=lensscan, **env):
+        done = start("scan", "tiles", "--workers", "1", "--maps", "0", *args, cwd=tmp_path, **env)
         return done, [json.loads(line) for line in done.stderr.splitlines()]
 
     return run
@@ -40,7 +49,8 @@ def check(records, run_id):
 
 
 def test_one_run_id_joins_driver_workers_and_record(scan, tmp_path):
-    done, records = scan("--out", "catalogue", "--night", "2026-11-24", "--log-json", "--json")
+    """Not in forks, which have imported all modules already: what a module prints on import is no record."""
+    done, records = scan("--out", "catalogue", "--night", "2026-11-24", "--log-json", "--json", start=a_process)
     assert done.returncode == 0, done.stderr
     (record,) = run_records(str(tmp_path / "catalogue"))
     check(records, record.run_id)
