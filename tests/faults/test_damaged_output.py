@@ -39,9 +39,9 @@ def damages(data):
 @pytest.mark.parametrize(
     ("kind", "which"),
     [
-        # A file cut in its middle and a flipped bit; in a store, of which the same bytes are read, the bit alone.
-        ("path", slice(3, None, 8)),
-        pytest.param("s3", slice(11, 12), marks=pytest.mark.server),
+        # An emptied file and a flipped bit; in a store, of which the same bytes are read, a file cut in its middle.
+        ("path", slice(0, None, 11)),
+        pytest.param("s3", slice(3, 4), marks=pytest.mark.server),
         pytest.param("path", slice(None), marks=pytest.mark.faults),
         pytest.param("s3", slice(None, None, 2), marks=[pytest.mark.faults, pytest.mark.server]),
     ],
