@@ -328,11 +328,12 @@ def test_shipped_networks_find_the_same_candidates_with_a_sweep(name, geometry, 
 
 
 def swept_as_exact(name, geometry, n, engine):
-    stamps = synthetic_stamps(geometry, n)
+    """Compare a sweep with exact scores of `n` objects, in one full batch and a part of one."""
+    stamps, size = synthetic_stamps(geometry, n), 2 * n // 3
     rows = [Cutout({band: images[i] for band, images in stamps.items()}) for i in range(n)]
-    every = score_rows(open_scanner(SHIPPED_DIR / name, ScanConfig(engine=engine, sweep=False), 1), rows)
+    every = score_rows(open_scanner(SHIPPED_DIR / name, ScanConfig(engine=engine, sweep=False, batch_size=size), 1), rows)
     threshold = float(np.sort(every["p_lens"].to_numpy())[-n // 8])
-    config = ScanConfig(engine=engine, candidate_threshold=threshold)
+    config = ScanConfig(engine=engine, candidate_threshold=threshold, batch_size=size)
     # A threshold below the limit of a first stage lowers the limit.
     exact = score_rows(open_scanner(SHIPPED_DIR / name, config.model_copy(update={"sweep": False}), 1), rows)
     swept = score_rows(open_scanner(SHIPPED_DIR / name, config, 1), rows)
