@@ -33,13 +33,15 @@ def run(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
 
     def run(*options):
-        app(["evaluate", "data", "--ensemble", "mine", *options], result_action="return_value", exit_on_error=False)
+        app(["evaluate", "data", *options], result_action="return_value", exit_on_error=False)
         return capsys.readouterr().out
 
     return run
 
 
-def test_figures_are_printed_and_written_beside_plots(run, folder):
+def test_figures_are_printed_and_written_beside_plots(run, folder, monkeypatch):
+    """The ensemble is the configured one."""
+    monkeypatch.setenv("LENSSCAN_ENSEMBLE", "mine")
     shown, written = json.loads(run("--out", "figures", "--json")), json.loads((folder / "figures/evaluation.json").read_text())
     assert sum(shown["n_objects"].values()) == N_OBJECTS
     assert {name: written[name] for name in shown} == shown
@@ -54,7 +56,7 @@ def test_natural_shards_set_the_thresholds(run, folder, monkeypatch):
     monkeypatch.setattr("training.evaluation.evaluate._MIN_GROUP", 4)
     found = []
     for options in ((), ("--natural", "natural")):
-        said = run("--out", "out", *options)
+        said = run("--ensemble", "mine", "--out", "out", *options)
         found.append(json.loads((folder / "out" / "evaluation.json").read_text()))
         shown = {line.split()[0]: line.split()[1] for line in said.splitlines() if len(line.split()) > 2}
         assert float(shown["auroc"]) == pytest.approx(found[-1]["overall"]["auroc"]["value"], abs=5e-4)
