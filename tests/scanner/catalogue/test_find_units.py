@@ -53,7 +53,7 @@ def test_an_object_in_two_files_belongs_to_the_first(tmp_path):
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 30), st.booleans(), max_size=12), min_size=1, max_size=8))
-def test_each_id_is_owned_by_the_first_unit_with_its_position(units):
+def test_each_id_belongs_to_the_first_unit_with_its_position(units):
     """A unit is `{id: whether it has a position}`."""
     expected = []
     for i, unit in enumerate(units):

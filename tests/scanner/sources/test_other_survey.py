@@ -181,7 +181,7 @@ def test_ids_are_made_from_positions_as_euclid_makes_them(atlas):
     assert (catalogue.object_ids < 0).all()
 
 
-def test_a_row_that_gets_its_id_from_its_position_needs_one(tmp_path):
+def test_ids_made_from_positions_need_a_position_in_each_row(tmp_path):
     write_tile(tmp_path, "A", -20.0, 3)
     (path,) = tmp_path.glob("*objects*")
     with fits.open(path, mode="update") as hdus:
