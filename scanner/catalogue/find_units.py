@@ -180,11 +180,14 @@ def _unit(files: _UnitInput, is_own: npt.NDArray[np.bool_]) -> Unit:
 def _owned(inputs: Sequence[_UnitInput]) -> list[npt.NDArray[np.bool_]]:
     """Mask the objects `[n]` that each unit owns; in one pass, because a survey has 56 000 tiles."""
     ids = np.concatenate([unit.ids for unit in inputs])
-    placed = [np.ones(len(unit.ids), bool) if unit.has_position is None else unit.has_position for unit in inputs]
-    # An object that has no position in one tile may have one in another.
-    order = np.argsort(~np.concatenate(placed), kind="stable")
     is_own = np.zeros(len(ids), dtype=bool)
-    is_own[order[np.unique(ids[order], return_index=True)[1]]] = True
+    if all(unit.has_position is None for unit in inputs):
+        is_own[np.unique(ids, return_index=True)[1]] = True
+    else:
+        # An object that has no position in one tile may have one in another. Such surveys need another copy of the ids.
+        placed = [np.ones(len(unit.ids), bool) if unit.has_position is None else unit.has_position for unit in inputs]
+        order = np.argsort(~np.concatenate(placed), kind="stable")
+        is_own[order[np.unique(ids[order], return_index=True)[1]]] = True
     return np.split(is_own, np.cumsum([len(unit.ids) for unit in inputs])[:-1])
 
 

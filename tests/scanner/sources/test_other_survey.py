@@ -206,6 +206,11 @@ def test_ids_within_a_tile_are_not_taken_for_overlaps(tmp_path):
         hdus[1].data["dec_rad"][:2] = np.nan
     with pytest.raises(SurveyError, match="share the sourceId 2 of objects that lie apart"):
         find_input(str(tmp_path), survey=ATLAS)
+    (other,) = tmp_path.glob("atlas-B-objects*")
+    with fits.open(other, mode="update") as hdus:
+        hdus[1].data["sourceId"][2] = 9
+    units = find_input(str(tmp_path), survey=ATLAS).units
+    assert [(unit.n_rows, unit.owned_elsewhere) for unit in units] == [(1, (0, 1)), (3, ())]
     with fits.open(path, mode="update") as hdus:
         hdus[1].data["dec_rad"] = dec_rad
     found = find_input(str(tmp_path), survey=described('id = "sourceId"\n', ""))
