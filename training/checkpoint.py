@@ -27,6 +27,13 @@ class EpochRecord:
     train_accuracy: float
     validation_loss: float
     validation_accuracy: float
+    calibrated_loss: float | None = None
+    """Validation loss of calibrated logits, which decides the epoch that is kept; None in histories of earlier versions."""
+
+    @property
+    def deciding_loss(self) -> float:
+        """Loss by which the epoch is chosen; that of validation in histories of earlier versions."""
+        return self.validation_loss if self.calibrated_loss is None else self.calibrated_loss
 
 
 def save_weights(path: Path, network: nn.Module) -> None:

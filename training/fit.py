@@ -31,7 +31,7 @@ OnEpoch = Callable[[EpochRecord], None]
 
 @dataclass(frozen=True)
 class FitResult:
-    """File with the weights of lowest validation loss, and the history of the fit."""
+    """File with the weights of the lowest calibrated validation loss, and the history of the fit."""
 
     name: str
     weights: Path
@@ -39,7 +39,7 @@ class FitResult:
 
     @property
     def best(self) -> EpochRecord:
-        return min(self.history, key=lambda record: record.validation_loss)
+        return min(self.history, key=lambda record: record.deciding_loss)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def fit_network(
     for epoch in range(len(history) + 1, config.epochs + 1):
         record = run.epoch(epoch, parallel, optimiser)
         if worker.rank == 0:
-            if all(record.validation_loss < earlier.validation_loss for earlier in history):
+            if all(record.deciding_loss < earlier.deciding_loss for earlier in history):
                 save_weights(best, network)
             save_checkpoint(last, network, optimiser, [*history, record], fit_id)
             save_history(folder / "history.json", [*history, record])
@@ -161,7 +161,9 @@ class _Run:
         if not np.isfinite([trained.loss, checked.loss]).all():
             raise TrainingError(f"{self._spec.name}: loss is not finite in epoch {epoch}; lower the learning rate")
         seconds = time.perf_counter() - start
-        return EpochRecord(epoch, seconds, trained.loss, trained.accuracy, checked.loss, checked.accuracy)
+        return EpochRecord(
+            epoch, seconds, trained.loss, trained.accuracy, checked.loss, checked.accuracy, checked.calibrated_loss
+        )
 
     def _weights(self, dataset: Dataset, rows: NDArray[np.int64], split: str) -> Tensor:
         classes = self._spec.classes

@@ -170,7 +170,7 @@ def _describe_data(config: TrainConfig, dataset: Dataset) -> str:
     return (
         f"{n_simulated} simulated objects of {len(KINDS)} kinds in the {config.geometry} geometry; split by a hash of "
         f"the object id; {begun}{taught}{graded}AdamW {step}, "
-        f"{passes}, {loss}, {augmented}, weights of lowest validation loss kept; seed {config.seed}"
+        f"{passes}, {loss}, {augmented}, weights of lowest calibrated validation loss kept; seed {config.seed}"
     )
 
 

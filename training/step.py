@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.calibrated_loss import calibrated_loss
+
 Batches = Iterable[tuple[Tensor, Tensor]]
 
 
@@ -20,6 +22,14 @@ class EpochResult:
     """Mean of the objects' cross-entropies, weighted by class."""
     accuracy: float
     """Share of objects whose class is the most probable."""
+
+
+@dataclass(frozen=True)
+class CheckResult(EpochResult):
+    """Results on objects that the network does not learn from."""
+
+    calibrated_loss: float
+    """`loss` once the logits are calibrated on the same objects."""
 
 
 def class_weights(labels: NDArray[np.int64], classes: Sequence[str]) -> Tensor:
@@ -87,18 +97,23 @@ def train_epoch(
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, batches: Batches, weights: Tensor, *, bfloat16: bool) -> EpochResult:
-    """Return loss and accuracy, measured without dropout; arguments as for `train_epoch`."""
+def evaluate(network: nn.Module, batches: Batches, weights: Tensor, *, bfloat16: bool) -> CheckResult:
+    """Return losses and accuracy, measured without dropout; arguments as for `train_epoch`."""
     network.eval()
     tally = _Tally()
     device = weights.device
+    all_logits, all_targets = [], []
     for inputs, labels in batches:
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             logits = network(inputs.to(device, memory_format=torch.channels_last))
         on_device = labels.to(device)
         loss = cross_entropy(logits.float(), on_device, weights)
         tally.add(logits, labels, loss, total_weight(on_device, weights))
-    return tally.result()
+        all_logits.append(logits.float().cpu().numpy())
+        all_targets.append((functional.one_hot(labels, len(weights)) if labels.ndim == 1 else labels).cpu().numpy())
+    result = tally.result()
+    calibrated = calibrated_loss(np.concatenate(all_logits), np.concatenate(all_targets), weights.cpu().numpy())
+    return CheckResult(result.loss, result.accuracy, calibrated)
 
 
 class _Tally:

@@ -40,7 +40,7 @@ def learning_figure(history: Mapping[str, Sequence[EpochRecord]], quantity: str)
         epochs = [record.epoch for record in records]
         for split, style in (("train", "-"), ("validation", "--")):
             panel.plot(epochs, [getattr(record, f"{split}_{quantity}") for record in records], style, label=split)
-        best = min(records, key=lambda record: record.validation_loss)
+        best = min(records, key=lambda record: record.deciding_loss)
         panel.plot([best.epoch], [getattr(best, f"validation_{quantity}")], "ko", markersize=4, label="kept")
         panel.set(title=name, xlabel="epoch", ylabel=quantity)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
