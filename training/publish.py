@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from infra.provenance import code_version
 from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
+from scanner.networks.card_file import read_card
 from scanner.networks.combiner import LogitMargins, MeanCombiner, SoftmaxStack
 from scanner.networks.log_odds import lens_probability, logit_margins
 from scanner.networks.package import draft_network_card, write_package
@@ -70,7 +71,7 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
             description=_describe_data(config, dataset),
             digest=dataset.digest,
             n_objects={f"{s} {kind}": n for s in SPLITS for kind, n in dataset.kind_counts(rows[s]).items()},
-            data_sets=dataset.data_sets,
+            data_sets=tuple(dict.fromkeys((*_known_before(config), *dataset.data_sets))),
         ),
         metrics=ensemble_metrics,
         calibration=_calibration_text(fitted.name, ensemble_metrics),
@@ -84,6 +85,11 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
     (folder / "CARD.md").write_text(card_markdown(card), encoding="utf-8")
     draw_learning_curves(fits, folder / "learning_curves.png")
     return card
+
+
+def _known_before(config: TrainConfig) -> tuple[str, ...]:
+    """Return the digests of the data sets that the start weights were trained on."""
+    return read_card(config.start_from).training_data.known_data_sets if config.start_from else ()
 
 
 def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64]) -> LogitMargins:

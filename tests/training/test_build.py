@@ -1,5 +1,6 @@
 """Tests of the whole path from shards to a package and back to scores."""
 
+import shutil
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from scanner.networks.architectures import PAPER_NETWORKS
+from scanner.networks.card_file import write_card
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.package import load_network
 from tests.training.shards import write_shards
@@ -60,9 +62,11 @@ def test_a_name_that_is_a_path_is_refused(tmp_path):
 
 def test_training_can_start_from_the_weights_of_a_package(built, mislabelled_uri, tmp_path):
     out, card, _ = built
-    config = BUILD_CONFIG.model_copy(
-        update={"epochs": 1, "networks": (OU_66,), "learning_rate": 1e-12, "start_from": out / "tiny"}
-    )
+    start, seen = tmp_path / "tiny", card.training_data.known_data_sets
+    shutil.copytree(out / "tiny", start)
+    earlier = card.training_data.model_copy(update={"data_sets": ("e" * 64, *seen)})
+    write_card(start, card.model_copy(update={"training_data": earlier}))
+    config = BUILD_CONFIG.model_copy(update={"epochs": 1, "networks": (OU_66,), "learning_rate": 1e-12, "start_from": start})
     begun = build_ensemble(config, mislabelled_uri, tmp_path, "more")
     before, after = (
         load_network(folder, next(network for network in of.networks if network.name == "OU-66")).state_dict()
@@ -71,6 +75,7 @@ def test_training_can_start_from_the_weights_of_a_package(built, mislabelled_uri
     # Batch norm's running means follow the data whatever the learning rate.
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before if "running" not in name)
     assert "begun with the weights of tiny" in begun.training_data.description
+    assert begun.training_data.data_sets == ("e" * 64, *seen)
 
 
 def test_a_start_package_without_the_network_is_refused(built, mislabelled_uri, tmp_path):
