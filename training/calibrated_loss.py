@@ -22,8 +22,6 @@ def calibrated_loss(logits: NDArray[np.floating], targets: NDArray[np.floating],
         weights: Weight of each class in the loss, `[class]`.
     """
     z = logits.astype(np.float64)
-    # Calibration is the same whatever is added to an object's logits.
-    z -= z.mean(axis=1, keepdims=True)
     weighed = targets.astype(np.float64) * weights
     total = weighed.sum()
     of_object = weighed.sum(axis=1, keepdims=True)

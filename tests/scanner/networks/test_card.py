@@ -121,6 +121,12 @@ def test_the_digest_covers_scores_and_not_texts():
     assert card((NetworkSpec("OU-H", "ou66", channels("min_max", "J")), *SPECS[1:])).sha256 != digest
 
 
+def test_a_shipped_card_of_two_rounds_lists_both_data_sets():
+    data = read_card(SHIPPED_DIR / "ou7-sim").training_data
+    assert len(set(data.data_sets)) == 2
+    assert data.known_data_sets == data.data_sets
+
+
 def test_the_specification_builds_the_network():
     of_network = card().networks[0]
     assert of_network.spec == SPECS[0]
