@@ -22,6 +22,9 @@ _ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 Drivers need it too: without it they replace 127.0.0.1 by the machine's own address, where no head answers.
 """
 
+_CLIENT_SERVERS = {"GRPC_ENABLE_FORK_SUPPORT": "0"}
+"""Keeps the servers of Ray clients alive: the head forks them, and gRPC's handlers of a fork may end them (Ray issue 63202)."""
+
 
 @contextlib.contextmanager
 def local_ray(folder: Path, variables: Mapping[str, str]) -> Iterator[dict[str, str]]:
@@ -50,7 +53,7 @@ def local_ray(folder: Path, variables: Mapping[str, str]) -> Iterator[dict[str, 
     short = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))
     try:
         command.append(f"--temp-dir={short}")
-        own = {**variables, **guarded}
+        own = {**variables, **guarded, **_CLIENT_SERVERS}
         start = partial(local_process, "the Ray head", command, folder / "head.log", partial(_is_ready, jobs_url, secret), own)
         with _first_of(N_STARTS, start):
             yield {**guarded, "LENSSCAN_RAY_ADDRESS": f"{LOOPBACK}:{port}", "RAY_API_SERVER_ADDRESS": jobs_url}

@@ -19,6 +19,8 @@ from infra.settings import PRIVATE_RAY, Settings
 from infra.telemetry import opt_out
 
 CONNECT_TIMEOUT_S = 10
+CLIENT_TRIES = 3
+"""Largest number of times that a Ray client connects: the server that a cluster starts for it may die (Ray issue 63202)."""
 _ADDRESS = re.compile(r"(ray://)?[^/@\s]+:\d+")
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -124,7 +126,18 @@ def check_cluster(address: str) -> str:
 
 
 def _connect(address: str) -> None:
-    ray.init(address=check_cluster(address), **_QUIET)
+    """Connect, again if the cluster could not start the server of a Ray client."""
+    own = check_cluster(address)
+    for tries_left in reversed(range(CLIENT_TRIES)):
+        try:
+            ray.init(address=own, **_QUIET)
+        except Exception as error:
+            # A failed client leaves Ray in client mode, in which this process could not connect without a client.
+            ray.shutdown()
+            if not (isinstance(error, ConnectionAbortedError) and tries_left):
+                raise
+        else:
+            return
 
 
 def _check_access(address: str) -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from infra.deploy.local_ray import _CLIENT_SERVERS
 from infra.settings import Settings
 from tests.infra.deploy.documents import (
     COMPOSE,
@@ -134,6 +135,12 @@ def test_a_deployment_gets_every_variable_that_it_reads():
         re.findall(r"(\w+)=", (DEPLOY / "Dockerfile").read_text(encoding="utf-8").partition("ENTRYPOINT")[0])
     )
     assert used <= given
+
+
+def test_every_head_keeps_the_servers_of_its_clients():
+    (setting,) = (f"{name}={value}" for name, value in _CLIENT_SERVERS.items())
+    for path in (DEPLOY / "Dockerfile", ROOT / "docs" / "howto" / "ray_cluster.md"):
+        assert setting in path.read_text(encoding="utf-8"), path.name
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,20 @@
-"""Clusters that are refused, without one; `test_actor_pool.py` has a cluster, and tests the session itself too."""
+"""Clusters that are refused, without one, and a Ray client whose server dies; `test_actor_pool.py` tests the session itself."""
 
 import http.server
+import os
+import signal
 import socket
 import threading
+import time
 
 import pytest
 import ray
 
 from infra.errors import ClusterError
-from infra.ray.cluster import _connect, ray_session
+from infra.ray.cluster import CLIENT_TRIES, _connect, ray_session
+from infra.ray.cluster_access import ensure_token, known_token
+from tests.faults.harness.ray_heads import ray_head
+from tests.training.workers import train_workers
 
 
 @pytest.fixture
@@ -45,3 +51,65 @@ def test_a_server_that_is_no_cluster_is_reported(refused):
 def test_an_address_of_another_form_is_refused_without_its_password(address):
     with pytest.raises(ClusterError, match=r"must be HOST:PORT, ray://HOST:PORT or auto, got 127.0.0.1:\d+$"):
         _connect(address)
+
+
+@pytest.fixture
+def connections(monkeypatch):
+    """Replace Ray's connection by errors of a list, and return what was called: Ray itself needs 35 s to give up a server."""
+    called = []
+
+    def use(errors):
+        def init(**_):
+            called.append("init")
+            if len(called) <= 2 * len(errors) and (error := errors[len(called) // 2]):
+                raise error
+
+        monkeypatch.setattr("infra.ray.cluster.check_cluster", lambda address: address)
+        monkeypatch.setattr(ray, "init", init)
+        monkeypatch.setattr(ray, "shutdown", lambda: called.append("shutdown"))
+        return called
+
+    return use
+
+
+def test_a_client_whose_server_dies_connects_again(connections):
+    called = connections([ConnectionAbortedError("Starting Ray client server failed")] * (CLIENT_TRIES - 1))
+    _connect("ray://127.0.0.1:1")
+    assert called == ["init", "shutdown"] * (CLIENT_TRIES - 1) + ["init"]
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"), [(ConnectionAbortedError("no server"), CLIENT_TRIES), (RuntimeError("another version of Ray"), 1)]
+)
+def test_what_another_connection_cannot_mend_is_raised(connections, error, tries):
+    called = connections([error] * CLIENT_TRIES)
+    with pytest.raises(type(error), match=str(error)):
+        _connect("ray://127.0.0.1:1")
+    assert called == ["init", "shutdown"] * tries
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_killed_server_of_a_client_does_not_stay_in_the_way(monkeypatch):
+    """The next connection of a client works, and so does one without a client in the same process."""
+    ensure_token()
+
+    def kill_next(head, old):
+        while not (found := set(train_workers(head.pid, "specific-server")) - old):
+            time.sleep(0.005)
+        os.kill(found.pop(), signal.SIGKILL)
+
+    with ray_head(known_token(), settings={"RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "8"}) as head:
+        for tries in (CLIENT_TRIES, 1):
+            monkeypatch.setattr("infra.ray.cluster.CLIENT_TRIES", tries)
+            killer = threading.Thread(target=kill_next, args=(head, {*train_workers(head.pid, "specific-server")}))
+            killer.start()
+            if tries > 1:
+                with ray_session(head.client):
+                    assert ray.cluster_resources()["CPU"] == 1
+            else:
+                with pytest.raises(ClusterError, match="no Ray cluster at ray://"), ray_session(head.client):
+                    pytest.fail("it connected")
+            killer.join()
+        with ray_session(head.gcs):
+            assert ray.cluster_resources()["CPU"] == 1
