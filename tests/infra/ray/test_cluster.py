@@ -90,7 +90,7 @@ def test_what_another_connection_cannot_mend_is_raised(connections, error, tries
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_a_killed_server_of_a_client_does_not_stay_in_the_way(monkeypatch):
+def test_another_connection_works_after_a_killed_server(monkeypatch):
     """The next connection of a client works, and so does one without a client in the same process."""
     ensure_token()
 
