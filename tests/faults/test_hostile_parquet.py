@@ -13,7 +13,7 @@ import pytest
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.units import PlanError
 from scanner.sources.manifests import read_manifest
-from scanner.sources.shards import open_shard, shard_ids
+from scanner.sources.shards import open_shard, shard_ids, shard_of
 from tests.faults.harness.parquet_bombs import (
     manifest,
     mutated,
@@ -23,6 +23,7 @@ from tests.faults.harness.parquet_bombs import (
     written,
 )
 from tests.faults.harness.sandbox import sandboxed
+from tests.scanner.sources.listed_shards import with_lists
 
 
 def healthy_files():
@@ -32,6 +33,7 @@ def healthy_files():
     return {
         "shard": written(shard(2)),
         "encoded shard": written(shard(2), use_dictionary=True),
+        "listed shard": written(with_lists(shard(2))),
         "manifest": written(manifest(20), write_page_checksum=True),
         "encoded manifest": written(manifest(20, VIS=names), use_dictionary=True, data_page_version="2.0"),
         "CSV manifest": b"object_id,VIS,ra\n" + rows,
@@ -99,7 +101,8 @@ def other_shards():
     def with_vis(array):
         return good.set_column(1, pa.field("VIS", array.type, nullable=False), array)
 
-    pixels = good["VIS"].to_pylist()
+    images = good["VIS"].to_pylist()
+    pixels = [np.frombuffer(image, "<f4") for image in images]
     tensors = pa.ExtensionArray.from_storage(
         pa.fixed_shape_tensor(pa.float32(), (200, 200)), pa.array(pixels, pa.list_(pa.float32(), 40_000))
     )
@@ -115,6 +118,8 @@ def other_shards():
         "lists of any length": with_vis(pa.array(pixels, pa.list_(pa.float32()))),
         "double pixels": with_vis(pa.array(pixels, pa.list_(pa.float64(), 40_000))),
         "tensors": with_vis(tensors),
+        "bytes of any length": with_vis(pa.array(images)),
+        "bytes of another length": with_vis(pa.array([image[4:] for image in images], pa.binary(159_996))),
         "a band twice": good.append_column(good.schema.field("H"), good["H"]),
         "another order": good.select(other_order),
         "one band less": good.drop_columns(["Y"]),
@@ -141,11 +146,12 @@ def test_shards_of_another_schema_are_refused_unread(tmp_path, measured):
 def test_ids_and_pixels_are_exact_in_any_encoding(tmp_path):
     ids = [2**53 + 1, -(2**63), 2**63 - 1]
     plain, packed = (written(shard(ids=ids), use_dictionary=encoded) for encoded in (False, True))
-    assert plain != packed
-    for data in (plain, packed):
+    listed = written(with_lists(shard(ids=ids)), use_byte_stream_split=["J.list.element"])
+    assert len({plain, packed, listed}) == 3
+    for data in (plain, packed, listed):
         assert shard_ids(io.BytesIO(data)).tolist() == ids
         (piece,) = open_shard(lambda data=data: pa.BufferReader(data)).pieces(64)
-        np.testing.assert_array_equal(piece.stamps["J"].reshape(3, -1), np.stack(shard()["J"].to_numpy()))
+        np.testing.assert_array_equal(piece.stamps["J"].reshape(3, -1), shard_of(shard()).stamps["J"].reshape(3, -1))
     (tmp_path / "x.parquet").write_bytes(packed)
     (unit,) = find_units(str(tmp_path))
     assert unit.n_rows == 3

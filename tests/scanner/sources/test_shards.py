@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.store.storage import StorageError
-from scanner.sources.shards import TRUTH_FIELDS, decode_shard, encode_shard, open_shard, shard_schema, shard_table
+from scanner.files.parquet_pages import pages, read_footer
+from scanner.sources.shards import TRUTH_FIELDS, decode_shard, encode_shard, open_shard, shard_of, shard_schema, shard_table
 from scanner.vocabulary.geometry import CHALLENGE, MER
+from tests.scanner.sources.listed_shards import LISTED, with_lists
 
 
 def stamps(n, geometry, seed=0):
@@ -47,8 +49,37 @@ def test_an_empty_shard_round_trips():
 
 def test_other_parquet_readers_find_the_pixels_in_row_order():
     plain = pq.read_table(pa.BufferReader(encode_shard(table())))
-    assert plain["Y"][1].as_py()[66 * 2 + 5] == stamps(3, CHALLENGE)["Y"][1, 2, 5]
+    assert plain.schema.field("Y").metadata == {b"unit": b"adu/s", b"dtype": b"<f4"}
+    assert np.frombuffer(plain["Y"][1].as_py(), "<f4")[66 * 2 + 5] == stamps(3, CHALLENGE)["Y"][1, 2, 5]
     assert plain.schema.field("einstein_radius1_arcsec").metadata[b"unit"] == b"arcsec"
+
+
+def test_lists_of_release_0_1_are_read():
+    data, expected = written(with_lists(table())), stamps(3, CHALLENGE)
+    assert pq.read_schema(pa.BufferReader(data)).field("VIS").type == pa.list_(LISTED, 200**2)
+    pieces = list(open_shard(lambda: pa.BufferReader(data)).pieces(2))
+    for band in CHALLENGE.grids:
+        np.testing.assert_array_equal(decode_shard(data).stamps[band], expected[band])
+        np.testing.assert_array_equal(np.concatenate([piece.stamps[band] for piece in pieces]), expected[band])
+    assert decode_shard(data).truth["kind"].to_pylist() == ["single", "nonlens", "double_ring"]
+
+
+def test_images_stay_in_place_in_a_slice_of_a_table():
+    shard = shard_of(table().slice(1, 2))
+    np.testing.assert_array_equal(shard.stamps["H"], stamps(3, CHALLENGE)["H"][1:])
+
+
+def test_pages_hold_a_few_images():
+    """A reader has a page of each column in memory."""
+    data = encode_shard(table(n=3, geometry=MER).take([0, 1, 2] * 20))
+    vis = next(chunk for chunk in read_footer(data[-_footer_bytes(data) - 8 : -8]).chunks if chunk.path == ("VIS",))
+    found = [page.n_values for page in pages(io.BytesIO(data), vis)]
+    assert sum(found) == 60
+    assert max(found) <= 2**20 / (4 * 200**2) + 4
+
+
+def _footer_bytes(data):
+    return int.from_bytes(data[-8:-4], "little")
 
 
 def test_stamps_of_another_shape_are_refused():
@@ -92,18 +123,26 @@ def test_truncation_and_flipped_bits_are_noticed():
 
 
 @pytest.mark.fault(31)
+@pytest.mark.parametrize("layout", [table, lambda: with_lists(table())], ids=["bytes", "lists"])
 @pytest.mark.parametrize("forged", [False, True])
-def test_nulls_in_a_pixel_column_are_refused(forged):
+def test_nulls_in_a_pixel_column_are_refused(forged, layout):
     """Parquet's schema decides whether there may be nulls, whatever Arrow schema the file claims."""
-    good, sink = table(), io.BytesIO()
-    field = pa.field("Y", pa.list_(pa.float32(), 66**2), metadata=good.schema.field("Y").metadata)
+    good, sink = layout(), io.BytesIO()
+    field = good.schema.field("Y").with_nullable(nullable=True)
     holed = good.set_column(good.schema.get_field_index("Y"), field, pa.array([None, *good["Y"].to_pylist()[1:]], field.type))
-    claimed = encode_shard(good) if forged else written(holed)
+    claimed = written(good) if forged else written(holed)
     with pq.ParquetWriter(sink, holed.schema, store_schema=False) as writer:
         writer.write_table(holed)
         writer.add_key_value_metadata(pq.read_metadata(pa.BufferReader(claimed)).metadata)
     with pytest.raises(ValueError, match="columns are not those of a challenge shard"):
         decode_shard(sink.getvalue())
+
+
+@pytest.mark.fault(31)
+@pytest.mark.parametrize("pixel", [pa.field("element", pa.float32()), pa.field("element", pa.int32(), nullable=False)])
+def test_lists_of_other_pixels_are_refused(pixel):
+    with pytest.raises(ValueError, match="columns are not those of a challenge shard"):
+        decode_shard(written(with_lists(table(), pixel)))
 
 
 def test_the_schema_names_the_geometry():
