@@ -29,7 +29,7 @@ MIN_MARGIN = 0.05
 CASCADE_MARGIN = 0.8
 """Smallest margin of each stage of a cascade: the images that a margin is measured on are few, and other synthetic images were
 off by up to 0.16, 338 simulated objects by up to 0.13."""
-AUDIT_EVERY = 128
+AUDIT_EVERY = 256
 """One row in this number is scored both ways, whatever its score."""
 MAX_RESCORED_SHARE, MIN_SEEN = 0.4, 256
 """Largest share of rows scored again, and rows after which it is checked: above it, the sweep costs more time than it saves."""
