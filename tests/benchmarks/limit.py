@@ -2,7 +2,7 @@
 
 Two layouts are tried, one process with all threads and one process per core with one thread each; every network runs with its
 fastest batch size. A limit in the sweep's precision counts no row twice, although a scan also scores candidates and one row in
-128 in float32, so the limit is stricter. Each network of a cascade runs on the share of the rows that it scores in a scan, and
+256 in float32, so the limit is stricter. Each network of a cascade runs on the share of the rows that it scores in a scan, and
 not at all if that is less than one row in fifty: whole batches of it would need too many rows.
 
 As a program, this module is one such process: it prints when it is ready, and each line that it reads gives the seconds for

@@ -141,8 +141,8 @@ def test_a_batch_of_rejections_alone_does_not_end_the_sweep():
 
 def test_the_audit_finds_errors_far_below_the_threshold():
     sweep = Sweep(Told(), "bfloat16", 0.99, 0.4)
-    chosen = sweep.needs_rescoring(np.arange(127, 258), np.full(131, 0.01, np.float32))
-    assert np.flatnonzero(chosen).tolist() == [1, 129]
+    chosen = sweep.needs_rescoring(np.arange(255, 514), np.full(259, 0.01, np.float32))
+    assert np.flatnonzero(chosen).tolist() == [1, 257]
     sweep.check(np.array([0.5]), np.array([0.54]))
     with pytest.raises(SweepError, match=r"off by 0\.201"):
         sweep.check(np.array([0.5]), np.array([0.55]))
