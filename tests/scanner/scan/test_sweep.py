@@ -56,7 +56,7 @@ def test_candidates_and_their_numbers_do_not_depend_on_the_sweep():
     again = precision == "float32"
     assert slow.n_scored == again.sum() < 400
     assert table["p_lens"].to_numpy()[again].tolist() == exact["p_lens"].to_numpy()[again].tolist()
-    assert again[::128].all()
+    assert again[::256].all()
     # The fast ensemble does round: the test could fail.
     assert not np.isclose(table["p_lens"].to_numpy()[~again], exact["p_lens"].to_numpy()[~again], atol=1e-4).all()
 
