@@ -129,11 +129,14 @@ def _image_columns(stamps: Stamps, geometry: Geometry, n: int) -> list[pa.Array]
 def encode_shard(table: pa.Table) -> bytes:
     """Return Parquet bytes with page checksums.
 
-    Nothing is compressed: noise shrinks by a sixth at most, and would take half as long again to read.
+    Only components are compressed, most of which are zero: noise shrinks by a sixth at most, and would take two thirds longer
+    to read.
     """
     sink = io.BytesIO()
+    prefixes = tuple(f"{component}_" for component in COMPONENTS)
+    compression = {f.name: "zstd" if f.name.startswith(prefixes) and _is_image(f) else "none" for f in table.schema}
     options = {"use_dictionary": False, "write_page_checksum": True, "write_batch_size": _ROWS_BETWEEN_PAGES}
-    pq.write_table(table, sink, compression="none", **options)
+    pq.write_table(table, sink, compression=compression, **options)
     return sink.getvalue()
 
 

@@ -13,6 +13,7 @@ from infra.store.storage import StorageError
 from scanner.files.parquet_pages import pages, read_footer
 from scanner.sources.shards import TRUTH_FIELDS, decode_shard, encode_shard, open_shard, shard_of, shard_schema, shard_table
 from scanner.vocabulary.geometry import CHALLENGE, MER
+from scanner.vocabulary.kinds import COMPONENTS
 from tests.scanner.sources.listed_shards import LISTED, with_lists
 
 
@@ -80,6 +81,17 @@ def test_pages_hold_a_few_images():
 
 def _footer_bytes(data):
     return int.from_bytes(data[-8:-4], "little")
+
+
+def test_components_without_light_take_no_space():
+    """Most objects have no second source."""
+    images = stamps(6, CHALLENGE)
+    dark = {name: {band: np.zeros_like(pixels) for band, pixels in images.items()} for name in COMPONENTS}
+    data, plain = (encode_shard(shard_table(np.arange(6), images, {}, CHALLENGE, given)) for given in (dark, None))
+    assert len(data) < 1.03 * len(plain)
+    shard = decode_shard(data)
+    assert all(not shard.components[name][band].any() for name in COMPONENTS for band in images)
+    np.testing.assert_array_equal(shard.stamps["H"], images["H"])
 
 
 def test_stamps_of_another_shape_are_refused():
