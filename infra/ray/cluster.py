@@ -23,6 +23,7 @@ CLIENT_TRIES = 3
 """Largest number of times that a Ray client connects: the server that a cluster starts for it may die (Ray issue 63202)."""
 _ADDRESS = re.compile(r"(ray://)?[^/@\s]+:\d+")
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+_LOG = logging.getLogger(__name__)
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -136,6 +137,7 @@ def _connect(address: str) -> None:
             ray.shutdown()
             if not (isinstance(error, ConnectionAbortedError) and tries_left):
                 raise
+            _LOG.warning("the Ray cluster at %s did not start the server of this client; connecting again", own)
         else:
             return
 

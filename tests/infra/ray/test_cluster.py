@@ -72,10 +72,12 @@ def connections(monkeypatch):
     return use
 
 
-def test_a_client_whose_server_dies_connects_again(connections):
+def test_a_client_whose_server_dies_connects_again(connections, caplog):
     called = connections([ConnectionAbortedError("Starting Ray client server failed")] * (CLIENT_TRIES - 1))
     _connect("ray://127.0.0.1:1")
     assert called == ["init", "shutdown"] * (CLIENT_TRIES - 1) + ["init"]
+    told = "the Ray cluster at ray://127.0.0.1:1 did not start the server of this client; connecting again"
+    assert caplog.messages == [told] * (CLIENT_TRIES - 1)
 
 
 @pytest.mark.parametrize(
