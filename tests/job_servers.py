@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.servers import free_port, http_status, stop, wait_for
+from infra.deploy.local_ray import _is_ready
+from tests.servers import free_port, stop, wait_for
 
 BIN = Path(sys.executable).parent
 
@@ -42,7 +43,8 @@ def job_server(folder, **variables):
         head = subprocess.Popen(command, env=env | variables, stdout=log, stderr=subprocess.STDOUT)
         try:
             address = f"http://127.0.0.1:{ports[1]}"
-            wait_for("the Ray head", lambda: http_status(f"{address}/api/version") == 401)
+            # Its pages answer before its node has started, which jobs need.
+            wait_for("the Ray head", lambda: _is_ready(address, token.read_text()))
             yield address, env
         finally:
             stop(head)
