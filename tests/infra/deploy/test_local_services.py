@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.infra.deploy.complaints import program
 from tests.prefect_servers import shared_tables
 from tests.servers import http_status, wait_for
 from tests.sources import ROOT
+from tests.training.workers import train_workers
 
 PROGRAM = [sys.executable, "-m", "infra.deploy.local_services", "--out"]
 
@@ -103,6 +105,10 @@ def test_a_second_shell_uses_the_services_until_they_end(prefect_tables, tmp_pat
         assert http_status(f"{variables['PREFECT_API_URL']}/admin/version") == 401
         assert http_status(f"{variables['RAY_API_SERVER_ADDRESS']}/api/jobs/") == 401
         assert http_status(f"{variables['AWS_ENDPOINT_URL']}/survey") == 403
+
+        # The process that forks the servers of Ray clients.
+        (proxy,) = train_workers(services.pid, "--mode=proxy")
+        assert "GRPC_ENABLE_FORK_SUPPORT=0" in Path(f"/proc/{proxy}/environ").read_text().split("\0")
 
         asked = in_shell("lensscan doctor --catalogue $LENSSCAN_CATALOGUE --json", environment, tmp_path)
         found = {(finding["what"], finding["state"]) for finding in json.loads(asked.stdout)["findings"]}

@@ -1,4 +1,4 @@
-"""Shards in the layout of release 0.1.0, which had a list of float32 for each image."""
+"""Shards in the layout that the format had before, with a list of float32 for each image."""
 
 import numpy as np
 import pyarrow as pa

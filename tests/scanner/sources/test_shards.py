@@ -55,7 +55,7 @@ def test_other_parquet_readers_find_the_pixels_in_row_order():
     assert plain.schema.field("einstein_radius1_arcsec").metadata[b"unit"] == b"arcsec"
 
 
-def test_lists_of_release_0_1_are_read():
+def test_lists_of_pixels_are_read_too():
     data, expected = written(with_lists(table())), stamps(3, CHALLENGE)
     assert pq.read_schema(pa.BufferReader(data)).field("VIS").type == pa.list_(LISTED, 200**2)
     pieces = list(open_shard(lambda: pa.BufferReader(data)).pieces(2))
