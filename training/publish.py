@@ -13,10 +13,10 @@ from infra.provenance import code_version
 from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import LogitMargins, MeanCombiner, SoftmaxStack
+from scanner.networks.engines import make_engine, resolve_engine
 from scanner.networks.log_odds import lens_probability, logit_margins
 from scanner.networks.package import draft_network_card, write_package
 from scanner.networks.prevalence import compound_limit
-from scanner.networks.torch_engine import TorchEngine
 from scanner.vocabulary.kinds import KINDS
 from training.batches import BatchSource
 from training.combiners import fit_combiner
@@ -99,7 +99,8 @@ def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConf
         spec = config.network(fit.name)
         network = spec.build()
         network.load_state_dict(load_file(fit.weights))
-        engine = TorchEngine(network)
+        # The whole input is read, not the field alone: that is how the data set keeps it.
+        engine = make_engine(network, len(spec.channels), spec.input_pixels, resolve_engine("auto"))
         batches = BatchSource(dataset, spec, _BATCH).in_order(rows)
         no_rows = np.empty((0, len(spec.classes)))
         margins[fit.name] = logit_margins(np.concatenate([no_rows, *(engine.logits(inputs.numpy()) for inputs, _ in batches)]))
