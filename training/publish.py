@@ -99,7 +99,7 @@ def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConf
         spec = config.network(fit.name)
         network = spec.build()
         network.load_state_dict(load_file(fit.weights))
-        # The whole input is read, not the field alone: that is how the data set keeps it.
+        # The data set keeps whole inputs, also of networks that see only the middle.
         engine = make_engine(network, len(spec.channels), spec.input_pixels, resolve_engine("auto"))
         batches = BatchSource(dataset, spec, _BATCH).in_order(rows)
         no_rows = np.empty((0, len(spec.classes)))

@@ -5,15 +5,23 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import precision_score, recall_score, roc_auc_score
 
+from scanner.networks.architectures import FIRST_STAGE_NETWORKS, PAPER_NETWORKS
 from scanner.networks.combiner import SoftmaxStack
+from scanner.networks.log_odds import logit_margins
+from scanner.networks.parameters import he_initialise
+from scanner.networks.torch_engine import TorchEngine
 from scanner.vocabulary.kinds import KINDS
 from tests.training.tiny_build import BUILD_CONFIG, OU_H
 from training.build import work_folder
-from training.dataset import open_dataset
+from training.checkpoint import save_weights
+from training.config import TrainConfig
+from training.dataset import Dataset, PreparedInputs, open_dataset
 from training.evaluation.metrics import auroc, interval
-from training.publish import _ensemble_metrics, _network_card, _prevalence
+from training.fit import FitResult
+from training.publish import _ensemble_metrics, _network_card, _prevalence, split_margins
 
 
 def test_the_card_has_the_metrics_of_the_test_split(built, scored):
@@ -94,3 +102,20 @@ def test_a_card_has_the_intervals_of_seed_zero(rng):
     network = _network_card(fit, BUILD_CONFIG, margin[:, None], kinds).metrics
     for found in (_ensemble_metrics(SimpleNamespace(combine=lambda _: said), {}, kinds), network):
         assert (found["auroc_low"], found["auroc_high"]) == pytest.approx((low, high), abs=1e-12)
+
+
+@pytest.mark.parametrize("spec", [FIRST_STAGE_NETWORKS[0], PAPER_NETWORKS[5]], ids=lambda spec: spec.name)
+def test_margins_are_those_of_torch(spec, tmp_path, rng):
+    """The first network sees the middle 80 of 100 pixels, the second all of its 66."""
+    network, side = spec.build(), spec.input_pixels
+    torch.manual_seed(0)
+    he_initialise(network)
+    save_weights(tmp_path / "weights.safetensors", network)
+    pixels = rng.normal(0, 3, (9, len(spec.channels), side, side)).astype(np.float16)
+    dataset = Dataset({side: PreparedInputs(spec.channels, pixels)}, np.zeros(9, np.int8), np.arange(9), "")
+    fits = [FitResult(spec.name, tmp_path / "weights.safetensors", ())]
+    rows = np.array([7, 0, 3])
+    margins = split_margins(fits, dataset, TrainConfig(networks=(spec,)), rows)
+    expected = logit_margins(TorchEngine(network).logits(pixels[rows].astype(np.float32)))
+    assert margins[spec.name] == pytest.approx(expected, abs=1e-4)
+    assert np.ptp(expected) > 0.01
