@@ -90,7 +90,10 @@ def started(folder, tables):
 
 
 def has_client_setting(services):
-    """Return whether the process that forks servers of Ray clients keeps them alive; it shows no command while it execs."""
+    """Return whether the process that forks the servers of Ray clients has the setting that keeps them alive.
+
+    The process is not found while it calls exec: /proc then shows no command.
+    """
     found = [Path(f"/proc/{pid}/environ").read_text().split("\0") for pid in train_workers(services.pid, "--mode=proxy")]
     return len(found) == 1 and "GRPC_ENABLE_FORK_SUPPORT=0" in found[0]
 
