@@ -42,6 +42,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in starting)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_ensembles_of_the_user(tmp_path_factory):
+    """Hide the ensembles that the user has imported or trained: they would change the lists and messages that tests compare."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(20261124)

@@ -12,6 +12,10 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_tests_find_no_ensembles_of_the_user(tmp_path_factory):
+    assert Settings.read().ensembles_dir.is_relative_to(tmp_path_factory.getbasetemp())
+
+
 def test_the_environment_overrides_the_file(folder, monkeypatch):
     (folder / "lensscan.toml").write_text('workers = 3\nallow_open_cluster = true\nray_address = "10.0.0.1:6379"\n')
     monkeypatch.setenv("LENSSCAN_WORKERS", "5")
