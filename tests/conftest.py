@@ -46,6 +46,7 @@ def pytest_collection_modifyitems(items):
 def no_ensembles_of_the_user(tmp_path_factory):
     """Hide the ensembles that the user has imported or trained: they would change the lists and messages that tests compare."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("LENSSCAN_ENSEMBLES_DIR", raising=False)
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
 
