@@ -12,6 +12,8 @@ from infra.numba_loops import compiled_fast, native
 
 _AT_ONCE = 4
 """Rows of the result that are computed together, from so many columns of the band at a time: fewer loads and stores."""
+_IMAGES_AT_ONCE = 4
+"""Images that lie side by side while they are computed: the loops over their pixels are long, and start seldom."""
 
 
 class Banded(NamedTuple):
@@ -54,27 +56,37 @@ def both_axes(operator: Banded, images: NDArray[np.floating[Any]]) -> NDArray[np
 def _both_axes(
     first: NDArray[np.int64], weights: NDArray[np.float32], images: NDArray[np.floating[Any]], out: NDArray[np.float32]
 ) -> None:
-    n_out, n_in = out.shape[1], images.shape[2]
-    turned = np.empty((n_in, n_out), np.float32)
-    rows, columns = np.empty((_AT_ONCE, n_in), np.float32), np.empty((_AT_ONCE, n_out), np.float32)
-    for i in range(len(images)):
-        _turn(first, weights, images[i], turned, rows)
-        _turn(first, weights, turned, out[i], columns)
+    n_in, n_out = images.shape[2], out.shape[2]
+    for start in range(0, len(images), _IMAGES_AT_ONCE):
+        some = images[start : start + _IMAGES_AT_ONCE]
+        n = len(some)
+        # Arrays `[y, image, x]` and `[x, image, y]`.
+        given, turned = np.empty((n_in, n, n_in), images.dtype), np.empty((n_in, n, n_out), np.float32)
+        for i in range(n):
+            for y in range(n_in):
+                # Numba assigns a whole row at once more slowly.
+                row, to = some[i, y], given[y, i]
+                for x in range(n_in):
+                    to[x] = row[x]
+        _turn(first, weights, given, turned.transpose(1, 0, 2))
+        _turn(first, weights, turned, out[start : start + n])
 
 
 @compiled_fast
 def _turn(
     first: NDArray[np.int64],
     weights: NDArray[np.float32],
-    image: NDArray[np.floating[Any]],
+    images: NDArray[np.floating[Any]],
     out: NDArray[np.float32],
-    rows: NDArray[np.float32],
 ) -> None:
-    """Write `(operator @ image).T` to `out`; two calls apply the operator along both axes and restore the order of the axes.
+    """Write `(operator @ image).T` of each image of `[y, image, x]` to `[image, x, y]`.
 
-    `rows` is memory for four rows of the product.
+    Two calls apply the operator along both axes and restore the order of the axes.
     """
-    n_columns, last, n_out = image.shape[1], len(image) - 1, out.shape[1]
+    n_in, n_images, n_x = images.shape
+    n_columns, last, n_out = n_images * n_x, n_in - 1, out.shape[2]
+    lines = images.reshape(n_in, n_columns)
+    rows = np.empty((_AT_ONCE, n_columns), np.float32)
     row0, row1, row2, row3 = rows[0], rows[1], rows[2], rows[3]
     for group in range(len(first)):
         rows[:] = 0
@@ -83,8 +95,8 @@ def _turn(
             a, b, c, d = weights[group, k], weights[group, k + 1], weights[group, k + 2], weights[group, k + 3]
             a0, a1, a2, a3, b0, b1, b2, b3 = a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]
             c0, c1, c2, c3, d0, d1, d2, d3 = c[0], c[1], c[2], c[3], d[0], d[1], d[2], d[3]
-            r0, r1 = image[min(start, last)], image[min(start + 1, last)]
-            r2, r3 = image[min(start + 2, last)], image[min(start + 3, last)]
+            r0, r1 = lines[min(start, last)], lines[min(start + 1, last)]
+            r2, r3 = lines[min(start + 2, last)], lines[min(start + 3, last)]
             for x in range(n_columns):
                 v0, v1, v2, v3 = r0[x], r1[x], r2[x], r3[x]
                 row0[x] += (a0 * v0 + b0 * v1) + (c0 * v2 + d0 * v3)
@@ -92,10 +104,13 @@ def _turn(
                 row2[x] += (a2 * v0 + b2 * v1) + (c2 * v2 + d2 * v3)
                 row3[x] += (a3 * v0 + b3 * v1) + (c3 * v2 + d3 * v3)
         y = group * _AT_ONCE
-        if y + _AT_ONCE <= n_out:
-            for x in range(n_columns):
-                out[x, y], out[x, y + 1], out[x, y + 2], out[x, y + 3] = row0[x], row1[x], row2[x], row3[x]
-        else:
-            for j in range(n_out - y):
-                for x in range(n_columns):
-                    out[x, y + j] = rows[j, x]
+        for i in range(n_images):
+            image, n_before = out[i], i * n_x
+            if y + _AT_ONCE <= n_out:
+                for x in range(n_x):
+                    at = n_before + x
+                    image[x, y], image[x, y + 1], image[x, y + 2], image[x, y + 3] = row0[at], row1[at], row2[at], row3[at]
+            else:
+                for j in range(n_out - y):
+                    for x in range(n_x):
+                        image[x, y + j] = rows[j, n_before + x]

@@ -29,6 +29,8 @@ _MIN_USED_FRACTION = 0.1
 MIN_SIGMA = 1e-30
 _FEW = 8
 """Number of terms that are summed one after the other."""
+_MANY = 64
+"""Number of differences that are compared at once."""
 
 _Pixels = NDArray[np.floating[Any]]
 """Pixels of images, `[..., pixel]`."""
@@ -62,7 +64,7 @@ def _without_masked(values: _Pixels) -> _Pixels:
     while end < len(values) and values[end] == 0:
         end += 1
     n_zero = end - start
-    if len(values) - n_zero < _MIN_USED_FRACTION * len(values):
+    if n_zero == 0 or len(values) - n_zero < _MIN_USED_FRACTION * len(values):
         return values
     for j in range(end, len(values)):
         values[j - n_zero] = values[j]
@@ -74,12 +76,7 @@ def _mode(values: _Pixels, terms: NDArray[np.float64]) -> tuple[float, float]:
     """Return the middle of the densest interval of sorted values, and the sigma that corresponds to its width."""
     n_inside = min(max(int(len(values) * _MODE_FRACTION), 1), len(values) - 1)
     lows, highs = values[: len(values) - n_inside], values[n_inside:]
-    for j in range(len(lows)):
-        terms[j] = np.float64(highs[j]) - np.float64(lows[j])
-    least = _least(terms, len(lows))
-    start = 0
-    while start < len(lows) - 1 and np.float64(highs[start]) - np.float64(lows[start]) != least:
-        start += 1
+    start = _first_of_width(_least_width(lows, highs, terms), lows, highs)
     low, high = np.float64(lows[start]), np.float64(highs[start])
     return (low + high) / 2, max((high - low) / (2 * _MODE_HALF_WIDTH), MIN_SIGMA)
 
@@ -89,17 +86,43 @@ def _clipped(values: _Pixels, level: float, sigma: float, terms: NDArray[np.floa
     """Return clipped level and sigma of sorted values, starting from a first estimate."""
     for _ in range(_N_ITERATIONS):
         below = values[_first_from(values, level, -_CLIP_SIGMA * sigma) : _first_from(values, level, 0.0)]
-        for j in range(len(below)):
-            terms[j] = (below[j] - level) ** 2
-        scatter = math.sqrt(_total(terms, len(below)) / max(len(below), 1)) / _CLIPPED_RMS
+        scatter = math.sqrt(_sum_of_squares(level, below, terms) / max(len(below), 1)) / _CLIPPED_RMS
         reach = _LEVEL_CLIP_SIGMA * sigma
         near = values[_first_from(values, level, -reach) : _first_from(values, level, reach)]
-        for j in range(len(near)):
-            terms[j] = near[j] - level
-        level += _total(terms, len(near)) / max(len(near), 1)
+        level += _sum_above(level, near, terms) / max(len(near), 1)
         if scatter > 0:
             sigma = scatter
     return level, sigma
+
+
+@compiled_exactly
+def _sum_above(level: float, values: _Pixels, terms: NDArray[np.float64]) -> float:
+    """Return the sum of `values - level`, in the order of `_total`."""
+    half = _half(len(values))
+    low, high = values[: len(values) - half], values[half:]
+    for j in range(len(low)):
+        terms[j] = (low[j] - level) + (high[j] - level)
+    for j in range(len(low), half):
+        terms[j] = values[j] - level
+    return _total(terms, half)
+
+
+@compiled_exactly
+def _sum_of_squares(level: float, values: _Pixels, terms: NDArray[np.float64]) -> float:
+    """Return the sum of `(values - level) ** 2`, in the order of `_total`."""
+    half = _half(len(values))
+    low, high = values[: len(values) - half], values[half:]
+    for j in range(len(low)):
+        terms[j] = (low[j] - level) ** 2 + (high[j] - level) ** 2
+    for j in range(len(low), half):
+        terms[j] = (values[j] - level) ** 2
+    return _total(terms, half)
+
+
+@compiled_exactly
+def _half(n: int) -> int:
+    """Return how many terms are left once the halves of `n` terms are added to each other; all of few terms."""
+    return (n + 1) // 2 if n > _FEW else n
 
 
 @compiled_exactly
@@ -118,6 +141,35 @@ def _total(terms: NDArray[np.float64], n: int) -> float:
     for j in range(n):
         total += terms[j]
     return total
+
+
+@compiled_exactly
+def _least_width(lows: _Pixels, highs: _Pixels, terms: NDArray[np.float64]) -> float:
+    """Return the least of the differences `highs - lows`."""
+    half = _half(len(lows))
+    for j in range(len(lows) - half):
+        width = np.float64(highs[j]) - np.float64(lows[j])
+        terms[j] = min(width, np.float64(highs[half + j]) - np.float64(lows[half + j]))
+    for j in range(len(lows) - half, half):
+        terms[j] = np.float64(highs[j]) - np.float64(lows[j])
+    return _least(terms, half)
+
+
+@compiled_exactly
+def _first_of_width(width: float, lows: _Pixels, highs: _Pixels) -> int:
+    """Return the first index at which `highs - lows` is `width`; the last index if none is."""
+    start, last = 0, len(lows) - 1
+    # A loop without an exit uses vector instructions.
+    while start + _MANY <= last:
+        n_equal = 0
+        for j in range(start, start + _MANY):
+            n_equal += np.float64(highs[j]) - np.float64(lows[j]) == width
+        if n_equal:
+            break
+        start += _MANY
+    while start < last and np.float64(highs[start]) - np.float64(lows[start]) != width:
+        start += 1
+    return start
 
 
 @compiled_exactly

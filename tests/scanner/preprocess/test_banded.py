@@ -22,11 +22,20 @@ def matrix(n_out, n_in, width, seed=0):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, ">f4"])
 def test_both_axes_equals_a_dense_product(n_out, n_in, width, dtype):
     operator = matrix(n_out, n_in, width)
-    images = np.random.default_rng(1).normal(size=(3, n_in, n_in)).astype(dtype)
+    images = np.random.default_rng(1).normal(size=(6, n_in, n_in)).astype(dtype)
     expected = operator @ images.astype(np.float64) @ operator.T
     got = both_axes(banded(operator), images)
     assert got.dtype == np.float32
     assert np.abs(got - expected).max() < 2e-6 * np.abs(expected).max()
+
+
+def test_an_image_has_the_same_bits_in_any_batch():
+    operator = banded(matrix(21, 30, 9))
+    images = np.random.default_rng(2).normal(size=(9, 30, 30)).astype(np.float32)
+    together = both_axes(operator, images)
+    for n in (1, 2, 4, 7):
+        np.testing.assert_array_equal(both_axes(operator, images[:n]), together[:n])
+    assert both_axes(operator, images[:0]).shape == (0, 21, 21)
 
 
 def test_rows_of_zeros_and_zeros_within_the_band_work():
