@@ -25,7 +25,7 @@ LENS_PIXELS = 15
 EDGE_PIXELS = 20
 """Smallest distance of a stamp's middle from the edge of a field; with more, no 20 arcsec stamp fits in a 30 arcsec field."""
 N_BLANK = 16
-N_INJECTIONS = 9
+N_INJECTIONS = 90
 """Number of injections per host, a third of each kind."""
 N_SIMULATED_PAIRS = 450
 BRIGHT_VIS_MAG = 22.5
@@ -160,7 +160,8 @@ def outskirts(field: Field, name: str, rng: np.random.Generator) -> Iterator[Sta
         group = "bright" if mag < BRIGHT_VIS_MAG else "faint"
         yield Stamp(group, f"{name} {y} {x} {mag:.1f}", cut(field, y, x), lens_distance(field, y, x))
         if mag < FAINTEST_HOST_VIS_MAG:
-            yield from injected(field, name, y, x, rng)
+            # Blank places do not depend on the number of injections.
+            yield from injected(field, name, y, x, rng.spawn(1)[0])
 
 
 def injected(field: Field, name: str, y: int, x: int, rng: np.random.Generator) -> Iterator[Stamp]:
