@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -15,7 +13,6 @@ from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import build_plan, freeze
 from scanner.catalogue.seal import seal
 from scanner.scan.scoring import CutoutScanner
-from tests.conftest import BUCKET
 from tests.faults.harness import patience
 from tests.faults.harness.night import (
     CONFIG,
@@ -30,25 +27,8 @@ from tests.faults.harness.night import (
     start,
 )
 from tests.scanner.scanned import scanned
-from tests.servers import free_port, http_status, plain_s3, stop, wait_for
 
 N_UNITS = 20
-S3_SERVER = """
-import sys
-from threading import Lock
-
-from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import run_simple
-
-serve, one_at_a_time = DomainDispatcherApplication(create_backend_app), Lock()
-
-def application(environ, start_response):
-    with one_at_a_time:
-        return serve(environ, start_response)
-
-run_simple("127.0.0.1", int(sys.argv[1]), application, threaded=True)
-"""
-"""An S3 server with one request at a time: moto checks for a key and creates it in two steps, S3 does so in one."""
 
 
 @pytest.fixture(scope="module")
@@ -56,28 +36,12 @@ def night(tmp_path_factory):
     return small_night(tmp_path_factory.mktemp("night"), N_UNITS)
 
 
-@pytest.fixture
-def one_step_s3(s3_server, monkeypatch):
-    """Return a root on a server that handles one request at a time."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-W", "ignore", "-c", S3_SERVER, str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for("the S3 server", lambda: http_status(url) is not None)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-        plain_s3().create_bucket(Bucket=BUCKET)
-        yield f"s3://{BUCKET}/races"
-    finally:
-        stop(process)
-
-
 ON_S3 = pytest.param("s3", marks=[pytest.mark.faults, pytest.mark.server])
 
 
 @pytest.fixture(params=["disk", ON_S3])
 def root(request, tmp_path):
-    return request.getfixturevalue("one_step_s3") if request.param == "s3" else str(tmp_path / "catalogue")
+    return request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path / "catalogue")
 
 
 def race(inputs, root_uri, attempt, barrier, receipts, in_step):
