@@ -193,6 +193,16 @@ def test_halved_terms_have_their_sum_and_least(rng, n):
     assert sky._least(terms.copy(), n) == terms[:n].min(initial=np.inf)
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 8, 9, 10, 15, 16, 17, 100, 2499])
+def test_sums_over_the_sky_have_the_bits_of_their_halved_terms(rng, n):
+    values, memory = rng.normal(size=n).astype(np.float32), np.empty(2500)
+    above = values - np.float64(0.3)
+    assert sky._sum_above(0.3, values, memory) == sky._total.py_func(above.copy(), n)
+    assert sky._sum_of_squares(0.3, values, memory) == sky._total.py_func(above**2, n)
+    highs = values + rng.uniform(0, 1, n)
+    assert sky._least_width(values, highs, memory) == (highs - values).min(initial=np.inf)
+
+
 def test_the_first_estimate_leaves_out_pixels_without_numbers(rng):
     """NaN sorts last, and more than half of the widths are NaN."""
     values = np.sort(rng.normal(size=290))
