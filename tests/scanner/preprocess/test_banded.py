@@ -30,7 +30,7 @@ def test_both_axes_equals_a_dense_product(n_out, n_in, width, dtype):
 
 
 @pytest.mark.parametrize(("n_out", "n_in", "width"), [(21, 30, 9), (80, 100, 33), (66, 200, 8), (200, 66, 4)])
-def test_an_image_has_the_same_bits_at_any_place_of_any_batch(n_out, n_in, width):
+def test_an_image_has_the_same_bits_anywhere_in_batches(n_out, n_in, width):
     """Images lie side by side while they are computed: another place may be in another part of the vector loop."""
     operator = banded(matrix(n_out, n_in, width))
     images = np.random.default_rng(2).normal(size=(9, n_in, n_in)).astype(np.float32)

@@ -194,7 +194,7 @@ def test_halved_terms_have_their_sum_and_least(rng, n):
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 8, 9, 10, 15, 16, 17, 100, 2499])
-def test_sums_over_the_sky_have_the_bits_of_their_halved_terms(rng, n):
+def test_sums_over_the_sky_equal_their_halved_terms(rng, n):
     values, memory = rng.normal(size=n).astype(np.float32), np.empty(2500)
     above = values - np.float64(0.3)
     assert sky._sum_above(0.3, values, memory) == sky._total.py_func(above.copy(), n)
