@@ -85,7 +85,7 @@ def test_a_file_is_graded_offline_and_merged(root, new_page, lensscan, tmp_path)
     press(page, "a", "b", "u", "c", "1")
     page.reload()
     page.wait_for_selector(DRAWN)
-    page.wait_for_function("document.querySelector('#place').innerText.startsWith('3 of ')")
+    page.locator("#place", has_text=re.compile("^3 of ")).wait_for()
     with page.expect_download() as download:
         page.click('[data-do="download"]')
     table = tmp_path / "votes.csv"

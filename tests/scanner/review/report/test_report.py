@@ -202,7 +202,7 @@ def test_the_table_follows_the_cards(uri, new_page):
     assert shown(page) == []
     assert "0.8900" in rows.first.text_content()
     rows.first.locator("th a").click()
-    page.wait_for_function("document.querySelector('#c7').getClientRects().length > 0")
+    page.locator("#c7").wait_for()
     assert shown(page) == [7, 4, 1]
 
 

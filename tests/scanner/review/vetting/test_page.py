@@ -14,7 +14,7 @@ from scanner.review.votes.effective import effective_votes
 from scanner.review.votes.log import VoteLog
 from tests.browser import PHONE
 from tests.scanner.review.votes.made_votes import vote_of
-from tests.servers import free_port
+from tests.servers import free_port, wait_for
 from tests.vetting import DRAWN, FIRST, SAVED, act_of, catalogue_of, gold_of, opened, press, served, session_of
 
 NAME = '<img src=x onerror="alert(1)">EUCL J1'
@@ -152,7 +152,7 @@ def test_a_phone_is_enough(root, new_page):
         page.tap('[data-do="evidence"]')
         page.wait_for_selector("#evidence:not([hidden])")
         # Evidence takes space from the images, which get smaller.
-        page.wait_for_function("(before) => document.getElementById('first').clientHeight < before - 20", arg=before)
+        wait_for("smaller images", lambda: page.locator("#first").evaluate("e => e.clientHeight") < before - 20)
         page.tap('[data-do="help"]')
         assert page.locator("#help").evaluate("e => e.scrollTop") == 0
     votes = counted(root, "phone")
