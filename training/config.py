@@ -13,10 +13,12 @@ from scanner.networks.architectures import (
     COMMITTEE_NETWORKS,
     FIRST_STAGE_NETWORKS,
     FLAGSHIP_NETWORKS,
+    KIND_NETWORKS,
     PAPER_NETWORKS,
     NetworkSpec,
 )
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER_10
+from scanner.vocabulary.kinds import KINDS
 
 LARGE_INPUT_PIXELS = 100
 """Largest input side of a small network, in pixels; an epoch of a larger network costs nine times as much."""
@@ -45,6 +47,8 @@ class TrainConfig(Frozen):
     """`one_cycle`: a linear rise, then half a cosine down to zero (Smith & Topin 2018)."""
     balance_classes: bool = True
     """Weight classes in the loss by the inverse of their numbers; else outputs follow the mixture of the training data."""
+    lenses_only: bool = Field(default=False, exclude_if=lambda value: not value)
+    """Learn from lenses alone: the network tells their kind, and its probability of a lens means nothing."""
     prevalence: float | None = Field(default=PREVALENCE, gt=0, lt=1)
     """Fraction of lenses that p_lens assumes; None: that of the validation split."""
     compound_share: float | None = Field(default=COMPOUND_SHARE, gt=0, lt=1)
@@ -81,6 +85,10 @@ class TrainConfig(Frozen):
             raise ValueError(f"geometry must be one of {sorted(GEOMETRIES)}, got {self.geometry!r}")
         if self.teacher and self.graded:
             raise ValueError("networks learn either from a teacher or from grades beside the labels, not from both")
+        if self.lenses_only and any(spec.classes != KINDS for spec in self.networks):
+            raise ValueError(f"networks that learn from lenses alone must distinguish {', '.join(KINDS)}")
+        if self.lenses_only and self.graded:
+            raise ValueError("networks that learn from lenses alone cannot learn from grades, which name non-lenses too")
         return self
 
     def network(self, name: str) -> NetworkSpec:
@@ -128,9 +136,10 @@ PRESETS: Mapping[str, TrainConfig] = MappingProxyType(
         "flagship": _FLAGSHIP,
         "committee": _FLAGSHIP.model_copy(update={"networks": COMMITTEE_NETWORKS}),
         "first_stage": _FLAGSHIP.model_copy(update={"networks": FIRST_STAGE_NETWORKS}),
+        "kind": _FLAGSHIP.model_copy(update={"networks": KIND_NETWORKS, "lenses_only": True}),
         "paper": TrainConfig(),
         "laptop": TrainConfig(epochs=12, batch_size=64, batch_size_large=32, learning_rate=1e-3, schedule="one_cycle"),
     }
 )
-"""`flagship`: small networks for MER stamps; `committee` and `first_stage`: the two stages of a cascade; `paper`: 250 epochs in
-batches of 250 (OU-66) and 125 (OU-200); `laptop`: the paper's networks, a few epochs in batches that suit small data."""
+"""`flagship`: small networks for MER stamps; `committee`, `first_stage` and `kind`: the stages of a cascade; `paper`: 250
+epochs in batches of 250 (OU-66) and 125 (OU-200); `laptop`: the paper's networks, a few epochs in batches for small data."""

@@ -1,7 +1,7 @@
 """Fit one network: epochs, history, the best weights kept, and a checkpoint after every epoch."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,11 @@ from infra.provenance import digest, sha256_bytes
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.engines import ResolvedEngineName, available_engines, fast_precision
 from scanner.networks.parameters import he_initialise
+from scanner.vocabulary.kinds import KINDS
 from training.batches import BatchSource
 from training.checkpoint import EpochRecord, load_checkpoint, save_checkpoint, save_history, save_weights
 from training.config import TrainConfig
-from training.dataset import Dataset
+from training.dataset import Dataset, Split
 from training.errors import TrainingError
 from training.fused_steps import with_fused_steps
 from training.graded import GradedShards, repeated
@@ -135,8 +136,7 @@ class _Run:
     def __init__(self, dataset: Dataset, spec: NetworkSpec, config: TrainConfig, worker: Worker, bfloat16: bool) -> None:
         self._config, self._spec, self._worker, self._bfloat16 = config, spec, worker, bfloat16
         self._source = BatchSource(dataset, spec, config.batch_size_of(spec))
-        fractions = (config.validation_fraction, config.test_fraction)
-        simulated, self._validation = (dataset.rows(split, *fractions) for split in ("train", "validation"))
+        simulated, self._validation = (_learnt(dataset, split, config) for split in ("train", "validation"))
         self._train = _with_graded(simulated, dataset, config)
         self._train_weights = self._weights(dataset, self._train, "train")
         self._validation_weights = self._weights(dataset, self._validation, "validation")
@@ -167,11 +167,27 @@ class _Run:
 
     def _weights(self, dataset: Dataset, rows: NDArray[np.int64], split: str) -> Tensor:
         classes = self._spec.classes
+        if self._config.lenses_only:
+            return _lens_weights(dataset.kind_counts(rows), split).to(self._worker.device)
         try:
             weights = class_weights(dataset.labels(classes)[rows], classes)
         except ValueError as error:
             raise TrainingError(f"{split} split: {error}; train on more objects") from error
         return (weights if self._config.balance_classes else torch.ones_like(weights)).to(self._worker.device)
+
+
+def _learnt(dataset: Dataset, split: Split, config: TrainConfig) -> NDArray[np.int64]:
+    """Return the rows of a split that networks learn, or are checked on: all, or the lenses."""
+    rows = dataset.rows(split, config.validation_fraction, config.test_fraction)
+    return rows[dataset.kinds[rows] != KINDS.index("nonlens")] if config.lenses_only else rows
+
+
+def _lens_weights(counts: Mapping[str, int], split: str) -> Tensor:
+    """Return equal weights `[kind]`, for objects that are all lenses; every kind of lens must be among them."""
+    absent = [kind for kind in KINDS[1:] if not counts.get(kind)]
+    if absent:
+        raise TrainingError(f"{split} split: every kind of lens needs objects, got none of {', '.join(absent)}")
+    return torch.ones(len(KINDS))
 
 
 def _number(spec: NetworkSpec) -> int:

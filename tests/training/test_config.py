@@ -40,6 +40,7 @@ def test_presets_read_stamps_that_hold_their_inputs():
         "flagship": "mer10",
         "committee": "mer10",
         "first_stage": "mer10",
+        "kind": "mer10",
         "paper": "challenge",
         "laptop": "challenge",
     }
@@ -64,3 +65,15 @@ def test_networks_learn_from_a_teacher_or_from_grades():
     with pytest.raises(ValidationError, match="either from a teacher or from grades"):
         TrainConfig(teacher="a", graded="b")
     assert TrainConfig(graded="b").graded_share == 0.2
+
+
+def test_networks_learn_the_kind_from_lenses_that_have_one():
+    kind = PRESETS["kind"]
+    assert kind.lenses_only
+    with pytest.raises(ValidationError, match="must distinguish nonlens, single"):
+        TrainConfig(lenses_only=True)
+    with pytest.raises(ValidationError, match="cannot learn from grades"):
+        TrainConfig.model_validate({**kind.model_dump(), "graded": "b"})
+    # Fits that began before the option existed go on.
+    assert "lenses_only" in kind.model_dump()
+    assert "lenses_only" not in TrainConfig().model_dump()

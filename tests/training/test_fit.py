@@ -1,6 +1,7 @@
 """Tests of a fit against closed forms and scikit-learn, on a network of nine pixels."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from scanner.networks.engines import fast_precision
 from scanner.networks.parameters import he_initialise
-from tests.training.tiny import DEEP, LINEAR, SIDE, inputs_seen, rates_used, rows_of, tiny_config, tiny_dataset
+from tests.training.tiny import DEEP, KIND, LINEAR, SIDE, inputs_seen, rates_used, rows_of, tiny_config, tiny_dataset
 from training import fit as fit_module
 from training.checkpoint import save_weights
 from training.errors import TrainingError
@@ -65,6 +66,23 @@ def test_classes_have_equal_or_natural_weights_in_the_loss(data, tmp_path, balan
     (record,) = fit_network(LINEAR, data, slow, tmp_path).history
     assert record.validation_loss == pytest.approx(entropy(0.5 if balance else share["validation"]), rel=1e-5)
     assert record.validation_accuracy == pytest.approx(1 - share["validation"])
+
+
+def test_the_kind_is_learnt_and_checked_on_lenses_alone(tmp_path):
+    data = replace(tiny_dataset(160), kinds=(np.arange(160) % 4).astype(np.int8))
+    config = tiny_config(KIND, epochs=1, lenses_only=True, augment=False)
+    with inputs_seen() as seen:
+        (record,) = fit_network(KIND, data, config, tmp_path).history
+    for split, is_training in (("train", True), ("validation", False)):
+        rows = rows_of(data, config, split)
+        lenses = data.inputs[SIDE].pixels[rows[data.kinds[rows] > 0]]
+        assert 0 < len(lenses) < len(rows)
+        given = np.concatenate(seen[is_training])
+        assert sorted(map(bytes, np.float16(given))) == sorted(map(bytes, lenses))
+    assert np.isfinite(record.validation_loss)
+    rare = replace(data, kinds=np.where(data.kinds == 3, 1, data.kinds).astype(np.int8))
+    with pytest.raises(TrainingError, match="train split: every kind of lens needs objects, got none of double_ring"):
+        fit_network(KIND, rare, config, tmp_path / "rare")
 
 
 def test_weights_decay_apart_from_the_gradient(data, tmp_path):

@@ -10,6 +10,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from scanner.networks.architectures import LENS_OR_NOT, NetworkSpec
 from scanner.preprocess.channel import channels
+from scanner.vocabulary.kinds import KINDS
 from training.config import TrainConfig
 from training.dataset import Dataset, PreparedInputs
 
@@ -35,7 +36,16 @@ class DeepSpec(LinearSpec):
         return nn.Sequential(nn.Flatten(), *layers)
 
 
-LINEAR, DEEP = LinearSpec("linear", "linear", VIS), DeepSpec("deep", "deep", VIS)
+class KindSpec(LinearSpec):
+    """A linear function that distinguishes the kinds."""
+
+    classes = KINDS
+
+    def build(self):
+        return nn.Sequential(nn.Flatten(), nn.Linear(SIDE**2, len(KINDS)))
+
+
+LINEAR, DEEP, KIND = LinearSpec("linear", "linear", VIS), DeepSpec("deep", "deep", VIS), KindSpec("kind", "kind", VIS)
 
 
 def tiny_dataset(n, share=0.25, seed=0):
