@@ -76,7 +76,7 @@ def _settings() -> str:
 
 
 def _columns() -> str:
-    names = [network.name for network in read_card(SHIPPED_DIR / "mer3-cascade").all_networks]
+    names = [network.name for network in read_card(SHIPPED_DIR / "mer3-cascade").lens_networks]
     head = (
         "# Catalogue columns\n\nColumns of candidates and of unit files, with the networks of `mer3-cascade`. Unit files have "
         "no maps for rows that are no candidates, and no columns from `rank` on: these depend on the list that a row is in.\n\n"

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from infra.progress import Progress, no_progress
 from scanner.networks.architectures import NetworkSpec
-from scanner.networks.card import EnsembleCard, check_name
+from scanner.networks.card import EnsembleCard
+from scanner.networks.network_card import check_name
 from training.config import TrainConfig
 from training.dataset import Dataset, prepare_dataset
 from training.errors import TrainingError

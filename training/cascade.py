@@ -12,9 +12,10 @@ from infra.frozen import Frozen
 from infra.progress import Progress, part_of
 from infra.provenance import code_version, digest
 from scanner.networks.architectures import ARCHITECTURES
-from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard, data_sets_of
+from scanner.networks.card import EnsembleCard, TrainingDataCard, data_sets_of
 from scanner.networks.card_file import read_card, read_weights
 from scanner.networks.combiner import Pooling, SoftmaxStack
+from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import write_package
 from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
@@ -23,6 +24,7 @@ from training.evaluation.card_text import CITATION
 from training.evaluation.known_shards import kind_counts, read_kinds
 from training.evaluation.metrics import log_loss, metrics, recall_at_false_positives, threshold_at_rate
 from training.evaluation.shard_scores import Footers, shard_footers, shards_digest
+from training.kind_stage import make_kind_stage
 from training.margins import Margins, read_margins
 from training.stages import Data, calibrated, make_stages
 
@@ -114,6 +116,7 @@ def assemble(
     progress: Progress,
     *,
     turns: bool = True,
+    kind: Path | None = None,
 ) -> EnsembleCard:
     """Write the package `out/name`: a cascade of the network of one package and those of others, or an ensemble of the others.
 
@@ -129,6 +132,8 @@ def assemble(
         compound_share: Fraction of the lenses that `p_compound` assumes to be compound.
         progress: Called with (objects scored, objects in all).
         turns: Let the committee of a cascade see each object in several orientations.
+        kind: Package with one network, or a cascade with a kind network, which tells the kind of the candidates of a cascade;
+            None: the committee does.
 
     Raises:
         TrainingError: two networks share a name or read different geometries, the first package has several networks, or the
@@ -142,6 +147,9 @@ def assemble(
         if first_card.name in committee:
             raise TrainingError(f"networks of a cascade must have different names, got {first_card.name} in both stages")
         everything = {first_card.name: (first, first_card), **committee}
+    kind_card = _kind_network(kind, everything, first) if kind else None
+    if kind and kind_card:
+        everything[kind_card.name] = kind, kind_card
     _check_geometry(everything)
     footers = [shard_footers(uri) for uri in (natural_uri, broad_uri)]
     _check_natural(natural_uri, read_kinds(footers[0]))
@@ -156,18 +164,21 @@ def assemble(
     cut = rounded_down(default_cut(combiner, natural, broad, prevalence))
     data = {"natural": natural, "broad": broad}
     stage, early_exit = make_stages(first_card, combiner, data, cut, compound_share) if first_card else (None, None)
-    kind = f"A cascade: one small network, then a committee of {len(committee)}" if stage else f"{len(committee)} networks"
+    kind_stage = make_kind_stage(kind_card, combiner, natural, compound_share) if kind_card else None
+    what = f"A cascade: one small network, then a committee of {len(committee)}" if stage else f"{len(committee)} networks"
+    what += ", then a network for the kind of the candidates" if kind_stage else ""
     card = EnsembleCard(
         format_version=2,
         name=name,
-        description=f"{kind} ({code_version()}).",
+        description=f"{what} ({code_version()}).",
         licence="MIT",
         geometry=next(network for _, network in committee.values()).geometry,
         first=stage,
         early_exit=early_exit,
         networks=tuple(network for _, network in committee.values()),
         combiner=combiner,
-        training_data=_training_data(footers, [read_card(folder) for folder in (*([first] if first else []), *members)]),
+        kind_stage=kind_stage,
+        training_data=_training_data(footers, [read_card(folder) for folder in _distinct(first, *members, kind)]),
         metrics=_metrics(combiner, natural, compared) | _cut_metrics(combiner, data, cut),
         default_cut=cut,
         calibration=(
@@ -214,6 +225,27 @@ def _first_network(folder: Path) -> NetworkCard:
     if len(card.networks) != 1:
         raise TrainingError(f"{folder}: the first stage must be a package of one network, got {len(card.networks)}")
     return card.networks[0]
+
+
+def _kind_network(folder: Path, others: Mapping[str, tuple[Path, NetworkCard]], first: Path | None) -> NetworkCard:
+    """Return the network of a package that tells the kind of candidates; so few objects can be seen in several orientations."""
+    if first is None:
+        raise TrainingError("a kind network needs a cascade: name a first stage too")
+    card = read_card(folder)
+    if card.kind_stage is None and len(card.networks) != 1:
+        n = len(card.networks)
+        raise TrainingError(f"{folder}: the kind network must be alone in its package, or that of a cascade, got {n} networks")
+    network = _turned(card.kind_stage.network if card.kind_stage else card.networks[0])
+    if network.name in others:
+        raise TrainingError(f"networks of a cascade must have different names, got {network.name} in two stages")
+    if network.classes != KINDS:
+        raise TrainingError(f"{folder}: the kind network must distinguish {', '.join(KINDS)}, got {', '.join(network.classes)}")
+    return network
+
+
+def _distinct(*folders: Path | None) -> list[Path]:
+    """Return the folders that are given, each once."""
+    return list(dict.fromkeys(folder for folder in folders if folder is not None))
 
 
 def _all_networks(folders: Sequence[Path], *, with_turns: bool) -> dict[str, tuple[Path, NetworkCard]]:

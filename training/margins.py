@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from infra.progress import Progress
 from infra.store.storage import read_bytes
-from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
+from scanner.networks.card import EnsembleCard, TrainingDataCard
 from scanner.networks.combiner import LogitMargins, MeanCombiner
 from scanner.networks.engines import make_engine, resolve_engine
 from scanner.networks.ensemble import Engine, Ensemble
+from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import load_network
 from scanner.networks.turned_engine import TurnedEngine
 from scanner.preprocess.stamp_checks import check_finite

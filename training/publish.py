@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from infra.provenance import code_version
-from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
+from scanner.networks.card import EnsembleCard, TrainingDataCard
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import LogitMargins, MeanCombiner, SoftmaxStack
 from scanner.networks.engines import make_engine, resolve_engine
 from scanner.networks.log_odds import lens_probability, logit_margins
+from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import draft_network_card, write_package
 from scanner.networks.prevalence import compound_limit
 from scanner.vocabulary.kinds import KINDS
@@ -33,6 +34,7 @@ LIMITS = (
     "Trained on simulations alone: its performance on real images must be measured before its candidates are trusted.",
     "Metrics hold for the test split's mixture, where lenses and their look-alikes are far more common than on the sky.",
 )
+_LENSES_ONLY = "Has learnt from lenses alone: p_lens means nothing. lensscan models combine --kind adds it to a cascade."
 _KINDS_ARE_HINTS = (
     "The networks separate lenses from others only; kinds (single, compound_arc, double_ring) are guessed from the pattern of "
     "their outputs: treat subclass as a hint."
@@ -121,6 +123,8 @@ def _calibration_text(combiner: str | None, figures: dict[str, float]) -> str:
 
 
 def _limits(combiner: SoftmaxStack | MeanCombiner, config: TrainConfig) -> Iterator[str]:
+    if config.lenses_only:
+        yield _LENSES_ONLY
     yield from LIMITS
     if isinstance(combiner, SoftmaxStack):
         yield compound_limit(combiner.assumed_compound_share)

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.networks.card import EarlyExit, FirstStage, NetworkCard
 from scanner.networks.combiner import Pooling, SoftmaxStack
+from scanner.networks.network_card import NetworkCard
+from scanner.networks.stage_cards import EarlyExit, FirstStage
 from training.errors import TrainingError
 from training.evaluation.calibrate import fit_stack, with_lens_curve
 from training.margins import Margins

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from scanner.networks.architectures import NetworkSpec
-from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
 from scanner.networks.errors import PackageError
+from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import load_network
 from scanner.networks.parameters import he_initialise
 from training.checkpoint import save_weights
@@ -46,8 +47,9 @@ def put_start_weights(package: Path, config: TrainConfig, work: Path) -> None:
 
 
 def _start_state(package: Path, card: EnsembleCard, spec: NetworkSpec, seed: int) -> State:
-    # The committee comes first, because its networks know more than a first stage.
-    candidates = [*card.networks, *([card.first.network] if card.first else [])]
+    # The committee comes first, because its networks know more than a first stage, and more objects than a kind network.
+    others = [stage.network for stage in (card.first, card.kind_stage) if stage]
+    candidates = [*card.networks, *others]
     of_that_name = [network for network in candidates if network.name == spec.name]
     for network in of_that_name or candidates:
         state = _state_from(package, network, spec, seed)

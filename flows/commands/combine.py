@@ -22,6 +22,7 @@ def combine_packages(
     progress: Progress,
     *,
     turns: bool = True,
+    kind: str | None = None,
 ) -> tuple[EnsembleCard, Path]:
     """Combine the networks of packages, given by names or folders, and write the package among the user's ensembles.
 
@@ -31,8 +32,8 @@ def combine_packages(
     """
     folder = folder_for_new(name, Settings.read().ensembles_dir)
     packages = [chosen_package(member) for member in members]
-    first_package = chosen_package(first) if first else None
+    first_package, of_kind = (chosen_package(stage) if stage else None for stage in (first, kind))
     data, priors = (natural_uri, broad_uri), (PREVALENCE, COMPOUND_SHARE)
-    card = assemble(name, first_package, packages, *data, folder.parent, *priors, progress, turns=turns)
+    card = assemble(name, first_package, packages, *data, folder.parent, *priors, progress, turns=turns, kind=of_kind)
     write_card_with_text(folder, card)
     return card, folder

@@ -38,7 +38,7 @@ def _described(card: EnsembleCard) -> dict[str, Any]:
     return {
         # Without a purpose, the beginning of the description.
         "purpose": card.purpose or shorten(card.description, _LETTERS, placeholder=" …"),
-        "networks": len(card.networks) + (card.first is not None),
+        "networks": len(card.all_networks),
         "geometry": card.geometry,
         "bands": " ".join(band for band in EUCLID if band in read),
         "auroc": auroc,

@@ -7,8 +7,8 @@ from infra.frozen import Frozen
 from infra.progress import Progress, no_progress
 from infra.settings import Settings
 from infra.store.storage import check_folder
-from scanner.networks.card import check_name
 from scanner.networks.engines import resolve_engine
+from scanner.networks.network_card import check_name
 from scanner.networks.package import load_scorer
 from scanner.vocabulary.choices import TrainingPreset
 from training.build import work_folder

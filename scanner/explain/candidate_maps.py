@@ -15,8 +15,9 @@ from scanner.explain.explanation import networks_with_most_bands, stamp_side_arc
 from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.map_grid import CAM_CELLS, GUIDED_CELLS, OCCLUSION_CELLS, SHOWN_ARCSEC
 from scanner.explain.occlusion import Masks, OcclusionMapper
-from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.card import EnsembleCard
 from scanner.networks.log_odds import lens_log_odds
+from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import load_network
 from scanner.preprocess.colour_picture import composite
 from scanner.preprocess.network_inputs import Inputs, network_input

@@ -12,9 +12,10 @@ from torch import nn
 from infra.progress import Progress, no_progress
 from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
-from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.card import EnsembleCard
 from scanner.networks.errors import PackageError
 from scanner.networks.log_odds import lens_log_odds
+from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import load_network
 from scanner.preprocess.network_inputs import network_input
 from scanner.vocabulary.geometry import GEOMETRIES, Stamps

@@ -24,7 +24,7 @@ from scanner.explain.gradient_ascent import (
     noise,
 )
 from scanner.explain.kernels import KernelLayer, MostActivating, first_kernels, kernel_layers, most_activating
-from scanner.networks.card import NetworkCard
+from scanner.networks.network_card import NetworkCard
 from scanner.preprocess.channel import Channel
 from scanner.preprocess.channels import value_range
 from scanner.preprocess.network_inputs import Inputs, network_input

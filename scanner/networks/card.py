@@ -1,8 +1,7 @@
 """The card of an ensemble package: everything needed to run the package and to judge its scores."""
 
-import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,135 +9,16 @@ from pydantic import Field, field_validator, model_validator
 
 from infra.frozen import Frozen
 from infra.provenance import digest
-from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
-from scanner.networks.combiner import Combiner, SoftmaxStack
+from scanner.networks.combiner import Combiner, MeanCombiner, SoftmaxStack
 from scanner.networks.log_odds import restated
-from scanner.preprocess.channel import Channel
+from scanner.networks.network_card import NAME_PATTERN, NetworkCard, Sha256, check_name
+from scanner.networks.stage_cards import EarlyExit, FirstStage, KindStage
 from scanner.purity import Cut, PurityTable
 from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import check_network_columns
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-def check_name(name: str) -> str:
-    """Return the name if it can be a file name on any system.
-
-    Raises:
-        ValueError: the name cannot be one.
-    """
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"a name is 1-64 letters, digits, dots, dashes and underscores, got {name!r}")
-    return name
-
-
-class NetworkCard(Frozen, allow_inf_nan=False):
-    """One network: its input, its weights file and its quality."""
-
-    name: str
-    architecture: str
-    channels: tuple[Channel, ...] = Field(min_length=1)
-    """Bands and their scales, in input order."""
-    input_pixels: int
-    geometry: str
-    """Geometry of the stamps before they are resized to `input_pixels`."""
-    classes: tuple[str, ...]
-    """Classes of the outputs, in order."""
-    turns: Literal[1, 2, 4, 8] = 1
-    """Orientations of an image whose logits are averaged: 2: as it is and mirrored; 4: quarter turns; 8: both."""
-    weights_file: str
-    sha256: Sha256
-    """Digest of the weights file."""
-    n_parameters: int
-    metrics: dict[str, float]
-    """Metrics on objects that the network never saw; empty where unknown."""
-
-    @field_validator("name")
-    @classmethod
-    def _usable_name(cls, value: str) -> str:
-        check_network_columns([value])
-        return check_name(value)
-
-    @field_validator("weights_file")
-    @classmethod
-    def _plain_file_name(cls, value: str) -> str:
-        if not _NAME.fullmatch(value) or not value.endswith(".safetensors"):
-            raise ValueError(f"weights_file must be a plain file name ending in .safetensors, got {value!r}")
-        return value
-
-    @model_validator(mode="after")
-    def _known_input(self) -> Self:
-        if self.architecture not in ARCHITECTURES:
-            raise ValueError(f"architecture must be one of {sorted(ARCHITECTURES)}, got {self.architecture!r}")
-        built = ARCHITECTURES[self.architecture]
-        for what in ("input_pixels", "classes"):
-            if getattr(self, what) != getattr(built, what):
-                raise ValueError(f"{what} of {self.architecture} must be {getattr(built, what)}, got {getattr(self, what)}")
-        if len(set(self.channels)) != len(self.channels):
-            got = [f"{channel.band} {channel.scaling}" for channel in self.channels]
-            raise ValueError(f"each channel may be read once, got {got}")
-        return self
-
-    def what_decides(self) -> dict[str, Any]:
-        """Return everything that decides the network's scores: the card without metrics."""
-        # Cards that were written before networks could have turns keep their digest.
-        return self.model_dump(mode="json", exclude={"metrics", "turns"} if self.turns == 1 else {"metrics"})
-
-    @property
-    def field_pixels(self) -> int:
-        """Side of the middle of the input that decides the outputs."""
-        return ARCHITECTURES[self.architecture].field_pixels or self.input_pixels
-
-    @property
-    def spec(self) -> NetworkSpec:
-        """Specification of the network that holds the weights."""
-        return NetworkSpec(self.name, self.architecture, self.channels)
-
-
-class ExcludingNetwork(Frozen, allow_inf_nan=False):
-    """A network that excludes objects: its calibration, its limit and what was measured of it."""
-
-    combiner: SoftmaxStack
-    """Calibration of the network alone, at the prevalence of `p_lens`."""
-    exclude_below: float = Field(gt=0, lt=1)
-    """Smallest `p_lens` of the network alone with which an object reaches the networks after it."""
-    metrics: dict[str, float] = Field(default_factory=dict)
-    """Share of objects that reach them, and of lenses lost up to here, on objects that no network saw; empty where unknown."""
-
-    def what_decides(self) -> dict[str, Any]:
-        """Return everything but the network that decides which objects pass."""
-        return {"combiner": self.combiner.what_decides(), "exclude_below": self.exclude_below}
-
-
-class FirstStage(ExcludingNetwork):
-    """A small network that looks at every object and excludes those that the committee need not see."""
-
-    network: NetworkCard
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.combiner.networks != (self.network.name,):
-            raise ValueError(f"the first stage must combine {self.network.name} alone, got {self.combiner.networks}")
-        if len(self.combiner.centre) != len(self.network.classes) - 1:
-            got, needed = len(self.combiner.centre), len(self.network.classes) - 1
-            raise ValueError(f"the combiner of the first stage must read {needed} logit margins, got {got}")
-        return self
-
-
-class EarlyExit(ExcludingNetwork):
-    """The network of a committee that looks first, and excludes objects that the other networks need not see."""
-
-    network: str
-    """Name of the network, one of the committee's."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.combiner.networks != (self.network,):
-            raise ValueError(f"the early exit must combine {self.network} alone, got {self.combiner.networks}")
-        return self
+_ONE_STAGE = {"first": None, "early_exit": None, "kind_stage": None}
 
 
 class TrainingDataCard(Frozen, allow_inf_nan=False):
@@ -165,7 +45,7 @@ class NonLensSampleCard(Frozen, allow_inf_nan=False):
     sha256: Sha256
     """Digest of the file."""
     ensemble_sha256: Sha256
-    """Digest of the ensemble that scored the objects."""
+    """`EnsembleCard.lens_sha256` of the ensemble that scored the objects."""
     n_objects: int = Field(ge=1)
     n_stored: int = Field(ge=0)
     """Number of objects whose score is in the file: those of at least `least`."""
@@ -176,7 +56,7 @@ class NonLensSampleCard(Frozen, allow_inf_nan=False):
     @field_validator("file")
     @classmethod
     def _plain_file_name(cls, value: str) -> str:
-        if not _NAME.fullmatch(value) or not value.endswith(".parquet"):
+        if not NAME_PATTERN.fullmatch(value) or not value.endswith(".parquet"):
             raise ValueError(f"file must be a plain file name ending in .parquet, got {value!r}")
         return value
 
@@ -188,7 +68,7 @@ class FeatureReferenceCard(Frozen, allow_inf_nan=False):
     sha256: Sha256
     """Digest of the file."""
     ensemble_sha256: Sha256
-    """Digest of the ensemble that scored the objects."""
+    """`EnsembleCard.lens_sha256` of the ensemble that scored the objects."""
     n_objects: int = Field(ge=1)
     """Number of objects that the networks describe: those that reach the committee, if there are stages."""
     n_natural: int = Field(ge=1)
@@ -199,7 +79,7 @@ class FeatureReferenceCard(Frozen, allow_inf_nan=False):
     @field_validator("file")
     @classmethod
     def _plain_file_name(cls, value: str) -> str:
-        if not _NAME.fullmatch(value) or not value.endswith(".safetensors"):
+        if not NAME_PATTERN.fullmatch(value) or not value.endswith(".safetensors"):
             raise ValueError(f"file must be a plain file name ending in .safetensors, got {value!r}")
         return value
 
@@ -221,6 +101,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     networks: tuple[NetworkCard, ...] = Field(min_length=1)
     """The committee, or all networks of an ensemble without a first stage."""
     combiner: Combiner
+    kind_stage: KindStage | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Network that tells the kind of candidates; None: the committee does."""
     training_data: TrainingDataCard
     metrics: dict[str, float]
     """Metrics of the combination on objects that no network saw; empty where unknown."""
@@ -255,7 +137,7 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     def reference_sha256(self) -> str | None:
         """Digest of the file of the reference; None if there is none, or other weights made it."""
         about = self.feature_reference
-        return about.sha256 if about is not None and about.ensemble_sha256 == self.sha256 else None
+        return about.sha256 if about is not None and about.ensemble_sha256 == self.lens_sha256 else None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -276,6 +158,13 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         expected = len(KINDS) - 1 if pools else sum(n_logit_margins[name] for name in self.combiner.networks)
         if isinstance(self.combiner, SoftmaxStack) and len(self.combiner.centre) != expected:
             raise ValueError(f"the combiner must read {expected} logit margins, got {len(self.combiner.centre)}")
+        self._check_stages()
+        if self.cuts and self.assumed_prevalence is None:
+            raise ValueError("cuts hold at an assumed prevalence only, but p_lens is not calibrated")
+        PurityTable.of(self.cuts, self.assumed_prevalence)  # raises ValueError if the cuts are out of order
+        return self
+
+    def _check_stages(self) -> None:
         if self.first and not isinstance(self.combiner, SoftmaxStack):
             raise ValueError(f"the committee after a first stage must be combined by softmax_stack, got {self.combiner.kind}")
         if self.first and self.first.combiner.prevalence != self.assumed_prevalence:
@@ -283,10 +172,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
             raise ValueError(f"the first stage must assume the prevalence of p_lens, {needed}, got {got}")
         if self.early_exit:
             self._check_early_exit(self.early_exit)
-        if self.cuts and self.assumed_prevalence is None:
-            raise ValueError("cuts hold at an assumed prevalence only, but p_lens is not calibrated")
-        PurityTable.of(self.cuts, self.assumed_prevalence)  # raises ValueError if the cuts are out of order
-        return self
+        if self.kind_stage:
+            self._check_kind_stage(self.kind_stage)
 
     def _check_early_exit(self, early_exit: EarlyExit) -> None:
         if self.first is None:
@@ -303,18 +190,42 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
             got, wanted = early_exit.combiner.prevalence, self.assumed_prevalence
             raise ValueError(f"the early exit must assume the prevalence of p_lens, {wanted}, got {got}")
 
+    def _check_kind_stage(self, kind_stage: KindStage) -> None:
+        if self.first is None:
+            raise ValueError("a kind network needs a first stage")
+        names = tuple(network.name for network in self.networks)
+        if kind_stage.combiner.committee != names or any(network.classes != KINDS for network in self.networks):
+            got = kind_stage.combiner.committee
+            raise ValueError(
+                f"the kind network must be combined with a committee of networks for all kinds, {names}, got {got}"
+            )
+
+    @property
+    def lens_networks(self) -> tuple[NetworkCard, ...]:
+        """The networks whose probabilities of a lens are stored: the first stage's, if there is one, and the committee's."""
+        return (self.first.network, *self.networks) if self.first else self.networks
+
     @property
     def all_networks(self) -> tuple[NetworkCard, ...]:
-        """The first stage's network, if there is one, then the others."""
-        return (self.first.network, *self.networks) if self.first else self.networks
+        """`lens_networks`, then the kind network, if there is one."""
+        return (*self.lens_networks, self.kind_stage.network) if self.kind_stage else self.lens_networks
 
     @property
     def first_stage_card(self) -> "EnsembleCard | None":
         """Card of the first stage as an ensemble of one network; None without a first stage."""
         if self.first is None:
             return None
-        changed = {"first": None, "early_exit": None, "networks": (self.first.network,), "combiner": self.first.combiner}
+        changed = {"networks": (self.first.network,), "combiner": self.first.combiner, **_ONE_STAGE}
         return self.model_copy(update={**changed, "cuts": (), "default_cut": None})
+
+    @property
+    def kind_stage_card(self) -> "EnsembleCard | None":
+        """Card of the kind network as an ensemble of one network, whose combined scores mean nothing; None without one."""
+        if self.kind_stage is None:
+            return None
+        network = self.kind_stage.network
+        changed = {"networks": (network,), "combiner": MeanCombiner(kind="mean", networks=(network.name,)), **_ONE_STAGE}
+        return self.model_copy(update={**changed, "cuts": (), "default_cut": None, "assumed_prevalence": None})
 
     @property
     def purity_table(self) -> PurityTable | None:
@@ -336,13 +247,22 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     @property
     def sha256(self) -> str:
         """Digest of everything that decides a score: inputs, weights and combiner, without metrics, cuts and texts."""
+        kind_stage = {"kind_stage": self.kind_stage.what_decides()} if self.kind_stage else {}
+        return digest({**self._what_decides_lenses(), **kind_stage})
+
+    @property
+    def lens_sha256(self) -> str:
+        """Digest of everything that decides `p_lens` and the features of the networks: another kind network changes neither."""
+        return digest(self._what_decides_lenses())
+
+    def _what_decides_lenses(self) -> dict[str, Any]:
         networks = [network.what_decides() for network in self.networks]
         decides: dict[str, Any] = {"geometry": self.geometry, "networks": networks, "combiner": self.combiner.what_decides()}
         if self.first:
             decides["first"] = {"network": self.first.network.what_decides(), **self.first.what_decides()}
         if self.early_exit:
             decides["early_exit"] = {"network": self.early_exit.network, **self.early_exit.what_decides()}
-        return digest(decides)
+        return decides
 
 
 def data_sets_of(cards: Iterable[EnsembleCard]) -> tuple[Sha256, ...]:

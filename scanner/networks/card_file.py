@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from infra.provenance import sha256_bytes
 from infra.store.files import replace_whole
-from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.card import EnsembleCard
 from scanner.networks.errors import PackageError
+from scanner.networks.network_card import NetworkCard
 
 CARD_FILE = "card.json"
 MAX_CARD_BYTES = 2**24

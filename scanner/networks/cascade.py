@@ -1,6 +1,7 @@
 """A cascade: a small network looks at every object, and a committee of large ones at those that it cannot exclude.
 
-One network of the committee may look before the others, and exclude more: the committee's early exit.
+One network of the committee may look before the others, and exclude more: the committee's early exit. A network of its own may
+look at the candidates alone, and tell their kind.
 """
 
 from collections.abc import Sequence
@@ -10,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from scanner.networks.card import EarlyExit, EnsembleCard
+from scanner.networks.card import EnsembleCard
 from scanner.networks.ensemble import Ensemble, EnsembleScores, NetworkOutputs
+from scanner.networks.kind_network import KindNetwork
 from scanner.networks.log_odds import lens_probability, log_odds
+from scanner.networks.stage_cards import EarlyExit
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.stages import COMMITTEE, FIRST
 
@@ -35,7 +38,7 @@ class FirstStage:
 
 
 class Cascade:
-    """Both stages of an ensemble package in memory."""
+    """All stages of an ensemble package in memory."""
 
     def __init__(
         self,
@@ -44,10 +47,12 @@ class Cascade:
         committee: Ensemble,
         exclude_below: float,
         early_exit: EarlyExit | None = None,
+        kind_network: KindNetwork | None = None,
     ) -> None:
         """Send objects with a `p_lens` of the first stage of at least `exclude_below` to the committee.
 
         With `early_exit`, one network of the committee looks first, and the others at the objects that it does not exclude.
+        With `kind_network`, that network tells the kind of the candidates.
         """
         self.card = card
         self.name = card.name
@@ -57,7 +62,7 @@ class Cascade:
         self.exclude_below = exclude_below
         self.early_exit = early_exit
         self.committee = committee
-        self._first = first
+        self._first, self._kind_network = first, kind_network
 
     @property
     def first_stage(self) -> FirstStage:
@@ -65,7 +70,7 @@ class Cascade:
         return FirstStage(self._first, self.committee.network_names)
 
     def with_committee(self, committee: Ensemble, margin: float = 0.0) -> "Cascade":
-        """Return the cascade with its committee in another precision; the same rows reach that committee.
+        """Return the cascade without its kind network, and with its committee in another precision; the same rows reach it.
 
         The early exit's limit falls by `margin`, in log-odds: if its log-odds differ by less, it lets through all rows that the
         exact committee lets through.
@@ -86,7 +91,11 @@ class Cascade:
         scores = _of_first(first, self.committee.network_names)
         passed = np.flatnonzero(first.p_lens >= np.float32(self.exclude_below))
         if self.early_exit is None:
-            return self._completed(scores, passed, self.committee.score(_rows_of(stamps, passed))) if len(passed) else scores
+            return (
+                self._completed(scores, passed, stamps, self.committee.outputs(_rows_of(stamps, passed)))
+                if len(passed)
+                else scores
+            )
         scores = replace(scores, p_exit=np.full(len(first.p_lens), np.nan, np.float32))
         return self._beyond_exit(self.early_exit, scores, stamps, passed) if len(passed) else scores
 
@@ -102,10 +111,15 @@ class Cascade:
             return scores
         others = [name for name in self.committee.network_names if name != early_exit.network]
         ended = self.committee.outputs(_rows_of(stamps, passed[stays]), others)
-        return self._completed(scores, passed[stays], self.committee.combined(begun.of(stays) | ended))
+        return self._completed(scores, passed[stays], stamps, begun.of(stays) | ended)
 
-    def _completed(self, scores: EnsembleScores, rows: NDArray[np.int64], seen: EnsembleScores) -> EnsembleScores:
-        """Return the scores with those of the committee, `seen`, in the rows that it saw."""
+    def _completed(
+        self, scores: EnsembleScores, rows: NDArray[np.int64], stamps: Stamps, outputs: NetworkOutputs
+    ) -> EnsembleScores:
+        """Return the scores with those of the committee, whose networks gave `outputs`, in the rows that it saw."""
+        seen = self.committee.combined(outputs)
+        if self._kind_network is not None:
+            seen = self._kind_network.with_kinds(_rows_of(stamps, rows), outputs.logit_margins, seen)
         _put(scores, rows, seen, (*_OF_ONE_NETWORK, "disagreement"))
         n = len(scores.p_lens)
         stage = np.full(n, FIRST, np.int8)

@@ -146,7 +146,7 @@ def with_reference(folder: Path, card: EnsembleCard, reference: FeatureReference
     data = save({name: np.ascontiguousarray(values) for name, values in tensors.items()})
     with replace_whole(folder / REFERENCE_FILE) as part:
         part.write_bytes(data)
-    digests = {"file": REFERENCE_FILE, "sha256": sha256_bytes(data), "ensemble_sha256": card.sha256}
+    digests = {"file": REFERENCE_FILE, "sha256": sha256_bytes(data), "ensemble_sha256": card.lens_sha256}
     return card.model_copy(update={"feature_reference": about.model_copy(update=digests)})
 
 

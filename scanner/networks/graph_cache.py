@@ -19,7 +19,7 @@ from infra.private_apis import openvino_without_telemetry
 from infra.provenance import code_version, digest, sha256_bytes
 from infra.store.files import replace_whole
 from scanner.networks import openvino_engine
-from scanner.networks.card import NetworkCard
+from scanner.networks.network_card import NetworkCard
 from scanner.networks.openvino_engine import graph_of, graph_of_files
 
 MOST_FILES = 64

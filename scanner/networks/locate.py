@@ -3,9 +3,10 @@
 from contextlib import suppress
 from pathlib import Path
 
-from scanner.networks.card import EnsembleCard, check_name
+from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import CARD_FILE, read_card
 from scanner.networks.errors import PackageError
+from scanner.networks.network_card import check_name
 
 SHIPPED_DIR = Path(__file__).parent / "shipped"
 """Packages that come with the program."""

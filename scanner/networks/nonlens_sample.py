@@ -59,7 +59,7 @@ def with_sample(folder: Path, card: EnsembleCard, tail: NonLensTail, description
     about = NonLensSampleCard(
         file=SAMPLE_FILE,
         sha256=sha256_bytes(sink.getvalue()),
-        ensemble_sha256=card.sha256,
+        ensemble_sha256=card.lens_sha256,
         n_objects=tail.n,
         n_stored=len(tail.p_lens),
         least=tail.least,
@@ -75,7 +75,7 @@ def read_sample(folder: Path, card: EnsembleCard) -> NonLensTail | None:
         PackageError: the file is missing, damaged, or not the one of the card.
     """
     about = card.nonlens_sample
-    if about is None or about.ensemble_sha256 != card.sha256:
+    if about is None or about.ensemble_sha256 != card.lens_sha256:
         return None
     path = folder / about.file
     data = read_beside(path, _MAX_BYTES, "guaranteed lists need the sample of non-lenses on the card")

@@ -12,12 +12,14 @@ from infra.engine_name import EngineName
 from infra.provenance import sha256_bytes
 from infra.store.files import replace_whole
 from scanner.networks.architectures import NetworkSpec
-from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import CARD_FILE, read_card, read_weights, write_card
 from scanner.networks.cascade import Cascade, Scorer
 from scanner.networks.engines import AnyNetwork, make_engine, resolve_engine
 from scanner.networks.ensemble import Engine, Ensemble
 from scanner.networks.errors import PackageError
+from scanner.networks.kind_network import KindNetwork
+from scanner.networks.network_card import NetworkCard
 from scanner.networks.precision import Precision
 from scanner.networks.turned_engine import TurnedEngine
 from scanner.purity import Cut
@@ -40,7 +42,8 @@ def load_scorer(
     """Load what scores the objects of a package exactly: its cascade, or its ensemble if it has no first stage.
 
     Objects reach the committee of a cascade from the card's limits on, or from `candidate_threshold` on if that is lower, so
-    that the committee has scored every candidate. With `features`, scores have the features of the committee's networks.
+    that the committee has scored every candidate. Every candidate gets its kind from the kind network, if there is one. With
+    `features`, scores have the features of the committee's networks.
 
     Raises:
         PackageError, EngineError: as `load_package`.
@@ -55,7 +58,21 @@ def load_scorer(
     early_exit = card.early_exit
     if early_exit:
         early_exit = early_exit.model_copy(update={"exclude_below": min(early_exit.exclude_below, highest)})
-    return Cascade(card, first, committee, min(card.first.exclude_below, highest), early_exit)
+    kind_network = _kind_network(folder, card, candidate_threshold, engine, threads)
+    return Cascade(card, first, committee, min(card.first.exclude_below, highest), early_exit, kind_network)
+
+
+def _kind_network(
+    folder: Path, card: EnsembleCard, candidate_threshold: float | None, engine: EngineName, threads: int | None
+) -> KindNetwork | None:
+    """Load the network that tells the kind of the candidates; None if the package has none."""
+    of_network = card.kind_stage_card
+    if card.kind_stage is None or of_network is None:
+        return None
+    # The committee has checked the pixels.
+    ensemble = _load(folder, of_network, engine, "float32", threads, checks_pixels=False)
+    threshold = card.candidate_threshold if candidate_threshold is None else candidate_threshold
+    return KindNetwork(ensemble, card.kind_stage.combiner, threshold)
 
 
 def load_first_stage(
@@ -205,7 +222,9 @@ def write_package(folder: Path, card: EnsembleCard, state_dicts: "Mapping[str, M
         return network.model_copy(update={"sha256": sha256_bytes(encoded[network.name])})
 
     first = card.first and card.first.model_copy(update={"network": with_digest(card.first.network)})
-    card = card.model_copy(update={"networks": tuple(map(with_digest, card.networks)), "first": first})
+    kind_stage = card.kind_stage and card.kind_stage.model_copy(update={"network": with_digest(card.kind_stage.network)})
+    changed = {"networks": tuple(map(with_digest, card.networks)), "first": first, "kind_stage": kind_stage}
+    card = card.model_copy(update=changed)
     folder.mkdir(parents=True, exist_ok=True)
     for network in card.all_networks:
         with replace_whole(folder / network.weights_file) as part:

@@ -5,10 +5,11 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from scipy.special import expit, logsumexp
 
-from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.card import EnsembleCard
 from scanner.networks.combiner import spread
 from scanner.networks.ensemble import Ensemble, EnsembleScores
 from scanner.networks.log_odds import lens_probability
+from scanner.networks.network_card import NetworkCard
 from scanner.vocabulary.geometry import Geometry, Stamps
 
 

@@ -5,12 +5,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from scanner.networks.card import EnsembleCard, ExcludingNetwork
+from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.errors import PackageError
 from scanner.networks.log_odds import restated
 from scanner.networks.package import load_network, write_package
+from scanner.networks.stage_cards import ExcludingNetwork, KindStage
 
 _COMPOUND_LIMIT = "p_compound assumes that"
 _Excluding = TypeVar("_Excluding", bound=ExcludingNetwork)
@@ -41,6 +42,7 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
     combiner = card.combiner.assuming(prevalence, compound_share or card.combiner.compound_share)
     first = card.first and _restated(card.first, prevalence, compound_share)
     early_exit = card.early_exit and _restated(card.early_exit, prevalence, compound_share)
+    kind_stage = card.kind_stage and _with_share(card.kind_stage, compound_share)
     cut = card.default_cut and _moved(card.default_cut, card.combiner, prevalence)
     share = compound_limit(combiner.assumed_compound_share)
     changes = {
@@ -48,6 +50,7 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
         "combiner": combiner,
         "first": first,
         "early_exit": early_exit,
+        "kind_stage": kind_stage,
         "assumed_prevalence": prevalence,
         "default_cut": cut,
         "limits": tuple(share if limit.startswith(_COMPOUND_LIMIT) else limit for limit in card.limits),
@@ -69,6 +72,10 @@ def _restated(stage: _Excluding, prevalence: float, compound_share: float | None
     limit = _moved(stage.exclude_below, stage.combiner, prevalence)
     combiner = stage.combiner.assuming(prevalence, compound_share or stage.combiner.compound_share)
     return stage.model_copy(update={"combiner": combiner, "exclude_below": limit})
+
+
+def _with_share(stage: KindStage, compound_share: float | None) -> KindStage:
+    return stage.model_copy(update={"combiner": stage.combiner.assuming(compound_share or stage.combiner.compound_share)})
 
 
 def _moved(p_lens: float, combiner: SoftmaxStack, prevalence: float) -> float:

@@ -27,10 +27,10 @@ import numpy as np
 import torch
 
 from scanner.networks import openvino_engine
-from scanner.networks.card import NetworkCard
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
 from scanner.networks.ensemble import Engine
+from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import load_first_stage, load_package
 from scanner.networks.precision import Precision
 from scanner.preprocess.network_inputs import Inputs, network_inputs

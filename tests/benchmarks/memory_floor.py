@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scanner.networks.card import NetworkCard
+from scanner.networks.network_card import NetworkCard
 from scanner.vocabulary.geometry import Stamps
 from tests.benchmarks.rates import Runs, core_seconds_of_runs
 

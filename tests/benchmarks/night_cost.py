@@ -5,9 +5,9 @@ from pathlib import Path
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.plan import ScanConfig
 from scanner.networks.architectures import ARCHITECTURES
-from scanner.networks.card import NetworkCard
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.network_card import NetworkCard
 from scanner.scan.scoring import open_scanner
 from scanner.vocabulary.network_columns import network_column_name
 from simulation.products.survey_tile import TileSpec
@@ -42,9 +42,12 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
         name = network_column_name(network.name)
         return 1 - sum(table[name].null_count for table in tables) / n_rows
 
-    shares = {network.name: share(network) for network in card.all_networks}
+    of_candidates = sum((table["p_lens"].to_numpy() >= threshold).sum() for table in tables) / n_rows
+    shares = {network.name: share(network) for network in card.lens_networks}
+    if card.kind_stage:
+        shares[card.kind_stage.network.name] = of_candidates
     work = [
-        shares[of.name] * mflop(ARCHITECTURES[of.architecture].build(len(of.channels)), len(of.channels))
+        shares[of.name] * of.turns * mflop(ARCHITECTURES[of.architecture].build(len(of.channels)), len(of.channels))
         for of in card.all_networks
     ]
     of_committee = [shares[network.name] for network in card.networks]
@@ -53,5 +56,5 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
         "night_share_beyond_first_stage": max(of_committee),
         "night_share_beyond_early_exit": min(of_committee),
         "night_mflop_per_cutout": sum(work),
-        "night_share_of_candidates": sum((table["p_lens"].to_numpy() >= threshold).sum() for table in tables) / n_rows,
+        "night_share_of_candidates": of_candidates,
     }

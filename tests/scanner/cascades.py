@@ -4,11 +4,12 @@ import numpy as np
 
 from scanner.catalogue.plan import ScanConfig
 from scanner.networks.architectures import NetworkSpec
-from scanner.networks.card import EarlyExit
-from scanner.networks.card import FirstStage as FirstStageCard
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.ensemble import Ensemble
+from scanner.networks.kind_regression import KindRegression
 from scanner.networks.package import draft_network_card, write_package
+from scanner.networks.stage_cards import EarlyExit, KindStage
+from scanner.networks.stage_cards import FirstStage as FirstStageCard
 from scanner.preprocess.channel import channels
 from scanner.scan.manifest import score_stamps
 from scanner.scan.scoring import open_scanner
@@ -47,7 +48,30 @@ def early_exit(exclude_below, **changes):
     return EarlyExit(**{"network": "A", "combiner": stack(("A",)), "exclude_below": exclude_below, **changes})
 
 
-def cascade_card(exclude_below=0.01, early_exit=None, committee=None, **first):
+KIND = draft_network_card(NetworkSpec("K", "equivariant_light", channels("sky_asinh", "VIS")), "mer10", {})
+
+
+def kind_regression(**changes):
+    """Return a regression that adds up the log-odds of the committee and of K; three fifths of its lenses are single."""
+    content = {
+        "committee": ("A", "B"),
+        "network": "K",
+        "clip": 20.0,
+        "centre": (0.0,) * 4,
+        "scale": (1.0,) * 4,
+        "weights": ((0.0,) * 4, (0.5, 0.0, 1.0, 0.0), (0.0, 0.5, 0.0, 1.0)),
+        "biases": (0.0,) * 3,
+        "training_fractions": (0.6, 0.2, 0.2),
+    }
+    return KindRegression(**{**content, **changes})
+
+
+def kind_stage(**changes):
+    """Return a kind stage of the network K."""
+    return KindStage(**{"network": KIND, "combiner": kind_regression(), **changes})
+
+
+def cascade_card(exclude_below=0.01, early_exit=None, committee=None, kind_stage=None, default_cut=None, **first):
     """Return a card; `committee` is the committee's combiner, `first` are changes of the first stage."""
     stage = {
         "network": draft_network_card(FIRST, "mer10", {}),
@@ -61,12 +85,17 @@ def cascade_card(exclude_below=0.01, early_exit=None, committee=None, **first):
         assumed_prevalence=0.01,
         first=FirstStageCard(**{**stage, **first}),
         early_exit=early_exit,
+        kind_stage=kind_stage,
+        default_cut=default_cut,
     )
 
 
 def write_cascade(folder, exclude_below=0.01, early_exit=None, **changes):
-    states = {name: network.state_dict() for name, network in networks((FIRST, *COMMITTEE), 3).items()}
-    return write_package(folder, cascade_card(exclude_below, early_exit, **changes), states)
+    written = cascade_card(exclude_below, early_exit, **changes)
+    built = networks((FIRST, *COMMITTEE), 3)
+    if written.kind_stage:
+        built |= networks((written.kind_stage.network.spec,), 4)
+    return write_package(folder, written, {name: network.state_dict() for name, network in built.items()})
 
 
 class Pixel:

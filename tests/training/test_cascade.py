@@ -4,15 +4,16 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from infra.progress import no_progress
 from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
 from scanner.networks.card import TrainingDataCard
 from scanner.networks.card_file import read_card, write_card
 from scanner.networks.ensemble import Ensemble
-from scanner.networks.package import load_scorer
+from scanner.networks.package import load_network, load_scorer
 from scanner.preprocess.channel import channels
-from tests.scanner.ensembles import write_test_package
+from tests.scanner.ensembles import SPECS, write_test_package
 from tests.training.margins import margins_of
 from tests.training.shards import write_shards
 from training.cascade import (
@@ -157,6 +158,45 @@ def test_a_cascade_can_be_calibrated_again(made, tmp_path):
     card = assemble("once", folder / "first", [folder / "A", folder / "B"], *given, turns=False)
     again = assemble("again", tmp_path / "once", [tmp_path / "once"], *given, turns=False)
     assert again.sha256 == card.sha256
+
+
+def test_a_cascade_may_have_a_kind_network(made, tmp_path):
+    folder, natural, broad = made
+    given = (natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    members = [folder / "A", folder / "B"]
+    spec = NetworkSpec("K", "equivariant_light", channels("sky_asinh", "VIS"))
+    write_test_package(tmp_path / "K", (spec,), 9, geometry="mer10", name="K")
+    plain = assemble("plain", folder / "first", members, *given)
+    card = assemble("joined", folder / "first", members, *given, kind=tmp_path / "K")
+    assert card.kind_stage.combiner.committee == ("A", "B")
+    assert card.kind_stage.combiner.compound_share == 0.02
+    assert card.kind_stage.network.turns == 2
+    assert card.kind_stage.metrics.keys() == {"auroc_compound_of_committee", "auroc_compound"}
+    # It decides neither p_lens nor the stages.
+    assert (card.combiner, card.first, card.early_exit) == (plain.combiner, plain.first, plain.early_exit)
+    assert card.sha256 != plain.sha256
+    assert "`K` looks at the candidates alone." in card_markdown(card)
+    assert read_card(tmp_path / "joined") == card
+    stored = load_network(tmp_path / "joined", card.kind_stage.network).state_dict()
+    expected = load_network(tmp_path / "K", read_card(tmp_path / "K").networks[0]).state_dict()
+    assert all(torch.equal(stored[name], expected[name]) for name in expected)
+    again = assemble("again", tmp_path / "joined", [tmp_path / "joined"], *given, kind=tmp_path / "joined")
+    assert again.sha256 == card.sha256
+
+
+def test_a_kind_network_that_cannot_be_used_is_refused(made, tmp_path):
+    folder, natural, broad = made
+    given = (natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    write_test_package(tmp_path / "paper", SPECS[:1], geometry="mer10", name="paper")
+    write_test_package(tmp_path / "two", MEMBERS, geometry="mer10", name="two")
+    for first, kind, message in (
+        (folder / "first", folder / "A", "got A in two stages"),
+        (folder / "first", tmp_path / "two", "must be alone in its package, or that of a cascade, got 2 networks"),
+        (folder / "first", tmp_path / "paper", "must distinguish nonlens, single, .*, got nonlens, lens"),
+        (None, folder / "B", "a kind network needs a cascade"),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            assemble("x", first, [folder / "A"], *given, kind=kind)
 
 
 def test_one_large_network_has_no_early_exit(made, tmp_path):

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from scanner.explain.explanation import stamp_side_arcsec
 from scanner.explain.sanity import Truth
-from scanner.networks.card import NetworkCard
+from scanner.networks.network_card import NetworkCard
 from scanner.preprocess.resample import area_operator, regrid
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.sources.shard_batches import shard_batches

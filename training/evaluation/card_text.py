@@ -5,9 +5,11 @@ from math import ceil
 from pathlib import Path
 
 from infra.store.files import replace_whole
-from scanner.networks.card import EarlyExit, EnsembleCard, NetworkCard
+from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import write_card
 from scanner.networks.combiner import MeanCombiner
+from scanner.networks.network_card import NetworkCard
+from scanner.networks.stage_cards import EarlyExit, KindStage
 from training.evaluation.evaluation_text import cuts_table, matched_table
 from training.evaluation.map_text import maps_section
 from training.evaluation.matched_rates import recalls_on_card
@@ -152,7 +154,7 @@ def _first_stage(card: EnsembleCard) -> list[str]:
         f"`p_lens` of {stage.exclude_below:.2e} or more; the others keep this `p_lens`. Shares of objects that pass, and of "
         "the lenses that the committee would keep at its default cut and does not see:"
     )
-    return ["## First stage", "", introduction, "", *figures, "", *_early_exit(card.early_exit)]
+    return ["## First stage", "", introduction, "", *figures, "", *_early_exit(card.early_exit), *_kind_stage(card.kind_stage)]
 
 
 def _early_exit(early_exit: EarlyExit | None) -> list[str]:
@@ -165,6 +167,18 @@ def _early_exit(early_exit: EarlyExit | None) -> list[str]:
     )
     figures = [f"- {name.replace('_', ' ')}: {value:.4f}" for name, value in early_exit.metrics.items()]
     return ["## Early exit of the committee", "", introduction, "", *figures, ""]
+
+
+def _kind_stage(kind_stage: KindStage | None) -> list[str]:
+    if kind_stage is None:
+        return []
+    introduction = (
+        f"`{kind_stage.network.name}` looks at the candidates alone. A regression on what it and the committee say gives their "
+        "kind; their `p_lens` is that of the committee. The order of compound lenses above single ones, by the committee alone "
+        "and with this network, among natural lenses that neither saw:"
+    )
+    figures = [f"- {name.replace('_', ' ')}: {value:.4f}" for name, value in kind_stage.metrics.items()]
+    return ["## Kind of the candidates", "", introduction, "", *figures, ""]
 
 
 def _default_cut(card: EnsembleCard) -> list[str]:

@@ -20,7 +20,8 @@ from scanner.explain.sanity import (
     rank_correlation,
     relevance_mass,
 )
-from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.card import EnsembleCard
+from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import load_network
 from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.preprocess.sky import sky_level_and_sigma

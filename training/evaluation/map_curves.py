@@ -11,9 +11,9 @@ from torch import nn
 from infra.engine_name import EngineName
 from scanner.explain.occlusion import Masks
 from scanner.explain.sanity import Maps, Scores, deletion, insertion
-from scanner.networks.card import NetworkCard
 from scanner.networks.engines import make_engine
 from scanner.networks.log_odds import lens_log_odds
+from scanner.networks.network_card import NetworkCard
 from scanner.preprocess.network_inputs import Inputs
 from training.evaluation.relevance import Cells, others
 

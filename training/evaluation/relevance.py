@@ -10,8 +10,8 @@ from scanner.explain.explanation import stamp_side_arcsec
 from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.explain.sanity import Maps, Truth
-from scanner.networks.card import NetworkCard
 from scanner.networks.log_odds import lens_log_odds
+from scanner.networks.network_card import NetworkCard
 from scanner.preprocess.network_inputs import Inputs
 from scanner.preprocess.resample import area_operator, regrid
 from training.evaluation.map_measures import Method

@@ -18,7 +18,7 @@ from scanner.explain.feature_visualisation import (
     towards_classes,
 )
 from scanner.explain.kernels import kernel_layers, most_activating
-from scanner.networks.card import NetworkCard
+from scanner.networks.network_card import NetworkCard
 from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.vocabulary.geometry import Stamps
 from scanner.vocabulary.probability_text import probability_text

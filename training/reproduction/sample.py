@@ -56,7 +56,7 @@ class ScoredSample:
 
     def networks(self, ensemble: str) -> list[str]:
         """Return the names of an ensemble's networks."""
-        return [network.name for network in self.cards[ensemble].all_networks]
+        return [network.name for network in self.cards[ensemble].lens_networks]
 
     def properties(self, name: str) -> NDArray[np.float64]:
         """Return a numeric truth column, NaN where it does not apply."""

@@ -1,22 +1,27 @@
 """Tests of `lensscan models combine` from its arguments to the files of the package."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from flows.cli.models import combine
+from flows.cli.train import train
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card_file import read_card
+from scanner.networks.package import load_scorer
 from scanner.preprocess.channel import channels
+from scanner.vocabulary.geometry import MER_10
 from tests.scanner.ensembles import write_test_package
 from tests.training.shards import write_shards
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Packages of one network each, named light, A and B, and two folders of shards."""
+    """Packages of one network each, named light, A, B and K, and two folders of shards."""
     folder = tmp_path_factory.mktemp("combine")
-    for number, name in enumerate(("light", "A", "B")):
+    for number, name in enumerate(("light", "A", "B", "K")):
         spec = NetworkSpec(name, "equivariant_light", channels("sky_asinh", "VIS"))
         write_test_package(folder / name, (spec,), number, geometry="mer10", name=name)
     write_shards(folder / "natural", 80)
@@ -24,18 +29,40 @@ def made(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("first", [None, "light"])
-def test_an_ensemble_is_written_among_the_users_own(made, tmp_path, monkeypatch, capsys, first):
+@pytest.mark.parametrize(("first", "kind"), [(None, None), ("light", None), ("light", "K")])
+def test_an_ensemble_is_written_among_the_users_own(made, tmp_path, monkeypatch, capsys, first, kind):
     monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path))
     members = [str(made / name) for name in "AB"]
     given = {"natural": str(made / "natural"), "broad": str(made / "broad"), "name": "mine", "json": True}
-    combine(*members, first=first and str(made / first), **given)
+    combine(*members, first=first and str(made / first), kind=kind and str(made / kind), **given)
     shown = json.loads(capsys.readouterr().out)
     card = read_card(tmp_path / "mine")
     assert shown["networks"] == ", ".join(network.name for network in card.all_networks)
-    assert [network.name for network in card.all_networks] == [*([first] if first else []), "A", "B"]
+    assert [network.name for network in card.all_networks] == [name for name in (first, "A", "B", kind) if name]
+    assert [of for of in shown if of.startswith("kind")] == (
+        ["kind auroc compound of committee", "kind auroc compound"] if kind else []
+    )
     assert ("first stage excludes below" in shown) == (first is not None)
     if card.early_exit:
         assert shown[f"early exit, {card.early_exit.network}, excludes below"] == f"{card.early_exit.exclude_below:.2e}"
         assert float(shown["both natural nonlenses passed"]) <= float(shown["natural nonlenses passed"])
     assert (tmp_path / "mine" / "CARD.md").read_text().startswith("# mine\n")
+
+
+def test_a_kind_network_is_trained_on_lenses_and_added(made, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path / "mine"))
+    shards = write_shards(tmp_path / "shards", 400)
+    train(shards, out=tmp_path, name="kinds", preset="kind", epochs=1, json=True)
+    trained = read_card(Path(json.loads(capsys.readouterr().out)["package"]))
+    assert trained.limits[0].startswith("Has learnt from lenses alone: p_lens means nothing.")
+    data = {"natural": str(made / "natural"), "broad": str(made / "broad")}
+    combine(str(made / "A"), first=str(made / "light"), kind=str(tmp_path / "kinds"), name="mine", turns=False, **data)
+    card = read_card(tmp_path / "mine" / "mine")
+    assert card.kind_stage.network.model_copy(update={"turns": 1}) == trained.networks[0]
+    scorer = load_scorer(tmp_path / "mine" / "mine", candidate_threshold=1e-9)
+    without = load_scorer(made / "A")
+    rng = np.random.default_rng(0)
+    stamps = {band: rng.normal(0, 3, (4, 100, 100)).astype(np.float32) for band in MER_10.grids}
+    scores, of_a = scorer.score(stamps), without.score(stamps)
+    assert scores.p_networks["A"].tolist() == of_a.p_networks["A"].tolist()
+    assert (scores.kinds_given_lens != card.combiner.combine({"A": without.logit_margins(stamps)["A"]}).kinds_given_lens).all()
