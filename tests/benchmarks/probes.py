@@ -67,10 +67,11 @@ def seen(stamps: Iterable[Stamp], geometry: Geometry) -> list[tuple[Stamp, Cutou
     return found
 
 
-def scores(ensemble: Scorer, cutouts: list[Cutout]) -> list[float]:
-    """Return the log-odds of `p_lens` for each cutout."""
-    p = score_rows(CutoutScanner(ensemble), cutouts)["p_lens"].to_numpy().astype(float)
-    return list(np.log(np.maximum(p, 1e-30) / np.maximum(1 - p, 1e-9)))
+def scores(ensemble: Scorer, cutouts: list[Cutout]) -> tuple[list[float], list[float]]:
+    """Return for each cutout the log-odds of `p_lens`, and p(compound | lens), NaN without kinds."""
+    rows = score_rows(CutoutScanner(ensemble), cutouts)
+    p, compound = (rows[name].cast("float64").fill_null(float("nan")).to_numpy() for name in ("p_lens", "p_compound"))
+    return list(np.log(np.maximum(p, 1e-30) / np.maximum(1 - p, 1e-9))), list(compound / np.maximum(p, 1e-30))
 
 
 def brightness(stamp: Stamp) -> float:
@@ -115,11 +116,14 @@ def share_above(values: Values, cut: float) -> dict[str, float] | None:
     return wins(values, dict.fromkeys(values, np.nextafter(cut, -np.inf)))
 
 
-def figures(found: Mapping[str, Values], lights: Mapping[str, Values], cut: float) -> dict[str, Figure]:
+def figures(
+    found: Mapping[str, Values], compound: Mapping[str, Values], lights: Mapping[str, Values], cut: float
+) -> dict[str, Figure]:
     """Return the figures reported for an ensemble, without those for which stamps are missing.
 
     Args:
         found: Group to name to log-odds.
+        compound: Group to name to p(compound | lens).
         lights: Group to name to H-band flux: a ranking that flux achieves as well needs no network.
         cut: Log-odds of the ensemble's own threshold.
     """
@@ -142,6 +146,12 @@ def figures(found: Mapping[str, Values], lights: Mapping[str, Values], cut: floa
         out[f"wins_{name}_over_host"] = wins(values, hosts)
         out[f"auroc_{name}_over_hosts"] = ranking(groups, group, "real host")
         out[f"share_{name}_above_cut"] = share_above(values, cut)
+    of_candidates = {
+        group: {name: compound[group][name] for name, value in groups[group].items() if value >= cut} for group in REAL_LENSED
+    }
+    of_kinds = [np.array(list(values.values())) for values in of_candidates.values()]
+    if not any(np.isnan(values).any() for values in of_kinds):
+        out["auroc_real_lensed_double_over_single_by_kind"] = ranking(of_candidates, *reversed(REAL_LENSED))
     out["share_real_host_above_cut"] = share_above(groups["real host"], cut)
     for kind in KINDS:
         # A ring lies opposite itself: the step that erases an arc leaves a double ring unchanged.
@@ -194,10 +204,10 @@ def main() -> None:
     for name in arguments.ensemble:
         ensemble = load_scorer(find_package(name, settings.ensembles_dir), resolve_engine(settings.engine))
         judged, cutouts = (list(column) for column in zip(*seen(stamps, ensemble.geometry), strict=True))
-        found = grouped(judged, scores(ensemble, cutouts))
+        found, compound = (grouped(judged, values) for values in scores(ensemble, cutouts))
         threshold = ensemble.card.candidate_threshold
         cut = float(np.log(threshold / (1 - threshold)))
-        results[Path(name).name] = figures(found, grouped(judged, map(brightness, judged)), cut)
+        results[Path(name).name] = figures(found, compound, grouped(judged, map(brightness, judged)), cut)
         sys.stdout.write(f"{name} {json.dumps(results[Path(name).name], indent=1)}\n")
         if arguments.show:
             show(found)

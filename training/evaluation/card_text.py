@@ -40,7 +40,7 @@ def write_card_with_text(folder: Path, card: EnsembleCard) -> None:
 
 def card_markdown(card: EnsembleCard) -> str:
     """Return the text of CARD.md: the content of `card.json` as tables."""
-    rows = [_row(network.name, network.metrics) for network in card.all_networks] + [_row("**ensemble**", card.metrics)]
+    rows = [_row(network.name, network.metrics) for network in card.lens_networks] + [_row("**ensemble**", card.metrics)]
     header = ["", *(title for title, _ in _COLUMNS)]
     inputs = [
         f"| {n.name} | {n.architecture} | {_channels(n)} | {n.input_pixels} | {n.n_parameters} | `{n.sha256[:12]}` |"

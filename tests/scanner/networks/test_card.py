@@ -116,10 +116,9 @@ def test_a_shipped_card_of_two_rounds_lists_both_data_sets():
     assert data.known_data_sets == data.data_sets
 
 
-@pytest.mark.parametrize("name", ["mer3-cascade", "mer3-sim"])
-def test_shipped_cards_know_the_one_digest_that_they_state(name, tmp_path):
-    """A list of data sets, which they lack, does not appear when they are written again."""
-    shipped = read_card(SHIPPED_DIR / name)
+def test_a_shipped_card_knows_the_one_digest_that_it_states(tmp_path):
+    """A list of data sets, which it lacks, does not appear when it is written again."""
+    shipped = read_card(SHIPPED_DIR / "mer3-sim")
     assert shipped.training_data.known_data_sets == (shipped.training_data.digest,)
     write_card(tmp_path, shipped)
     assert "data_sets" not in (tmp_path / "card.json").read_text()
