@@ -131,13 +131,13 @@ def assemble(
         prevalence: Fraction of lenses that `p_lens` assumes.
         compound_share: Fraction of the lenses that `p_compound` assumes to be compound.
         progress: Called with (objects scored, objects in all).
-        turns: Let the committee of a cascade see each object in several orientations.
+        turns: Let the committee of a cascade see each object in several orientations; a kind network always does.
         kind: Package with one network, or a cascade with a kind network, which tells the kind of the candidates of a cascade;
             None: the committee does.
 
     Raises:
-        TrainingError: two networks share a name or read different geometries, the first package has several networks, or the
-            shards cannot be used or hold too few objects of a kind.
+        TrainingError: two networks share a name or read different geometries, the first package has several networks, the kind
+            network cannot be used, or the shards cannot be used or hold too few objects of a kind.
         PackageError: a package cannot be read.
     """
     committee = _all_networks(members, with_turns=turns and first is not None)
@@ -156,7 +156,8 @@ def assemble(
     _check_broad(broad_uri, read_kinds(footers[1]))
     sizes = [sum(footer.num_rows for footer in files.values()) for files in footers]
     natural = read_margins(everything, natural_uri, part_of(progress, 0, sum(sizes)))
-    broad = read_margins(everything, broad_uri, part_of(progress, sizes[0], sum(sizes)))
+    of_lenses = {name: given for name, given in everything.items() if kind_card is None or name != kind_card.name}
+    broad = read_margins(of_lenses, broad_uri, part_of(progress, sizes[0], sum(sizes)))
     of_committee = [margins.of(tuple(committee)) for margins in (natural, broad)]
     compared = compare_poolings(*of_committee)
     pooling = best_pooling(compared)

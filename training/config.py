@@ -87,6 +87,8 @@ class TrainConfig(Frozen):
             raise ValueError("networks learn either from a teacher or from grades beside the labels, not from both")
         if self.lenses_only and any(spec.classes != KINDS for spec in self.networks):
             raise ValueError(f"networks that learn from lenses alone must distinguish {', '.join(KINDS)}")
+        if self.lenses_only and self.balance_classes:
+            raise ValueError("networks that learn from lenses alone learn their mixture: balance_classes must be false")
         if self.lenses_only and self.graded:
             raise ValueError("networks that learn from lenses alone cannot learn from grades, which name non-lenses too")
         return self

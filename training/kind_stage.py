@@ -18,7 +18,7 @@ _SINGLE = KINDS.index("single")
 
 
 def make_kind_stage(card: NetworkCard, committee: SoftmaxStack, natural: Margins, compound_share: float) -> KindStage:
-    """Make the stage of one network: a regression on natural lenses, and its figures on those it was not fitted on.
+    """Make the stage of one network: a regression on natural lenses, and figures on half of them after a fit on the others.
 
     Args:
         card: The kind network.

@@ -175,12 +175,13 @@ def _describe_data(config: TrainConfig, dataset: Dataset) -> str:
     loss = "class-weighted cross-entropy" if config.balance_classes else "cross-entropy"
     begun = f"begun with the weights of {config.start_from.name}; " if config.start_from else ""
     taught = f"taught by {config.teacher.name} (share {config.teacher_share:g}); " if config.teacher else ""
+    lenses = "learnt from the lenses alone; " if config.lenses_only else ""
     n_simulated = len(dataset.kinds) - dataset.n_graded
     graded = f"{dataset.n_graded} graded objects, {config.graded_share:.0%} of an epoch; " if dataset.n_graded else ""
     step = f"{config.learning_rate:g} ({config.schedule.replace('_', ' ')}), weight decay {config.weight_decay:g}"
     return (
         f"{n_simulated} simulated objects of {len(KINDS)} kinds in the {config.geometry} geometry; split by a hash of "
-        f"the object id; {begun}{taught}{graded}AdamW {step}, "
+        f"the object id; {lenses}{begun}{taught}{graded}AdamW {step}, "
         f"{passes}, {loss}, {augmented}, weights of lowest calibrated validation loss kept; seed {config.seed}"
     )
 

@@ -30,7 +30,7 @@ def ask_teacher(package: Path, shards_uri: str, dataset: Dataset, work: Path, pr
     They are those of the mixture that its combiner was fitted on, without an assumed prevalence.
 
     Args:
-        package: Folder of the ensemble; a first stage of a cascade is left out.
+        package: Folder of the ensemble; of a cascade, the committee alone is asked.
         shards_uri: Shards that the data set was prepared from.
         dataset: The data set.
         work: Folder of the training.
@@ -47,7 +47,7 @@ def ask_teacher(package: Path, shards_uri: str, dataset: Dataset, work: Path, pr
         combiner = card.combiner
         if not isinstance(combiner, SoftmaxStack):
             raise TrainingError(f"{package}: a teacher must separate the kinds, this ensemble gives p_lens alone")
-        asked = {"teacher": card.sha256, "data": dataset.digest}
+        asked = {"teacher": card.lens_sha256, "data": dataset.digest}
         note = teacher_file(work).with_suffix(".json")
         if read_marker(note) == asked:
             return

@@ -305,7 +305,8 @@ def combine(
     Args:
         members: Ensembles, by name or folder, whose networks make up the committee; of a cascade, those of its committee.
         first: Ensemble of one network, the first stage, or a cascade; without it the committee looks at every object.
-        kind: Ensemble of one network, as `lensscan train --preset kind` makes it, or a cascade with a kind network.
+        kind: Ensemble of one network, as `lensscan train --preset kind` makes it, or a cascade with a kind network; without it
+            the result has none. It sees each candidate in two to four orientations.
         natural: Folder or `s3://` prefix of shards of the preset `euclid` that no network was trained on.
         broad: Shards of the preset `broad` that no network was trained on.
         name: Name to give to `--ensemble` later.
@@ -339,7 +340,8 @@ def combine(
 def average(*ensembles: str, name: str, json: bool = False) -> None:
     """Average the weights of ensembles that were trained on from the same weights: often sharper, at the cost of one.
 
-    Calibrate the result with `lensscan models combine`, which can take both stages of a cascade from it.
+    Calibrate the result with `lensscan models combine`, which takes the stages of a cascade from it with
+    `--first` and `--kind`.
 
     For example: `lensscan models average mer3-cascade runs/mine --name average`
 

@@ -34,7 +34,7 @@ def make_reference(
     about = FeatureReferenceCard(
         file=REFERENCE_FILE,
         sha256="0" * 64,
-        ensemble_sha256=card.sha256,
+        ensemble_sha256=card.lens_sha256,
         n_objects=sum(int(part.is_seen.sum()) for part in parts),
         n_natural=int((~is_lens(parts[0].kinds)).sum()),
         description=description or ", ".join(shards),

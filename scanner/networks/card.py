@@ -18,6 +18,8 @@ from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import check_network_columns
 
+_SAME_SHARE = 1e-9
+"""Largest difference of two shares that are the same but for rounding."""
 _ONE_STAGE = {"first": None, "early_exit": None, "kind_stage": None}
 
 
@@ -193,12 +195,19 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     def _check_kind_stage(self, kind_stage: KindStage) -> None:
         if self.first is None:
             raise ValueError("a kind network needs a first stage")
-        names = tuple(network.name for network in self.networks)
-        if kind_stage.combiner.committee != names or any(network.classes != KINDS for network in self.networks):
-            got = kind_stage.combiner.committee
-            raise ValueError(
-                f"the kind network must be combined with a committee of networks for all kinds, {names}, got {got}"
-            )
+        if self.default_cut is None:
+            raise ValueError("a kind network needs a default_cut, which says which objects are candidates")
+        names, read = tuple(network.name for network in self.networks), kind_stage.combiner.committee
+        if read != names:
+            raise ValueError(f"the kind network must be combined with the committee, {names}, got {read}")
+        others = {network.name: network.classes for network in self.networks if network.classes != KINDS}
+        if others:
+            raise ValueError(f"a kind network needs a committee whose networks distinguish {KINDS}, got {others}")
+        # The committee after a first stage is a SoftmaxStack: that was checked before.
+        if isinstance(self.combiner, SoftmaxStack):
+            needed, got = self.combiner.assumed_compound_share, kind_stage.combiner.assumed_compound_share
+            if abs(needed - got) > _SAME_SHARE:
+                raise ValueError(f"the kind network must assume the committee's share of compound lenses, {needed}, got {got}")
 
     @property
     def lens_networks(self) -> tuple[NetworkCard, ...]:
@@ -207,7 +216,7 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
 
     @property
     def all_networks(self) -> tuple[NetworkCard, ...]:
-        """`lens_networks`, then the kind network, if there is one."""
+        """All networks: `lens_networks`, then the kind network, if there is one."""
         return (*self.lens_networks, self.kind_stage.network) if self.kind_stage else self.lens_networks
 
     @property

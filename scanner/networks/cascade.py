@@ -91,11 +91,9 @@ class Cascade:
         scores = _of_first(first, self.committee.network_names)
         passed = np.flatnonzero(first.p_lens >= np.float32(self.exclude_below))
         if self.early_exit is None:
-            return (
-                self._completed(scores, passed, stamps, self.committee.outputs(_rows_of(stamps, passed)))
-                if len(passed)
-                else scores
-            )
+            if not len(passed):
+                return scores
+            return self._completed(scores, passed, stamps, self.committee.outputs(_rows_of(stamps, passed)))
         scores = replace(scores, p_exit=np.full(len(first.p_lens), np.nan, np.float32))
         return self._beyond_exit(self.early_exit, scores, stamps, passed) if len(passed) else scores
 
@@ -119,7 +117,7 @@ class Cascade:
         """Return the scores with those of the committee, whose networks gave `outputs`, in the rows that it saw."""
         seen = self.committee.combined(outputs)
         if self._kind_network is not None:
-            seen = self._kind_network.with_kinds(_rows_of(stamps, rows), outputs.logit_margins, seen)
+            seen = self._kind_network.with_kinds(stamps, rows, outputs.logit_margins, seen)
         _put(scores, rows, seen, (*_OF_ONE_NETWORK, "disagreement"))
         n = len(scores.p_lens)
         stage = np.full(n, FIRST, np.int8)
@@ -180,4 +178,4 @@ def _put(scores: EnsembleScores, rows: NDArray[np.int64], of_rows: EnsembleScore
 
 
 Scorer = Ensemble | Cascade
-"""Scorer of the objects of a package: all its networks, or its two stages."""
+"""Scorer of the objects of a package: all its networks, or its stages."""

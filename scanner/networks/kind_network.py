@@ -21,12 +21,15 @@ class KindNetwork:
         """Take the kind network as an ensemble of one network."""
         self._ensemble, self._combiner, self.from_p_lens = ensemble, combiner, from_p_lens
 
-    def with_kinds(self, stamps: Stamps, margins: LogitMargins, scores: EnsembleScores) -> EnsembleScores:
+    def with_kinds(
+        self, stamps: Stamps, seen: NDArray[np.int64], margins: LogitMargins, scores: EnsembleScores
+    ) -> EnsembleScores:
         """Return a committee's scores with the kinds of its candidates; their `p_lens` stays the same.
 
         Args:
-            stamps: `[batch, y, x]` per band, of the rows that the committee saw.
-            margins: Logit margins of the committee's networks on these rows, by name.
+            stamps: `[batch, y, x]` per band.
+            seen: Rows of the batch that the committee saw.
+            margins: Logit margins of the committee's networks on the rows that it saw, by name.
             scores: Scores of the committee for these rows.
 
         Raises:
@@ -35,7 +38,7 @@ class KindNetwork:
         rows = np.flatnonzero(scores.p_lens.astype(np.float64) >= self.from_p_lens)
         if not len(rows):
             return scores
-        outputs = self._ensemble.outputs({band: images[rows] for band, images in stamps.items()})
+        outputs = self._ensemble.outputs({band: images[seen[rows]] for band, images in stamps.items()})
         of_rows = {name: values[rows] for name, values in margins.items()}
         fitted = self._combiner.fitted_probabilities({**of_rows, **outputs.logit_margins})
         return _with_kinds(scores, rows, fitted, self._combiner.at_assumed_share(fitted))

@@ -1,4 +1,4 @@
-"""The kind of a lens: a regression on what a committee, and a network for the kind alone, say of it."""
+"""A regression gives the kind of a lens from what a committee and the kind network say."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
@@ -57,6 +57,11 @@ class KindRegression(Frozen, allow_inf_nan=False):
     def what_decides(self) -> dict[str, Any]:
         """Return everything that decides the probabilities."""
         return self.model_dump(mode="json")
+
+    @property
+    def assumed_compound_share(self) -> float:
+        """Fraction of lenses that are compound in the population for which the probabilities are right."""
+        return 1 - self.training_fractions[_SINGLE] if self.compound_share is None else self.compound_share
 
     def assuming(self, compound_share: float | None) -> Self:
         """Return this regression for another fraction of compound lenses among the lenses.

@@ -105,8 +105,9 @@ def load_package(
 ) -> Ensemble:
     """Load the ensemble of a package: check its weights against card and architecture, and put each network on an engine.
 
-    A first stage is not loaded; `load_scorer` loads it too. `checks_pixels` is False in a scan: its readers pass on finite
-    pixels only, so the ensemble need not look at them again. With `features`, scores have the features of the networks.
+    First stage and kind network are not loaded; `load_scorer` loads them too. `checks_pixels` is False in a scan: its readers
+    pass on finite pixels only, so the ensemble need not look at them again. With `features`, scores have the features of the
+    networks.
 
     Raises:
         PackageError: the package does not match its card; the message names the file, the value expected and the one found.

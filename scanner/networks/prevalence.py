@@ -75,6 +75,7 @@ def _restated(stage: _Excluding, prevalence: float, compound_share: float | None
 
 
 def _with_share(stage: KindStage, compound_share: float | None) -> KindStage:
+    """Return a kind stage for another share of compound lenses; None keeps its own."""
     return stage.model_copy(update={"combiner": stage.combiner.assuming(compound_share or stage.combiner.compound_share)})
 
 

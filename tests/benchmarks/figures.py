@@ -197,7 +197,11 @@ NIGHT_COST = _group(
     " are as bright as the galaxies of lenses, and the others follow the counts of the field. There is one run.",
     Figure("night_rows", "rows", "galaxies and lenses"),
     Figure("night_share_beyond_first_stage", "share", "rows that the first stage cannot exclude"),
-    Figure("night_share_beyond_early_exit", "share", "rows that the early exit cannot exclude either: all networks score them"),
+    Figure(
+        "night_share_beyond_early_exit",
+        "share",
+        "rows that the early exit cannot exclude either: the committee scores them",
+    ),
     Figure(
         "night_mflop_per_cutout",
         "MFLOP",

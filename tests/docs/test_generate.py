@@ -69,7 +69,7 @@ def test_every_preset_has_its_condition_and_reason(reference):
 
 
 def test_every_catalogue_column_has_a_meaning(reference):
-    names = [network.name for network in read_card(SHIPPED_DIR / "mer3-cascade").all_networks]
+    names = [network.name for network in read_card(SHIPPED_DIR / "mer3-cascade").lens_networks]
     rows = re.findall(r"^\| `(\w+)` \| [^|<]+ \| [^|<]+ `[\w.;]+` \|$", reference["columns"], flags=re.MULTILINE)
     more = [column.name for column in (*RANK_COLUMNS, *GRADED_COLUMNS)]
     assert rows == [*candidate_schema(names, maps=True, embeddings=True).names, *more]

@@ -86,7 +86,7 @@ def cascade_card(exclude_below=0.01, early_exit=None, committee=None, kind_stage
         first=FirstStageCard(**{**stage, **first}),
         early_exit=early_exit,
         kind_stage=kind_stage,
-        default_cut=default_cut,
+        default_cut=default_cut or (0.02 if kind_stage else None),
     )
 
 

@@ -71,7 +71,9 @@ def test_networks_learn_the_kind_from_lenses_that_have_one():
     kind = PRESETS["kind"]
     assert kind.lenses_only
     with pytest.raises(ValidationError, match="must distinguish nonlens, single"):
-        TrainConfig(lenses_only=True)
+        TrainConfig(lenses_only=True, balance_classes=False)
+    with pytest.raises(ValidationError, match="balance_classes must be false"):
+        TrainConfig.model_validate({**kind.model_dump(), "balance_classes": True})
     with pytest.raises(ValidationError, match="cannot learn from grades"):
         TrainConfig.model_validate({**kind.model_dump(), "graded": "b"})
     # Fits that began before the option existed go on.

@@ -175,7 +175,7 @@ def _kind_stage(kind_stage: KindStage | None) -> list[str]:
     introduction = (
         f"`{kind_stage.network.name}` looks at the candidates alone. A regression on what it and the committee say gives their "
         "kind; their `p_lens` is that of the committee. The order of compound lenses above single ones, by the committee alone "
-        "and with this network, among natural lenses that neither saw:"
+        "and with this network, on half of the natural lenses, after the regression was fitted on the other half:"
     )
     figures = [f"- {name.replace('_', ' ')}: {value:.4f}" for name, value in kind_stage.metrics.items()]
     return ["## Kind of the candidates", "", introduction, "", *figures, ""]

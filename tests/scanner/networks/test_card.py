@@ -110,9 +110,11 @@ def test_the_digest_covers_scores_and_not_texts():
     assert card((NetworkSpec("OU-H", "ou66", channels("min_max", "J")), *SPECS[1:])).sha256 != digest
 
 
-def test_a_shipped_card_of_two_rounds_lists_both_data_sets():
-    data = read_card(SHIPPED_DIR / "ou7-sim").training_data
-    assert len(set(data.data_sets)) == 2
+# The cascade: that of its committee, four of its kind network, and two that calibrate both.
+@pytest.mark.parametrize(("name", "n_data_sets"), [("ou7-sim", 2), ("mer3-cascade", 7)])
+def test_a_shipped_card_of_several_rounds_lists_all_data_sets(name, n_data_sets):
+    data = read_card(SHIPPED_DIR / name).training_data
+    assert len(set(data.data_sets)) == n_data_sets
     assert data.known_data_sets == data.data_sets
 
 

@@ -113,7 +113,7 @@ def test_a_tile_is_scanned_published_and_queried(tmp_path):
 
 
 def read_names(package):
-    return [network.name for network in read_card(package).all_networks]
+    return [network.name for network in read_card(package).lens_networks]
 
 
 def test_another_reference_than_the_plan_names_is_refused(tmp_path):
