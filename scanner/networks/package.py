@@ -71,8 +71,9 @@ def _kind_network(
         return None
     # The committee has checked the pixels.
     ensemble = _load(folder, of_network, engine, "float32", threads, checks_pixels=False)
-    threshold = card.candidate_threshold if candidate_threshold is None else candidate_threshold
-    return KindNetwork(ensemble, card.kind_stage.combiner, threshold)
+    # Lower thresholds make more candidates; a higher one is applied to what is stored, and must not change it.
+    lower = card.candidate_threshold if candidate_threshold is None else candidate_threshold
+    return KindNetwork(ensemble, card.kind_stage.combiner, min(card.candidate_threshold, lower))
 
 
 def load_first_stage(
