@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.kind_regression import LENS_KINDS, KindRegression, kind_features
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.stage_cards import KindStage
 from scanner.vocabulary.kinds import KINDS
-from training.evaluation.calibrate import CLIP, INVERSE_REGULARISATION
+from training.evaluation.calibrate import CLIP, fit_scaled
 from training.evaluation.metrics import auroc
 from training.margins import Margins
 
@@ -39,17 +38,12 @@ def make_kind_stage(card: NetworkCard, committee: SoftmaxStack, natural: Margins
 def fit_kind_regression(lenses: Margins, committee: Sequence[str], network: str) -> KindRegression:
     """Fit a multinomial logistic regression of the kind of lenses on the features of `kind_features`."""
     features = kind_features(lenses.by_network, committee, network, CLIP)
-    centre, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
-    model = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=2000).fit((features - centre) / scale, lenses.kinds)
     counts = np.bincount(lenses.kinds, minlength=len(KINDS))[-len(LENS_KINDS) :]
     return KindRegression(
         committee=tuple(committee),
         network=network,
         clip=CLIP,
-        centre=tuple(centre.tolist()),
-        scale=tuple(scale.tolist()),
-        weights=tuple(tuple(row) for row in model.coef_.tolist()),
-        biases=tuple(model.intercept_.tolist()),
+        **fit_scaled(features, lenses.kinds)._asdict(),
         training_fractions=tuple((counts / counts.sum()).tolist()),
     )
 

@@ -11,7 +11,7 @@ from infra.frozen import Frozen
 from infra.provenance import digest
 from scanner.networks.combiner import Combiner, MeanCombiner, SoftmaxStack
 from scanner.networks.log_odds import restated
-from scanner.networks.network_card import NAME_PATTERN, NetworkCard, Sha256, check_name
+from scanner.networks.network_card import NetworkCard, Sha256, check_file_name, check_name
 from scanner.networks.stage_cards import EarlyExit, FirstStage, KindStage
 from scanner.purity import Cut, PurityTable
 from scanner.vocabulary.geometry import GEOMETRIES
@@ -58,9 +58,7 @@ class NonLensSampleCard(Frozen, allow_inf_nan=False):
     @field_validator("file")
     @classmethod
     def _plain_file_name(cls, value: str) -> str:
-        if not NAME_PATTERN.fullmatch(value) or not value.endswith(".parquet"):
-            raise ValueError(f"file must be a plain file name ending in .parquet, got {value!r}")
-        return value
+        return check_file_name(value, "file", ".parquet")
 
 
 class FeatureReferenceCard(Frozen, allow_inf_nan=False):
@@ -81,9 +79,7 @@ class FeatureReferenceCard(Frozen, allow_inf_nan=False):
     @field_validator("file")
     @classmethod
     def _plain_file_name(cls, value: str) -> str:
-        if not NAME_PATTERN.fullmatch(value) or not value.endswith(".safetensors"):
-            raise ValueError(f"file must be a plain file name ending in .safetensors, got {value!r}")
-        return value
+        return check_file_name(value, "file", ".safetensors")
 
 
 class EnsembleCard(Frozen, allow_inf_nan=False):

@@ -10,7 +10,7 @@ from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
 from scanner.preprocess.channel import Channel
 from scanner.vocabulary.network_columns import check_network_columns
 
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -21,9 +21,20 @@ def check_name(name: str) -> str:
     Raises:
         ValueError: the name cannot be one.
     """
-    if not NAME_PATTERN.fullmatch(name):
+    if not _NAME.fullmatch(name):
         raise ValueError(f"a name is 1-64 letters, digits, dots, dashes and underscores, got {name!r}")
     return name
+
+
+def check_file_name(file: str, what: str, ending: str) -> str:
+    """Return the name of a file beside a card if it is a plain one with this ending; `what` names it in the error.
+
+    Raises:
+        ValueError: the name has another ending, or could lead to another folder.
+    """
+    if not _NAME.fullmatch(file) or not file.endswith(ending):
+        raise ValueError(f"{what} must be a plain file name ending in {ending}, got {file!r}")
+    return file
 
 
 class NetworkCard(Frozen, allow_inf_nan=False):
@@ -56,9 +67,7 @@ class NetworkCard(Frozen, allow_inf_nan=False):
     @field_validator("weights_file")
     @classmethod
     def _plain_file_name(cls, value: str) -> str:
-        if not NAME_PATTERN.fullmatch(value) or not value.endswith(".safetensors"):
-            raise ValueError(f"weights_file must be a plain file name ending in .safetensors, got {value!r}")
-        return value
+        return check_file_name(value, "weights_file", ".safetensors")
 
     @model_validator(mode="after")
     def _known_input(self) -> Self:

@@ -1,5 +1,7 @@
 """Fit the combiner of an ensemble on objects that its networks were not fitted on."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
@@ -44,22 +46,35 @@ def fit_stack(margins: LogitMargins, kinds: NDArray[np.integer], pooling: Poolin
         raise ValueError(f"needs at least {MIN_OBJECTS_PER_KIND} objects of each kind, got {kind_counts(kinds)}")
     counts = np.bincount(kinds, minlength=len(KINDS))
     networks = tuple(margins)
-    features = stack_features(margins, networks, CLIP, pooling)
-    centre, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
-    model = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=2000).fit((features - centre) / scale, kinds)
+    fitted = fit_scaled(stack_features(margins, networks, CLIP, pooling), kinds)
     return SoftmaxStack(
         kind="softmax_stack",
         networks=networks,
         classes=KINDS,
         clip=CLIP,
         pooling=pooling,
-        centre=tuple(centre.tolist()),
-        scale=tuple(scale.tolist()),
-        weights=tuple(tuple(row) for row in model.coef_.tolist()),
-        biases=tuple(model.intercept_.tolist()),
+        **fitted._asdict(),
         training_fractions=tuple((counts / counts.sum()).tolist()),
         prevalence=None,
     )
+
+
+class ScaledRegression(NamedTuple):
+    """A multinomial logistic regression on features that are centred and scaled first."""
+
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[tuple[float, ...], ...]
+    """`[class][feature]`."""
+    biases: tuple[float, ...]
+
+
+def fit_scaled(features: NDArray[np.float64], classes: NDArray[np.integer]) -> ScaledRegression:
+    """Fit the regression of the classes, `[object]`, on features `[object, feature]`."""
+    centre, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
+    model = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=2000).fit((features - centre) / scale, classes)
+    weights = tuple(tuple(row) for row in model.coef_.tolist())
+    return ScaledRegression(tuple(centre.tolist()), tuple(scale.tolist()), weights, tuple(model.intercept_.tolist()))
 
 
 def with_lens_curve(stack: SoftmaxStack, margins: LogitMargins, kinds: NDArray[np.integer]) -> SoftmaxStack:
