@@ -14,13 +14,11 @@ from scanner.purity import ValueWithInterval
 from scanner.sources.shards import Shard
 from training.config import TrainConfig
 from training.dataset import Dataset, group_ids_of
-from training.evaluation.evaluate import inspected_per_lens
+from training.evaluation.inspected import SHARES_FOUND, inspected_per_lens
 from training.evaluation.metrics import auroc, recall_at_false_positives
 from training.evaluation.shard_scores import score_shards, shard_footers
 from training.graded import GradedShards
 
-SHARES_FOUND = (0.5, 0.75)
-"""Shares of the lenses for which the number of objects to inspect per lens is given."""
 FALSE_POSITIVE_RATE = 0.01
 
 
@@ -55,11 +53,13 @@ def separation(p_lens: NDArray[np.float64], is_lens: NDArray[np.bool_]) -> Separ
     """Return the separation of lenses `[object]` from others in this very mixture; None if one of the two is absent."""
     if not is_lens.any() or is_lens.all():
         return None
-    share = float(is_lens.mean())
+    share, others = float(is_lens.mean()), p_lens[~is_lens]
     return Separation(
         auroc=auroc(p_lens, is_lens),
         recall_at_1_percent=recall_at_false_positives(p_lens, is_lens, int(FALSE_POSITIVE_RATE * np.sum(~is_lens))),
-        inspected_per_lens={f"{found:g}": inspected_per_lens(p_lens, is_lens, share, found) for found in SHARES_FOUND},
+        inspected_per_lens={
+            f"{found:g}": inspected_per_lens(p_lens[is_lens], others, len(others), share, found) for found in SHARES_FOUND
+        },
     )
 
 

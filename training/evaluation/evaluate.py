@@ -18,6 +18,7 @@ from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import network_column_name
 from training.errors import TrainingError
 from training.evaluation.calibrate import expected_calibration_error
+from training.evaluation.inspected import SHARES_FOUND, inspected_per_lens
 from training.evaluation.matched_rates import MatchedRecall, matched_recalls
 from training.evaluation.metrics import (
     N_BOOTSTRAP,
@@ -58,8 +59,6 @@ CELLS: dict[str, tuple[float, ...]] = {
     "einstein_radius1_arcsec": (0, 0.8, 1.3, 2, np.inf),
 }
 """Bin edges of the properties that make up cells together: each alone may be found where a combination is not."""
-SHARES_FOUND = (0.5, 0.75)
-"""Shares of the lenses for which the number of objects to inspect per lens is given."""
 _MIN_GROUP, _MIN_CELL = 20, 100
 BLUE_BELOW_MAG, RED_ABOVE_MAG = 1.0, 1.5
 """VIS - H of blue and of red sources."""
@@ -146,6 +145,7 @@ def evaluate_scores(
         n_rejected={kind: int(np.sum(all_kinds[~is_scored] == kind)) for kind in KINDS},
         prevalence=prevalence,
         overall=_overall(p, kinds, prevalence, thresholds, rng)
+        | _work_by_sample(p[is_lens], sample, prevalence)
         | _compound(scores, kinds, rng)
         | _colour_probe(p, truth, thresholds[-1]),
         networks={
@@ -221,7 +221,9 @@ def _overall(
         natural = partial(expected_calibration_error, prevalence=prevalence)
         measured["calibration_error_at_prevalence"] = _ranked(natural, p, is_lens, rng, reflected_interval)
         for share in SHARES_FOUND:
-            measured[f"inspected_per_lens_at_{share:g}"] = inspected_per_lens(p, is_lens, prevalence, share)
+            measured[f"inspected_per_lens_at_{share:g}"] = inspected_per_lens(
+                p[is_lens], p[~is_lens], int(np.sum(~is_lens)), prevalence, share
+            )
     for rate, threshold in zip(RATES, thresholds, strict=True):
         for kind in KINDS[1:]:
             if np.any(kinds == kind):
@@ -229,24 +231,16 @@ def _overall(
     return measured
 
 
-def inspected_per_lens(p: Numbers, is_lens: Flags, prevalence: float, share: float) -> ValueWithInterval:
-    """Return the number of objects above the threshold per lens above it, where a share of the lenses is.
-
-    The limits are those of Wilson's intervals of both rates, worst and best together.
-    """
-    of_lenses = np.sort(p[is_lens])[::-1]
-    threshold = of_lenses[min(int(np.ceil(share * len(of_lenses))), len(of_lenses)) - 1]
-    recall, false_rate = (share_with_interval(p[rows] >= threshold) for rows in (is_lens, ~is_lens))
-    odds = (1 - prevalence) / prevalence
-    value, low, high = (
-        1 + odds * false / found
-        for false, found in (
-            (false_rate.value, recall.value),
-            (false_rate.low, recall.high),
-            (false_rate.high, recall.low),
-        )
-    )
-    return _with_interval(value, (low, high))
+def _work_by_sample(lenses: Numbers, sample: NonLensTail | None, prevalence: float | None) -> dict[str, ValueWithInterval]:
+    """Return the objects to inspect per lens by the card's sample of non-lenses, where that reaches down to the threshold."""
+    if sample is None or prevalence is None:
+        return {}
+    highest = sample.p_lens.astype(np.float64)
+    return {
+        f"inspected_per_lens_at_{share:g}_by_sample": inspected_per_lens(lenses, highest, sample.n, prevalence, share)
+        for share in SHARES_FOUND
+        if np.quantile(lenses, 1 - share) >= sample.least
+    }
 
 
 def _compound(scores: pa.Table, kinds: NDArray[np.str_], rng: np.random.Generator) -> dict[str, ValueWithInterval]:

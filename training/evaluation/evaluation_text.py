@@ -22,6 +22,12 @@ _NAMES = {
     "calibration_error_at_prevalence": "expected calibration error, weighted to the assumed prevalence",
     "inspected_per_lens_at_0.5": "objects to inspect per lens where half of the lenses are found, at the assumed prevalence",
     "inspected_per_lens_at_0.75": "objects to inspect per lens where three quarters of the lenses are found",
+    "inspected_per_lens_at_0.5_by_sample": (
+        "objects to inspect per lens where half of the lenses are found, by the card's sample of non-lenses"
+    ),
+    "inspected_per_lens_at_0.75_by_sample": (
+        "objects to inspect per lens where three quarters of the lenses are found, by the sample"
+    ),
     "recall_blue_minus_red": f"recall of blue minus red sources at {RATES[-1]:.0%} false positives, arcs of equal magnitude",
     "auroc_compound": "AUROC of p_compound, compound lenses against all else",
     "auroc_compound_among_lenses": "AUROC of p_compound / p_lens, compound against single lenses",

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
+from scanner.networks.nonlens_sample import NonLensTail
 from scanner.vocabulary.kinds import KINDS
 from tests.training.evaluation.known_scores import PREVALENCE, arrays
 from training.errors import TrainingError
@@ -18,11 +19,10 @@ from training.evaluation.evaluate import (
     _calibration_floor,
     _cut,
     evaluate_scores,
-    inspected_per_lens,
     thresholds_of,
 )
 from training.evaluation.evaluation_text import evaluation_markdown
-from training.evaluation.metrics import binomial_interval
+from training.evaluation.inspected import inspected_per_lens
 from training.evaluation.natural_mix import natural_recall
 
 
@@ -154,16 +154,20 @@ def test_thresholds_may_come_from_other_objects(tables, evaluation):
         thresholds_of(*lenses_alone)
 
 
-def test_objects_to_inspect_per_lens_by_counting():
-    """Five of ten lenses score at least 0.6, as four of a thousand others do: per lens 1 + 99 x 0.004 / 0.5 objects."""
-    p = np.concatenate([[0.9, 0.8, 0.7, 0.6, 0.6, 0.5, 0.3, 0.2, 0.1, 0.0], [0.95, 0.7, 0.6, 0.6], np.full(996, 0.01)])
-    is_lens = np.arange(len(p)) < 10
-    found = inspected_per_lens(p, is_lens, 0.01, 0.5)
-    assert found.value == pytest.approx(1 + 99 * 0.004 / 0.5)
-    (recall, rate) = (binomial_interval(5, 10), binomial_interval(4, 1000))
-    assert (found.low, found.high) == pytest.approx((1 + 99 * rate[0] / recall[1], 1 + 99 * rate[1] / recall[0]))
-    # Eight of ten are the fewest that are three quarters.
-    assert inspected_per_lens(p, is_lens, 0.01, 0.75).value == pytest.approx(1 + 99 * 0.004 / 0.8)
+def test_the_sample_of_the_card_counts_the_work_too(tables, rng):
+    p, truth = arrays(tables)
+    lenses = p["p_lens"][truth["kind"] != "nonlens"]
+    half = float(np.median(lenses))
+    others = rng.uniform(0, 1, 20_000) ** 20
+    for least, shares in ((0.0, ("0.5", "0.75")), (0.9 * half, ("0.5",)), (1.1 * half, ())):
+        sample = NonLensTail.of(np.float32(others), least)
+        overall = evaluate_scores(*tables, PREVALENCE, 0, sample=sample).overall
+        assert tuple(f"inspected_per_lens_at_{share}_by_sample" for share in shares) == tuple(
+            name for name in overall if name.endswith("_by_sample")
+        )
+        for share in shares:
+            expected = inspected_per_lens(lenses, np.float32(others), 20_000, PREVALENCE, float(share))
+            assert overall[f"inspected_per_lens_at_{share}_by_sample"] == expected
 
 
 def test_cells_of_several_properties_need_a_hundred_lenses(tables):
