@@ -48,8 +48,8 @@ def average_packages(packages: Sequence[Path], name: str, out: Path) -> Ensemble
         "networks": tuple(_unmeasured(network) for network in first.networks),
         "first": first.first and first.first.model_copy(update={"network": _unmeasured(first.first.network), "metrics": {}}),
         "early_exit": first.early_exit and first.early_exit.model_copy(update={"metrics": {}}),
-        "kind_stage": first.kind_stage
-        and first.kind_stage.model_copy(update={"network": _unmeasured(first.kind_stage.network), "metrics": {}}),
+        "candidate_stage": first.candidate_stage
+        and first.candidate_stage.model_copy(update={"network": _unmeasured(first.candidate_stage.network), "metrics": {}}),
         "calibration": f"That of {first.name}, before its weights were averaged: lensscan models combine calibrates them.",
         "training_data": data,
         "metrics": {},

@@ -14,23 +14,27 @@ from infra.provenance import code_version, digest
 from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.card import EnsembleCard, TrainingDataCard, data_sets_of
 from scanner.networks.card_file import read_card, read_weights
-from scanner.networks.combiner import Pooling, SoftmaxStack
+from scanner.networks.combiner import Pooling
+from scanner.networks.log_odds import restated
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import write_package
 from scanner.vocabulary.kinds import KINDS
+from training.candidate_stage import final_p_lens, make_candidate_stage
 from training.errors import TrainingError
 from training.evaluation.calibrate import MIN_OBJECTS_PER_KIND, can_stack
 from training.evaluation.card_text import CITATION
 from training.evaluation.known_shards import kind_counts, read_kinds
 from training.evaluation.metrics import log_loss, metrics, recall_at_false_positives, threshold_at_rate
 from training.evaluation.shard_scores import Footers, shard_footers, shards_digest
-from training.kind_stage import make_kind_stage
 from training.margins import Margins, read_margins
 from training.stages import Data, calibrated, make_stages
 
 CUT_LOSES = {"natural": 0.04, "broad": 0.10}
 """Largest shares of the lenses of each set that may lie below the default cut. Real lenses score lower than simulated ones, so
 these are small: STUDY.md has the shares of real galaxies lensed into real hosts, and of real non-lenses, at or above cuts."""
+CORRECTED_FROM = 2.0
+"""Multiple of the prevalence from which on a candidate network may correct `p_lens`. Below it, a correction that natural draws
+choose hardly changes the work for each lens, and lowers real galaxies lensed into real hosts (STUDY.md)."""
 MOST_RECALL_LOST = 0.03
 """Largest loss in the recall of natural lenses that a pooling may have for a higher recall of broad lenses: about the error of
 a recall at 1 % of six thousand non-lenses."""
@@ -40,6 +44,10 @@ _NONLENS = KINDS.index("nonlens")
 _POOLINGS: tuple[Pooling, ...] = ("each", "without_lowest", "mean_probability")
 _WITHOUT_VETO = _POOLINGS[1:]
 """Poolings in which no network alone makes a lens a non-lens."""
+
+
+PLens = Mapping[str, NDArray[np.float32]]
+"""`p_lens` of the objects of each data set, `[object]`."""
 
 
 class PoolingFigures(Frozen):
@@ -89,12 +97,12 @@ def best_pooling(compared: Sequence[PoolingFigures]) -> Pooling:
     return max(good, key=lambda figures: figures.broad_recall).pooling
 
 
-def default_cut(committee: SoftmaxStack, natural: Margins, broad: Margins, prevalence: float) -> float:
+def default_cut(p_lens: PLens, data: Data, prevalence: float) -> float:
     """Return the largest cut that loses no more lenses than `CUT_LOSES`, at most twice the prevalence."""
     cuts = [2 * prevalence, 0.5]
-    for margins, share in ((natural, CUT_LOSES["natural"]), (broad, CUT_LOSES["broad"])):
-        of_lenses = np.sort(committee.combine(margins.by_network).p_lens[margins.is_lens])
-        cuts.append(float(of_lenses[int(share * len(of_lenses))]))
+    for name, margins in data.items():
+        of_lenses = np.sort(p_lens[name][margins.is_lens])
+        cuts.append(float(of_lenses[int(CUT_LOSES[name] * len(of_lenses))]))
     return min(cuts)
 
 
@@ -116,7 +124,7 @@ def assemble(
     progress: Progress,
     *,
     turns: bool = True,
-    kind: Path | None = None,
+    candidates: Path | None = None,
 ) -> EnsembleCard:
     """Write the package `out/name`: a cascade of the network of one package and those of others, or an ensemble of the others.
 
@@ -131,13 +139,13 @@ def assemble(
         prevalence: Fraction of lenses that `p_lens` assumes.
         compound_share: Fraction of the lenses that `p_compound` assumes to be compound.
         progress: Called with (objects scored, objects in all).
-        turns: Let the committee of a cascade see each object in several orientations; a kind network always does.
-        kind: Package with one network, or a cascade with a kind network, which tells the kind of the candidates of a cascade;
-            None: the committee does.
+        turns: Let the committee of a cascade see each object in several orientations; a candidate network always does.
+        candidates: Package with one network, or a cascade with a candidate network, which looks at the candidates of a cascade;
+            None: no network does.
 
     Raises:
-        TrainingError: two networks share a name or read different geometries, the first package has several networks, the kind
-            network cannot be used, or the shards cannot be used or hold too few objects of a kind.
+        TrainingError: two networks share a name or read different geometries, the first package has several networks, the
+            candidate network cannot be used, or the shards cannot be used or hold too few objects of a kind.
         PackageError: a package cannot be read.
     """
     committee = _all_networks(members, with_turns=turns and first is not None)
@@ -147,27 +155,30 @@ def assemble(
         if first_card.name in committee:
             raise TrainingError(f"networks of a cascade must have different names, got {first_card.name} in both stages")
         everything = {first_card.name: (first, first_card), **committee}
-    kind_card = _kind_network(kind, everything, first) if kind else None
-    if kind and kind_card:
-        everything[kind_card.name] = kind, kind_card
+    last_card = _candidate_network(candidates, everything, first) if candidates else None
+    if candidates and last_card:
+        everything[last_card.name] = candidates, last_card
     _check_geometry(everything)
     footers = [shard_footers(uri) for uri in (natural_uri, broad_uri)]
     _check_natural(natural_uri, read_kinds(footers[0]))
     _check_broad(broad_uri, read_kinds(footers[1]))
     sizes = [sum(footer.num_rows for footer in files.values()) for files in footers]
     natural = read_margins(everything, natural_uri, part_of(progress, 0, sum(sizes)))
-    of_lenses = {name: given for name, given in everything.items() if kind_card is None or name != kind_card.name}
-    broad = read_margins(of_lenses, broad_uri, part_of(progress, sizes[0], sum(sizes)))
+    broad = read_margins(everything, broad_uri, part_of(progress, sizes[0], sum(sizes)))
     of_committee = [margins.of(tuple(committee)) for margins in (natural, broad)]
     compared = compare_poolings(*of_committee)
     pooling = best_pooling(compared)
     combiner = calibrated(of_committee[0], pooling).assuming(prevalence, compound_share)
-    cut = rounded_down(default_cut(combiner, natural, broad, prevalence))
     data = {"natural": natural, "broad": broad}
-    stage, early_exit = make_stages(first_card, combiner, data, cut, compound_share) if first_card else (None, None)
-    kind_stage = make_kind_stage(kind_card, combiner, natural, compound_share) if kind_card else None
+    p_of_committee = {of: final_p_lens(combiner, None, margins) for of, margins in data.items()}
+    kept = rounded_down(default_cut(p_of_committee, data, prevalence))
+    stage, early_exit = make_stages(first_card, combiner, data, kept, compound_share) if first_card else (None, None)
+    least = max(kept, CORRECTED_FROM * prevalence)
+    candidate_stage = make_candidate_stage(last_card, combiner, natural, compound_share, least) if last_card else None
+    p_lens = {of: final_p_lens(combiner, candidate_stage, margins) for of, margins in data.items()}
+    cut = rounded_down(default_cut(p_lens, data, prevalence))
     what = f"A cascade: one small network, then a committee of {len(committee)}" if stage else f"{len(committee)} networks"
-    what += ", then a network for the kind of the candidates" if kind_stage else ""
+    what += ", then a network for the candidates" if candidate_stage else ""
     card = EnsembleCard(
         format_version=2,
         name=name,
@@ -178,9 +189,10 @@ def assemble(
         early_exit=early_exit,
         networks=tuple(network for _, network in committee.values()),
         combiner=combiner,
-        kind_stage=kind_stage,
-        training_data=_training_data(footers, [read_card(folder) for folder in _distinct(first, *members, kind)]),
-        metrics=_metrics(combiner, natural, compared) | _cut_metrics(combiner, data, cut),
+        candidate_stage=candidate_stage,
+        training_data=_training_data(footers, [read_card(folder) for folder in _distinct(first, *members, candidates)]),
+        metrics=_metrics(restated(p_lens["natural"], prevalence, combiner.fitted_prevalence), natural, compared)
+        | _cut_metrics(p_lens, data, cut),
         default_cut=cut,
         calibration=(
             "Multinomial logistic regression of the kind on the networks' logit differences, "
@@ -228,19 +240,23 @@ def _first_network(folder: Path) -> NetworkCard:
     return card.networks[0]
 
 
-def _kind_network(folder: Path, others: Mapping[str, tuple[Path, NetworkCard]], first: Path | None) -> NetworkCard:
-    """Return the network of a package that tells the kind of candidates; so few objects can be seen in several orientations."""
+def _candidate_network(folder: Path, others: Mapping[str, tuple[Path, NetworkCard]], first: Path | None) -> NetworkCard:
+    """Return the network of a package that looks at the candidates; so few objects can be seen in several orientations."""
     if first is None:
-        raise TrainingError("a kind network needs a cascade: name a first stage too")
+        raise TrainingError("a candidate network needs a cascade: name a first stage too")
     card = read_card(folder)
-    if card.kind_stage is None and len(card.networks) != 1:
+    if card.candidate_stage is None and len(card.networks) != 1:
         n = len(card.networks)
-        raise TrainingError(f"{folder}: the kind network must be alone in its package, or that of a cascade, got {n} networks")
-    network = _turned(card.kind_stage.network if card.kind_stage else card.networks[0])
+        raise TrainingError(
+            f"{folder}: the candidate network must be alone in its package, or that of a cascade, got {n} networks"
+        )
+    network = _turned(card.candidate_stage.network if card.candidate_stage else card.networks[0])
     if network.name in others:
         raise TrainingError(f"networks of a cascade must have different names, got {network.name} in two stages")
     if network.classes != KINDS:
-        raise TrainingError(f"{folder}: the kind network must distinguish {', '.join(KINDS)}, got {', '.join(network.classes)}")
+        raise TrainingError(
+            f"{folder}: the candidate network must distinguish {', '.join(KINDS)}, got {', '.join(network.classes)}"
+        )
     return network
 
 
@@ -265,19 +281,18 @@ def _turned(network: NetworkCard) -> NetworkCard:
     return network if network.turns != 1 else network.model_copy(update={"turns": ARCHITECTURES[network.architecture].turns})
 
 
-def _cut_metrics(combiner: SoftmaxStack, data: Data, cut: float) -> dict[str, float]:
+def _cut_metrics(p_lens: PLens, data: Data, cut: float) -> dict[str, float]:
     """Return the share of lenses below the default cut, and that of other objects at or above it, which is the work."""
     figures = {}
     for name, margins in data.items():
-        kept = combiner.combine(margins.by_network).p_lens >= cut
+        kept = p_lens[name] >= cut
         figures[f"cut_{name}_lenses_lost"] = float(1 - kept[margins.is_lens].mean())
         figures[f"cut_{name}_nonlenses_kept"] = float(kept[~margins.is_lens].mean())
     return figures
 
 
-def _metrics(combiner: SoftmaxStack, natural: Margins, compared: Sequence[PoolingFigures]) -> dict[str, float]:
-    as_fitted = combiner.assuming(None, None)
-    p = 1 - as_fitted.probabilities(natural.by_network)[:, _NONLENS]
+def _metrics(p: NDArray[np.float64], natural: Margins, compared: Sequence[PoolingFigures]) -> dict[str, float]:
+    """Return the metrics of `p_lens` in the fitted mixture, `[object]`, and those of the poolings."""
     figures = metrics(p, natural.kinds, np.random.default_rng(0))
     for of in compared:
         figures |= {f"pooling_{of.pooling}_{name}": value for name, value in of.model_dump(exclude={"pooling"}).items()}

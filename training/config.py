@@ -10,10 +10,10 @@ from pydantic import Field, model_validator
 
 from infra.frozen import Frozen
 from scanner.networks.architectures import (
+    CANDIDATE_NETWORKS,
     COMMITTEE_NETWORKS,
     FIRST_STAGE_NETWORKS,
     FLAGSHIP_NETWORKS,
-    KIND_NETWORKS,
     PAPER_NETWORKS,
     NetworkSpec,
 )
@@ -138,10 +138,12 @@ PRESETS: Mapping[str, TrainConfig] = MappingProxyType(
         "flagship": _FLAGSHIP,
         "committee": _FLAGSHIP.model_copy(update={"networks": COMMITTEE_NETWORKS}),
         "first_stage": _FLAGSHIP.model_copy(update={"networks": FIRST_STAGE_NETWORKS}),
-        "kind": _FLAGSHIP.model_copy(update={"networks": KIND_NETWORKS, "lenses_only": True}),
+        "candidates": _FLAGSHIP.model_copy(update={"networks": CANDIDATE_NETWORKS}),
+        "kind": _FLAGSHIP.model_copy(update={"networks": CANDIDATE_NETWORKS, "lenses_only": True}),
         "paper": TrainConfig(),
         "laptop": TrainConfig(epochs=12, batch_size=64, batch_size_large=32, learning_rate=1e-3, schedule="one_cycle"),
     }
 )
-"""`flagship`: small networks for MER stamps; `committee`, `first_stage` and `kind`: the stages of a cascade; `paper`: 250
-epochs in batches of 250 (OU-66) and 125 (OU-200); `laptop`: the paper's networks, a few epochs in batches for small data."""
+"""`flagship`: small networks for MER stamps; `committee`, `first_stage`, `candidates` and `kind`: the stages of a cascade;
+`paper`: 250 epochs in batches of 250 (OU-66) and 125 (OU-200); `laptop`: the paper's networks, a few epochs in batches for
+small data."""

@@ -288,7 +288,7 @@ def combine(
     broad: str,
     name: str,
     first: str | None = None,
-    kind: str | None = None,
+    candidates: str | None = None,
     turns: bool = True,
     json: bool = False,
 ) -> None:
@@ -297,16 +297,17 @@ def combine(
     In a cascade one small network looks at every object, and a committee at those that it cannot exclude. Every stage is
     calibrated on natural draws. The committee's margins are pooled so that no network has a veto, in the way that finds most
     broad lenses. One network of the committee looks before the others: its early exit. The limits of first stage and early exit
-    lose at most 0.4 % of the lenses that the committee would keep, natural and broad. With `--kind`, one more network
-    looks at the candidates alone, and tells single from compound lenses.
+    lose at most 0.4 % of the lenses that the committee would keep, natural and broad. With `--candidates`, one more
+    network looks at the candidates alone, and tells single from compound lenses. Their `p_lens` is corrected, too, if that
+    lowers the log loss of natural candidates that the correction is not fitted on.
 
     For example: `lensscan models combine runs/sky runs/centre --first light --natural data/val --broad data/broad --name mine`
 
     Args:
         members: Ensembles, by name or folder, whose networks make up the committee; of a cascade, those of its committee.
         first: Ensemble of one network, the first stage, or a cascade; without it the committee looks at every object.
-        kind: Ensemble of one network, as `lensscan train --preset kind` makes it, or a cascade with a kind network; without it
-            the result has none. It sees each candidate in two to four orientations.
+        candidates: Ensemble of one network, as `lensscan train --preset candidates` or `--preset kind` makes it, or a cascade
+            with a candidate network; without it the result has none. It sees each candidate in two to four orientations.
         natural: Folder or `s3://` prefix of shards of the preset `euclid` that no network was trained on.
         broad: Shards of the preset `broad` that no network was trained on.
         name: Name to give to `--ensemble` later.
@@ -321,8 +322,8 @@ def combine(
     if not members:
         raise TrainingError("models combine needs the ensembles of the committee: name at least one")
     with terminal_progress("scoring", quiet=json) as report:
-        card, folder = combine_packages(members, first, natural, broad, name, report, turns=turns, kind=kind)
-    stage, early_exit, kinds = card.first, card.early_exit, card.kind_stage
+        card, folder = combine_packages(members, first, natural, broad, name, report, turns=turns, candidates=candidates)
+    stage, early_exit, last = card.first, card.early_exit, card.candidate_stage
     result = {
         "ensemble": card.name,
         "networks": ", ".join(network.name for network in card.all_networks),
@@ -330,7 +331,7 @@ def combine(
         **{key.replace("_", " "): f"{value:.4f}" for key, value in (stage.metrics if stage else {}).items()},
         **({f"early exit, {early_exit.network}, excludes below": f"{early_exit.exclude_below:.2e}"} if early_exit else {}),
         **{f"both {key.replace('_', ' ')}": f"{of:.4f}" for key, of in (early_exit.metrics if early_exit else {}).items()},
-        **{f"kind {key.replace('_', ' ')}": f"{of:.4f}" for key, of in (kinds.metrics if kinds else {}).items()},
+        **{f"candidates {key.replace('_', ' ')}": f"{of:.4f}" for key, of in (last.metrics if last else {}).items()},
         "folder": str(folder),
     }
     print_json(result) if json else print_lines(result)
@@ -341,7 +342,7 @@ def average(*ensembles: str, name: str, json: bool = False) -> None:
     """Average the weights of ensembles that were trained on from the same weights: often sharper, at the cost of one.
 
     Calibrate the result with `lensscan models combine`, which takes the stages of a cascade from it with
-    `--first` and `--kind`.
+    `--first` and `--candidates`.
 
     For example: `lensscan models average mer3-cascade runs/mine --name average`
 

@@ -39,10 +39,11 @@ def train(
         shards: Folder or `s3://` prefix of shards with truth.
         out: Work folder: checkpoints, histories, learning curves, and the package in `out/NAME`.
         name: Name of the ensemble.
-        preset: `flagship`: three small networks for 10 arcsec stamps of MER mosaics; `committee`, `first_stage` and `kind`:
-            the six larger networks of a cascade, the small one, and the one that tells the kind of candidates, which learns
-            from the lenses among the objects; `paper`: the seven of Wilde et al. 2022, 250 epochs; `laptop`: the seven, a few
-            epochs.
+        preset: `flagship`: three small networks for 10 arcsec stamps of MER mosaics; `committee`, `first_stage` and
+            `candidates`: the six larger networks of a cascade, the small one, and the one that looks at the candidates, which
+            learns from lenses and from what `lensscan models false-positives` copies; `kind`: the last, if it is to learn from
+            lenses alone, and to tell their kind alone; `paper`: the seven of Wilde et al. 2022, 250 epochs; `laptop`: the
+            seven, a few epochs.
         epochs: Number of epochs, instead of the preset's.
         learning_rate: Learning rate, instead of the preset's; its peak, if the schedule rises and falls.
         start_from: Ensemble, by name or folder, whose weights training starts from: for more training, or for one survey.

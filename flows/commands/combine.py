@@ -22,7 +22,7 @@ def combine_packages(
     progress: Progress,
     *,
     turns: bool = True,
-    kind: str | None = None,
+    candidates: str | None = None,
 ) -> tuple[EnsembleCard, Path]:
     """Combine the networks of packages, given by names or folders, and write the package among the user's ensembles.
 
@@ -32,8 +32,8 @@ def combine_packages(
     """
     folder = folder_for_new(name, Settings.read().ensembles_dir)
     packages = [chosen_package(member) for member in members]
-    first_package, of_kind = (chosen_package(stage) if stage else None for stage in (first, kind))
+    first_package, last = (chosen_package(stage) if stage else None for stage in (first, candidates))
     data, priors = (natural_uri, broad_uri), (PREVALENCE, COMPOUND_SHARE)
-    card = assemble(name, first_package, packages, *data, folder.parent, *priors, progress, turns=turns, kind=of_kind)
+    card = assemble(name, first_package, packages, *data, folder.parent, *priors, progress, turns=turns, candidates=last)
     write_card_with_text(folder, card)
     return card, folder

@@ -123,7 +123,7 @@ FIRST_STAGE_NETWORKS: tuple[NetworkSpec, ...] = (
     NetworkSpec("light", "equivariant_first", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
 )
 """The first stage of a cascade."""
-KIND_NETWORKS: tuple[NetworkSpec, ...] = (
-    NetworkSpec("kind-sky", "equivariant_large", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+CANDIDATE_NETWORKS: tuple[NetworkSpec, ...] = (
+    NetworkSpec("candidate-sky", "equivariant_large", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
 )
-"""The network of a cascade that tells the kind of its candidates."""
+"""The network of a cascade that looks at its candidates."""

@@ -12,7 +12,7 @@ from infra.provenance import digest
 from scanner.networks.combiner import Combiner, MeanCombiner, SoftmaxStack
 from scanner.networks.log_odds import restated
 from scanner.networks.network_card import NetworkCard, Sha256, check_file_name, check_name
-from scanner.networks.stage_cards import EarlyExit, FirstStage, KindStage
+from scanner.networks.stage_cards import CandidateStage, EarlyExit, FirstStage
 from scanner.purity import Cut, PurityTable
 from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.kinds import KINDS
@@ -20,7 +20,7 @@ from scanner.vocabulary.network_columns import check_network_columns
 
 _SAME_SHARE = 1e-9
 """Largest difference of two shares that are the same but for rounding."""
-_ONE_STAGE = {"first": None, "early_exit": None, "kind_stage": None}
+_ONE_STAGE = {"first": None, "early_exit": None, "candidate_stage": None}
 
 
 class TrainingDataCard(Frozen, allow_inf_nan=False):
@@ -99,8 +99,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     networks: tuple[NetworkCard, ...] = Field(min_length=1)
     """The committee, or all networks of an ensemble without a first stage."""
     combiner: Combiner
-    kind_stage: KindStage | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Network that tells the kind of candidates; None: the committee does."""
+    candidate_stage: CandidateStage | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Network that looks at the candidates, tells their kind, and may correct their `p_lens`; None: the committee does both."""
     training_data: TrainingDataCard
     metrics: dict[str, float]
     """Metrics of the combination on objects that no network saw; empty where unknown."""
@@ -170,8 +170,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
             raise ValueError(f"the first stage must assume the prevalence of p_lens, {needed}, got {got}")
         if self.early_exit:
             self._check_early_exit(self.early_exit)
-        if self.kind_stage:
-            self._check_kind_stage(self.kind_stage)
+        if self.candidate_stage:
+            self._check_candidate_stage(self.candidate_stage)
 
     def _check_early_exit(self, early_exit: EarlyExit) -> None:
         if self.first is None:
@@ -188,22 +188,24 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
             got, wanted = early_exit.combiner.prevalence, self.assumed_prevalence
             raise ValueError(f"the early exit must assume the prevalence of p_lens, {wanted}, got {got}")
 
-    def _check_kind_stage(self, kind_stage: KindStage) -> None:
+    def _check_candidate_stage(self, candidate_stage: CandidateStage) -> None:
         if self.first is None:
-            raise ValueError("a kind network needs a first stage")
+            raise ValueError("a candidate network needs a first stage")
         if self.default_cut is None:
-            raise ValueError("a kind network needs a default_cut, which says which objects are candidates")
-        names, read = tuple(network.name for network in self.networks), kind_stage.combiner.committee
+            raise ValueError("a candidate network needs a default_cut, which says which objects are candidates")
+        names, read = tuple(network.name for network in self.networks), candidate_stage.combiner.committee
         if read != names:
-            raise ValueError(f"the kind network must be combined with the committee, {names}, got {read}")
+            raise ValueError(f"the candidate network must be combined with the committee, {names}, got {read}")
         others = {network.name: network.classes for network in self.networks if network.classes != KINDS}
         if others:
-            raise ValueError(f"a kind network needs a committee whose networks distinguish {KINDS}, got {others}")
+            raise ValueError(f"a candidate network needs a committee whose networks distinguish {KINDS}, got {others}")
         # The committee after a first stage is a SoftmaxStack: that was checked before.
         if isinstance(self.combiner, SoftmaxStack):
-            needed, got = self.combiner.assumed_compound_share, kind_stage.combiner.assumed_compound_share
+            needed, got = self.combiner.assumed_compound_share, candidate_stage.combiner.assumed_compound_share
             if abs(needed - got) > _SAME_SHARE:
-                raise ValueError(f"the kind network must assume the committee's share of compound lenses, {needed}, got {got}")
+                raise ValueError(
+                    f"the candidate network must assume the committee's share of compound lenses, {needed}, got {got}"
+                )
 
     @property
     def lens_networks(self) -> tuple[NetworkCard, ...]:
@@ -212,8 +214,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
 
     @property
     def all_networks(self) -> tuple[NetworkCard, ...]:
-        """All networks: `lens_networks`, then the kind network, if there is one."""
-        return (*self.lens_networks, self.kind_stage.network) if self.kind_stage else self.lens_networks
+        """All networks: `lens_networks`, then the candidate network, if there is one."""
+        return (*self.lens_networks, self.candidate_stage.network) if self.candidate_stage else self.lens_networks
 
     @property
     def first_stage_card(self) -> "EnsembleCard | None":
@@ -224,11 +226,11 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         return self.model_copy(update={**changed, "cuts": (), "default_cut": None})
 
     @property
-    def kind_stage_card(self) -> "EnsembleCard | None":
-        """Card of the kind network as an ensemble of one network, whose combined scores mean nothing; None without one."""
-        if self.kind_stage is None:
+    def candidate_stage_card(self) -> "EnsembleCard | None":
+        """Card of the candidate network as an ensemble of one network, whose combined scores mean nothing; None without one."""
+        if self.candidate_stage is None:
             return None
-        network = self.kind_stage.network
+        network = self.candidate_stage.network
         changed = {"networks": (network,), "combiner": MeanCombiner(kind="mean", networks=(network.name,)), **_ONE_STAGE}
         return self.model_copy(update={**changed, "cuts": (), "default_cut": None, "assumed_prevalence": None})
 
@@ -252,12 +254,14 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     @property
     def sha256(self) -> str:
         """Digest of everything that decides a score: inputs, weights and combiner, without metrics, cuts and texts."""
-        kind_stage = {"kind_stage": self.kind_stage.what_decides()} if self.kind_stage else {}
-        return digest({**self._what_decides_lenses(), **kind_stage})
+        candidate_stage = {"candidate_stage": self.candidate_stage.what_decides()} if self.candidate_stage else {}
+        return digest({**self._what_decides_lenses(), **candidate_stage})
 
     @property
     def lens_sha256(self) -> str:
-        """Digest of everything that decides `p_lens` and the features of the networks: another kind network changes neither."""
+        """Digest of everything that decides `p_lens` and the features of the networks: a network that tells kinds does not."""
+        if self.candidate_stage and self.candidate_stage.lens:
+            return self.sha256
         return digest(self._what_decides_lenses())
 
     def _what_decides_lenses(self) -> dict[str, Any]:

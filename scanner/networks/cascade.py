@@ -1,7 +1,7 @@
 """A cascade: a small network looks at every object, and a committee of large ones at those that it cannot exclude.
 
 One network of the committee may look before the others, and exclude more: the committee's early exit. A network of its own may
-look at the candidates alone, and tell their kind.
+look at the candidates alone, tell their kind, and correct their `p_lens`.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from scanner.networks.candidate_network import CandidateNetwork
 from scanner.networks.card import EnsembleCard
 from scanner.networks.ensemble import Ensemble, EnsembleScores, NetworkOutputs
-from scanner.networks.kind_network import KindNetwork
 from scanner.networks.log_odds import lens_probability, log_odds
 from scanner.networks.stage_cards import EarlyExit
 from scanner.vocabulary.geometry import Geometry, Stamps
@@ -47,12 +47,12 @@ class Cascade:
         committee: Ensemble,
         exclude_below: float,
         early_exit: EarlyExit | None = None,
-        kind_network: KindNetwork | None = None,
+        candidate_network: CandidateNetwork | None = None,
     ) -> None:
         """Send objects with a `p_lens` of the first stage of at least `exclude_below` to the committee.
 
         With `early_exit`, one network of the committee looks first, and the others at the objects that it does not exclude.
-        With `kind_network`, that network tells the kind of the candidates.
+        With `candidate_network`, that network tells the kind of the candidates, and may correct their `p_lens`.
         """
         self.card = card
         self.name = card.name
@@ -62,15 +62,20 @@ class Cascade:
         self.exclude_below = exclude_below
         self.early_exit = early_exit
         self.committee = committee
-        self._first, self._kind_network = first, kind_network
+        self._first, self._candidate_network = first, candidate_network
 
     @property
     def first_stage(self) -> FirstStage:
         """The first stage alone."""
         return FirstStage(self._first, self.committee.network_names)
 
+    def least_of_candidates(self, threshold: float) -> float:
+        """Return the `p_lens` of the committee from which on an object may be a candidate at a threshold."""
+        corrects = self._candidate_network and self._candidate_network.lens
+        return min(threshold, corrects.from_p_lens) if corrects else threshold
+
     def with_committee(self, committee: Ensemble, margin: float = 0.0) -> "Cascade":
-        """Return the cascade without its kind network, and with its committee in another precision; the same rows reach it.
+        """Return the cascade without candidate network, and with its committee in another precision; the same rows reach it.
 
         The early exit's limit falls by `margin`, in log-odds: if its log-odds differ by less, it lets through all rows that the
         exact committee lets through.
@@ -87,6 +92,12 @@ class Cascade:
         Raises:
             StampsError: a band is missing or unknown, a shape is not that of the geometry, or a pixel is not finite.
         """
+        scores = self._scored(stamps)
+        corrects = self._candidate_network is not None and self._candidate_network.lens is not None
+        # Where no row reached the committee, nothing was corrected.
+        return replace(scores, p_committee=scores.p_lens) if corrects and scores.p_committee is None else scores
+
+    def _scored(self, stamps: Stamps) -> EnsembleScores:
         first = self._first.score(stamps)
         scores = _of_first(first, self.committee.network_names)
         passed = np.flatnonzero(first.p_lens >= np.float32(self.exclude_below))
@@ -116,8 +127,11 @@ class Cascade:
     ) -> EnsembleScores:
         """Return the scores with those of the committee, whose networks gave `outputs`, in the rows that it saw."""
         seen = self.committee.combined(outputs)
-        if self._kind_network is not None:
-            seen = self._kind_network.with_kinds(stamps, rows, outputs.logit_margins, seen)
+        if self._candidate_network is not None:
+            seen = self._candidate_network.looked_at(stamps, rows, outputs.logit_margins, seen)
+        if seen.p_committee is not None:
+            scores = replace(scores, p_committee=scores.p_lens.copy())
+            _put(scores, rows, seen, ("p_committee",))
         _put(scores, rows, seen, (*_OF_ONE_NETWORK, "disagreement"))
         n = len(scores.p_lens)
         stage = np.full(n, FIRST, np.int8)

@@ -137,8 +137,22 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
     def _shifted(self, fitted_logits: NDArray[np.float64]) -> NDArray[np.float64]:
         return _softmax(fitted_logits + self._log_prior_shift(), axis=1)
 
-    def combine(self, logit_margins: LogitMargins) -> Combined:
+    def fitted_log_odds(self, logit_margins: LogitMargins) -> NDArray[np.float64]:
+        """Return the log-odds of a lens in the fitted mixture, `[batch]`."""
+        logits = self._fitted_logits(logit_margins)
+        return np.asarray(_lens_logit(logits) - logits[:, _NONLENS])
+
+    def combine(self, logit_margins: LogitMargins, fitted_log_odds: NDArray[np.float64] | None = None) -> Combined:
+        """Return the combined scores of networks' margins.
+
+        Args:
+            logit_margins: Network name to `[batch, class - 1]`.
+            fitted_log_odds: Log-odds of a lens in the fitted mixture, `[batch]`, in place of the regression's own; those
+                between the kinds of lens stay the same.
+        """
         fitted_logits = self._fitted_logits(logit_margins)
+        if fitted_log_odds is not None:
+            fitted_logits[:, _NONLENS] = _lens_logit(fitted_logits) - fitted_log_odds
         p = self._shifted(fitted_logits)
         p_lens = np.delete(p, _NONLENS, axis=1).sum(axis=1)
         compound_given_lens = self._compound_given_lens(p)
@@ -183,9 +197,14 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         scaled = (features - np.array(self.centre)) / np.array(self.scale)
         logits = np.asarray(scaled @ np.array(self.weights).T + np.array(self.biases))
         if self.lens_curve is not None:
-            lens = np.logaddexp.reduce(np.delete(logits, _NONLENS, axis=1), axis=1)
+            lens = _lens_logit(logits)
             logits[:, _NONLENS] = lens - self.lens_curve.calibrated(lens - logits[:, _NONLENS])
         return logits
+
+
+def _lens_logit(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logit of all kinds of lens together, `[batch]`, for logits `[batch, class]`."""
+    return np.asarray(np.logaddexp.reduce(np.delete(logits, _NONLENS, axis=1), axis=1))
 
 
 def _kinds_given_lens(p: NDArray[np.float64], compound_given_lens: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -69,11 +69,18 @@ class EnsembleScores:
 
     p_exit: NDArray[np.float32] | None = None
     """`p_lens` of a committee's early exit alone, NaN in rows that the first stage excluded; None without an early exit."""
+    p_committee: NDArray[np.float32] | None = None
+    """`p_lens` before another network corrects that of the candidates, for every row; None where no network does."""
 
     @property
     def p_of_sweep(self) -> NDArray[np.float32]:
         """The `p_lens` that a sweep computes for every row: that of the first stage, if there are stages."""
         return self.p_lens if self.p_first is None else self.p_first
+
+    @property
+    def p_uncorrected(self) -> NDArray[np.float32]:
+        """The `p_lens` that the stages up to the committee give."""
+        return self.p_lens if self.p_committee is None else self.p_committee
 
     def of(self, chosen: NDArray[np.bool_]) -> "EnsembleScores":
         """Return the scores of some rows, by a mask `[batch]`."""

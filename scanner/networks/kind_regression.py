@@ -1,4 +1,4 @@
-"""A regression gives the kind of a lens from what a committee and the kind network say."""
+"""A regression gives the kind of a lens from what a committee and the candidate network say."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
@@ -18,13 +18,13 @@ _SINGLE = LENS_KINDS.index("single")
 class KindRegression(Frozen, allow_inf_nan=False):
     """Multinomial logistic regression of the kind of a lens on the log-odds of each compound kind against a single lens.
 
-    It reads the mean log-odds of a committee's networks and those of the kind network, as `kind_features` gives them. A
+    It reads the mean log-odds of a committee's networks and those of the candidate network, as `kind_features` gives them. A
     `compound_share` moves the probabilities from the lenses that it was fitted on to those of which that share is compound.
     """
 
     committee: tuple[str, ...] = Field(min_length=1)
     network: str
-    """Name of the kind network."""
+    """Name of the candidate network."""
     clip: float = Field(gt=0)
     """Largest absolute log-odds that are read."""
     centre: tuple[float, ...]
@@ -96,7 +96,7 @@ def kind_features(logit_margins: LogitMargins, committee: Sequence[str], network
     Args:
         logit_margins: Network name to `[batch, class - 1]`.
         committee: Networks whose log-odds are averaged, each clipped to +-`clip`.
-        network: The kind network.
+        network: The candidate network.
         clip: Largest absolute log-odds.
     """
     of_committee = np.mean([_log_odds(logit_margins[name], clip) for name in committee], axis=0)

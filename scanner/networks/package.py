@@ -12,13 +12,14 @@ from infra.engine_name import EngineName
 from infra.provenance import sha256_bytes
 from infra.store.files import replace_whole
 from scanner.networks.architectures import NetworkSpec
+from scanner.networks.candidate_network import CandidateNetwork
 from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import CARD_FILE, read_card, read_weights, write_card
 from scanner.networks.cascade import Cascade, Scorer
+from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.engines import AnyNetwork, make_engine, resolve_engine
 from scanner.networks.ensemble import Engine, Ensemble
 from scanner.networks.errors import PackageError
-from scanner.networks.kind_network import KindNetwork
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.precision import Precision
 from scanner.networks.turned_engine import TurnedEngine
@@ -42,8 +43,9 @@ def load_scorer(
     """Load what scores the objects of a package exactly: its cascade, or its ensemble if it has no first stage.
 
     Objects reach the committee of a cascade from the card's limits on, or from `candidate_threshold` on if that is lower, so
-    that the committee has scored every candidate. Every candidate gets its kind from the kind network, if there is one. With
-    `features`, scores have the features of the committee's networks.
+    that the committee has scored every candidate. Every candidate gets its kind from the candidate network, if there is one;
+    that network corrects `p_lens` from the card's own limit on, whatever the threshold. With `features`, scores have the
+    features of the committee's networks.
 
     Raises:
         PackageError, EngineError: as `load_package`.
@@ -58,22 +60,23 @@ def load_scorer(
     early_exit = card.early_exit
     if early_exit:
         early_exit = early_exit.model_copy(update={"exclude_below": min(early_exit.exclude_below, highest)})
-    kind_network = _kind_network(folder, card, candidate_threshold, engine, threads)
-    return Cascade(card, first, committee, min(card.first.exclude_below, highest), early_exit, kind_network)
+    candidate_network = _candidate_network(folder, card, candidate_threshold, engine, threads)
+    return Cascade(card, first, committee, min(card.first.exclude_below, highest), early_exit, candidate_network)
 
 
-def _kind_network(
+def _candidate_network(
     folder: Path, card: EnsembleCard, candidate_threshold: float | None, engine: EngineName, threads: int | None
-) -> KindNetwork | None:
-    """Load the network that tells the kind of the candidates; None if the package has none."""
-    of_network = card.kind_stage_card
-    if card.kind_stage is None or of_network is None:
+) -> CandidateNetwork | None:
+    """Load the network that looks at the candidates; None if the package has none."""
+    of_network = card.candidate_stage_card
+    if card.candidate_stage is None or of_network is None or not isinstance(card.combiner, SoftmaxStack):
         return None
     # The committee has checked the pixels.
     ensemble = _load(folder, of_network, engine, "float32", threads, checks_pixels=False)
     # Lower thresholds make more candidates; a higher one is applied to what is stored, and must not change it.
     lower = card.candidate_threshold if candidate_threshold is None else candidate_threshold
-    return KindNetwork(ensemble, card.kind_stage.combiner, min(card.candidate_threshold, lower))
+    of_kind, of_lens = card.candidate_stage.combiner, card.candidate_stage.lens
+    return CandidateNetwork(ensemble, of_kind, min(card.candidate_threshold, lower), card.combiner, of_lens)
 
 
 def load_first_stage(
@@ -106,9 +109,9 @@ def load_package(
 ) -> Ensemble:
     """Load the ensemble of a package: check its weights against card and architecture, and put each network on an engine.
 
-    First stage and kind network are not loaded; `load_scorer` loads them too. `checks_pixels` is False in a scan: its readers
-    pass on finite pixels only, so the ensemble need not look at them again. With `features`, scores have the features of the
-    networks.
+    First stage and candidate network are not loaded; `load_scorer` loads them too. `checks_pixels` is False in a scan: its
+    readers pass on finite pixels only, so the ensemble need not look at them again. With `features`, scores have the features
+    of the networks.
 
     Raises:
         PackageError: the package does not match its card; the message names the file, the value expected and the one found.
@@ -224,8 +227,9 @@ def write_package(folder: Path, card: EnsembleCard, state_dicts: "Mapping[str, M
         return network.model_copy(update={"sha256": sha256_bytes(encoded[network.name])})
 
     first = card.first and card.first.model_copy(update={"network": with_digest(card.first.network)})
-    kind_stage = card.kind_stage and card.kind_stage.model_copy(update={"network": with_digest(card.kind_stage.network)})
-    changed = {"networks": tuple(map(with_digest, card.networks)), "first": first, "kind_stage": kind_stage}
+    last = card.candidate_stage
+    candidate_stage = last and last.model_copy(update={"network": with_digest(last.network)})
+    changed = {"networks": tuple(map(with_digest, card.networks)), "first": first, "candidate_stage": candidate_stage}
     card = card.model_copy(update=changed)
     folder.mkdir(parents=True, exist_ok=True)
     for network in card.all_networks:

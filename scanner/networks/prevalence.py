@@ -11,7 +11,7 @@ from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.errors import PackageError
 from scanner.networks.log_odds import restated
 from scanner.networks.package import load_network, write_package
-from scanner.networks.stage_cards import ExcludingNetwork, KindStage
+from scanner.networks.stage_cards import CandidateStage, ExcludingNetwork
 
 _COMPOUND_LIMIT = "p_compound assumes that"
 _Excluding = TypeVar("_Excluding", bound=ExcludingNetwork)
@@ -42,7 +42,7 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
     combiner = card.combiner.assuming(prevalence, compound_share or card.combiner.compound_share)
     first = card.first and _restated(card.first, prevalence, compound_share)
     early_exit = card.early_exit and _restated(card.early_exit, prevalence, compound_share)
-    kind_stage = card.kind_stage and _with_share(card.kind_stage, compound_share)
+    candidate_stage = card.candidate_stage and _last_restated(card.candidate_stage, card.combiner, prevalence, compound_share)
     cut = card.default_cut and _moved(card.default_cut, card.combiner, prevalence)
     share = compound_limit(combiner.assumed_compound_share)
     changes = {
@@ -50,7 +50,7 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
         "combiner": combiner,
         "first": first,
         "early_exit": early_exit,
-        "kind_stage": kind_stage,
+        "candidate_stage": candidate_stage,
         "assumed_prevalence": prevalence,
         "default_cut": cut,
         "limits": tuple(share if limit.startswith(_COMPOUND_LIMIT) else limit for limit in card.limits),
@@ -74,9 +74,13 @@ def _restated(stage: _Excluding, prevalence: float, compound_share: float | None
     return stage.model_copy(update={"combiner": combiner, "exclude_below": limit})
 
 
-def _with_share(stage: KindStage, compound_share: float | None) -> KindStage:
-    """Return a kind stage for another share of compound lenses; None keeps its own."""
-    return stage.model_copy(update={"combiner": stage.combiner.assuming(compound_share or stage.combiner.compound_share)})
+def _last_restated(
+    stage: CandidateStage, committee: SoftmaxStack, prevalence: float, compound_share: float | None
+) -> CandidateStage:
+    """Return a candidate stage that corrects the same objects, for another share of compound lenses; None keeps its own."""
+    lens = stage.lens and stage.lens.model_copy(update={"from_p_lens": _moved(stage.lens.from_p_lens, committee, prevalence)})
+    combiner = stage.combiner.assuming(compound_share or stage.combiner.compound_share)
+    return stage.model_copy(update={"combiner": combiner, "lens": lens})
 
 
 def _moved(p_lens: float, combiner: SoftmaxStack, prevalence: float) -> float:

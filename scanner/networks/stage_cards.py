@@ -1,4 +1,4 @@
-"""The stages of a cascade on its card: first stage, early exit of the committee, and kind network."""
+"""The stages of a cascade on its card: first stage, early exit of the committee, and candidate network."""
 
 from typing import Any, Self
 
@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from infra.frozen import Frozen
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.kind_regression import KindRegression
+from scanner.networks.lens_regression import LensRegression
 from scanner.networks.network_card import NetworkCard
 from scanner.vocabulary.kinds import KINDS
 
@@ -54,23 +55,26 @@ class EarlyExit(ExcludingNetwork):
         return self
 
 
-class KindStage(Frozen, allow_inf_nan=False):
-    """A network that looks at the candidates alone, and tells their kind."""
+class CandidateStage(Frozen, allow_inf_nan=False):
+    """A network that looks at the candidates alone, tells their kind, and may correct their `p_lens`."""
 
     network: NetworkCard
     combiner: KindRegression
     """Regression of the kind of a lens on what the committee and this network say."""
+    lens: LensRegression | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Regression that corrects `p_lens`; None: `p_lens` is the committee's."""
     metrics: dict[str, float] = Field(default_factory=dict)
-    """Quality of the kinds with and without this network, on objects that no network saw; empty where unknown."""
+    """Quality of the scores with and without this network, on objects that no network saw; empty where unknown."""
 
     def what_decides(self) -> dict[str, Any]:
-        """Return everything that decides the kinds."""
-        return {"network": self.network.what_decides(), "combiner": self.combiner.what_decides()}
+        """Return everything that decides the scores of candidates."""
+        lens = {"lens": self.lens.what_decides()} if self.lens else {}
+        return {"network": self.network.what_decides(), "combiner": self.combiner.what_decides(), **lens}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.network.classes != KINDS:
-            raise ValueError(f"the kind network must distinguish {KINDS}, got {self.network.classes}")
+            raise ValueError(f"the candidate network must distinguish {KINDS}, got {self.network.classes}")
         if self.combiner.network != self.network.name:
-            raise ValueError(f"the combiner must read the kind network {self.network.name}, got {self.combiner.network}")
+            raise ValueError(f"the combiner must read the candidate network {self.network.name}, got {self.combiner.network}")
         return self

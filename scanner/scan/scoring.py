@@ -204,7 +204,7 @@ class CutoutScanner:
         scores = self._ensemble.score(batch.stamps)
         # Rounding may lead a row past the early exit: then the two `p_lens` come from different networks.
         of_one_stage = np.asarray(fast.stage) == np.asarray(scores.stage)
-        sweep.check(fast.p_lens[of_one_stage], scores.p_lens[of_one_stage])
+        sweep.check(fast.p_lens[of_one_stage], scores.p_uncorrected[of_one_stage])
         if fast.p_exit is not None and scores.p_exit is not None:
             seen = ~np.isnan(scores.p_exit)
             sweep.check(fast.p_exit[seen], scores.p_exit[seen])
@@ -280,7 +280,8 @@ def _open_sweep(
         of_first = make_sweep(first, fast, exact.first_stage, exact.exclude_below, CASCADE_MARGIN)
         margin = margin_of_committee(exact, committee, CASCADE_MARGIN)
         rounded_after = exact.with_committee(committee, margin)
-        return replace(of_first, committee=Sweep(rounded_after, fast, config.candidate_threshold, margin))
+        threshold = exact.least_of_candidates(config.candidate_threshold)
+        return replace(of_first, committee=Sweep(rounded_after, fast, threshold, margin))
     if fast is None:
         return None
     rounded = load_package(package, engine, fast, threads, checks_pixels=False, features=has_features)

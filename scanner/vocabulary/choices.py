@@ -7,7 +7,7 @@ GeometryName = Literal["challenge", "mer", "mer10"]
 PopulationPreset = Literal["euclid", "broad", "wilde2022"]
 """`euclid` follows the forecast of Collett (2015) and is for real images; `broad` has the lenses and look-alikes that this
 forecast makes rare, for training beside it; `wilde2022` is the paper's section 2.2."""
-TrainingPreset = Literal["committee", "first_stage", "flagship", "kind", "laptop", "paper"]
+TrainingPreset = Literal["candidates", "committee", "first_stage", "flagship", "kind", "laptop", "paper"]
 """Names of the configurations in `training.config.PRESETS`."""
 MAPS_PER_UNIT, MOST_MAPS_PER_UNIT = 100, 1000
 """Default and largest number of candidates with maps: each takes 73 kB, and its stamps 0.2 MB until the unit is scanned."""

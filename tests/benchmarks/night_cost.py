@@ -5,9 +5,11 @@ from pathlib import Path
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.plan import ScanConfig
 from scanner.networks.architectures import ARCHITECTURES
+from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.network_card import NetworkCard
+from scanner.networks.package import load_network, write_package
 from scanner.scan.scoring import open_scanner
 from scanner.vocabulary.network_columns import network_column_name
 from simulation.products.survey_tile import TileSpec
@@ -30,10 +32,9 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
         for i in range(CORES)
     ]
     simulate_night(specs, str(scratch / "night"), CORES)
-    package = SHIPPED_DIR / FLAGSHIP
-    card = read_card(package)
+    card = read_card(SHIPPED_DIR / FLAGSHIP)
     threshold = card.candidate_threshold
-    scanner = open_scanner(package, ScanConfig(candidate_threshold=threshold), CORES)
+    scanner = open_scanner(_without_last(card, scratch / "package"), ScanConfig(candidate_threshold=threshold), CORES)
     tables = [scanned(unit, scanner) for unit in find_units(str(scratch / "night"))]
     n_rows = sum(table.num_rows for table in tables)
 
@@ -42,10 +43,15 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
         name = network_column_name(network.name)
         return 1 - sum(table[name].null_count for table in tables) / n_rows
 
-    of_candidates = sum((table["p_lens"].to_numpy() >= threshold).sum() for table in tables) / n_rows
+    def share_from(p_lens: float) -> float:
+        """Return the share of the rows to which the committee gives at least this `p_lens`."""
+        return sum((table["p_lens"].to_numpy() >= p_lens).sum() for table in tables) / n_rows
+
     shares = {network.name: share(network) for network in card.lens_networks}
-    if card.kind_stage:
-        shares[card.kind_stage.network.name] = of_candidates
+    if card.candidate_stage:
+        corrects = card.candidate_stage.lens
+        least = min(threshold, corrects.from_p_lens) if corrects else threshold
+        shares[card.candidate_stage.network.name] = share_from(least)
     work = [
         shares[of.name] * of.turns * mflop(ARCHITECTURES[of.architecture].build(len(of.channels)), len(of.channels))
         for of in card.all_networks
@@ -56,5 +62,12 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
         "night_share_beyond_first_stage": max(of_committee),
         "night_share_beyond_early_exit": min(of_committee),
         "night_mflop_per_cutout": sum(work),
-        "night_share_of_candidates": of_candidates,
+        "night_share_of_candidates": share_from(threshold),
     }
+
+
+def _without_last(card: EnsembleCard, folder: Path) -> Path:
+    """Write a copy of the flagship whose rows all keep the score of the committee, or of an earlier stage."""
+    states = {of.name: load_network(SHIPPED_DIR / FLAGSHIP, of).state_dict() for of in card.lens_networks}
+    write_package(folder, card.model_copy(update={"candidate_stage": None}), states)
+    return folder

@@ -69,7 +69,7 @@ def made_night(name: str, scratch: Path, sizes: Sizes) -> Night:
 def scored_shares(name: str, unit: Unit) -> dict[str, float]:
     """Return the share of a unit's rows that each network of an ensemble scores in a scan: 1 without stages.
 
-    A kind network is left out: it looks at the candidates alone.
+    A candidate network is left out: it looks at the candidates alone.
     """
     package = SHIPPED_DIR / name
     networks = [network.name for network in read_card(package).lens_networks]

@@ -7,8 +7,9 @@ from scanner.networks.architectures import NetworkSpec
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.kind_regression import KindRegression
+from scanner.networks.lens_regression import LensRegression
 from scanner.networks.package import draft_network_card, write_package
-from scanner.networks.stage_cards import EarlyExit, KindStage
+from scanner.networks.stage_cards import CandidateStage, EarlyExit
 from scanner.networks.stage_cards import FirstStage as FirstStageCard
 from scanner.preprocess.channel import channels
 from scanner.scan.manifest import score_stamps
@@ -66,12 +67,18 @@ def kind_regression(**changes):
     return KindRegression(**{**content, **changes})
 
 
-def kind_stage(**changes):
-    """Return a kind stage of the network K."""
-    return KindStage(**{"network": KIND, "combiner": kind_regression(), **changes})
+def lens_regression(**changes):
+    """Return a regression that adds up the log-odds of the committee and of a network, from a `p_lens` of 0.02 on."""
+    content = {"from_p_lens": 0.02, "network_share": 0.5, "slope": 2.0, "bias": 0.0, "clip": 20.0}
+    return LensRegression(**{**content, **changes})
 
 
-def cascade_card(exclude_below=0.01, early_exit=None, committee=None, kind_stage=None, default_cut=None, **first):
+def candidate_stage(**changes):
+    """Return a candidate stage of the network K."""
+    return CandidateStage(**{"network": KIND, "combiner": kind_regression(), **changes})
+
+
+def cascade_card(exclude_below=0.01, early_exit=None, committee=None, candidate_stage=None, default_cut=None, **first):
     """Return a card; `committee` is the committee's combiner, `first` are changes of the first stage."""
     stage = {
         "network": draft_network_card(FIRST, "mer10", {}),
@@ -85,16 +92,16 @@ def cascade_card(exclude_below=0.01, early_exit=None, committee=None, kind_stage
         assumed_prevalence=0.01,
         first=FirstStageCard(**{**stage, **first}),
         early_exit=early_exit,
-        kind_stage=kind_stage,
-        default_cut=default_cut or (0.02 if kind_stage else None),
+        candidate_stage=candidate_stage,
+        default_cut=default_cut or (0.02 if candidate_stage else None),
     )
 
 
 def write_cascade(folder, exclude_below=0.01, early_exit=None, **changes):
     written = cascade_card(exclude_below, early_exit, **changes)
     built = networks((FIRST, *COMMITTEE), 3)
-    if written.kind_stage:
-        built |= networks((written.kind_stage.network.spec,), 4)
+    if written.candidate_stage:
+        built |= networks((written.candidate_stage.network.spec,), 4)
     return write_package(folder, written, {name: network.state_dict() for name, network in built.items()})
 
 

@@ -11,7 +11,7 @@ from scanner.networks.card_file import read_card, write_card
 from scanner.networks.package import load_scorer
 from scanner.preprocess.channel import channels
 from scanner.vocabulary.geometry import MER_10
-from tests.scanner.cascades import early_exit, kind_stage, write_cascade
+from tests.scanner.cascades import candidate_stage, early_exit, write_cascade
 from tests.scanner.ensembles import write_test_package
 from training.average import average_packages
 from training.errors import TrainingError
@@ -46,16 +46,16 @@ def test_every_tensor_is_the_mean_of_the_given(packages, tmp_path):
 
 
 def test_all_stages_of_a_cascade_are_averaged(tmp_path):
-    kinds = kind_stage(metrics={"auroc_compound": 0.9})
-    write_cascade(tmp_path / "a", early_exit=early_exit(0.02, metrics={"natural_lenses_lost": 0.1}), kind_stage=kinds)
+    kinds = candidate_stage(metrics={"auroc_compound": 0.9})
+    write_cascade(tmp_path / "a", early_exit=early_exit(0.02, metrics={"natural_lenses_lost": 0.1}), candidate_stage=kinds)
     measured = read_card(tmp_path / "a").model_copy(update={"metrics": {"auroc": 0.9}, "probes": "good"})
     write_card(tmp_path / "a", measured)
-    write_cascade(tmp_path / "b", 0.03, early_exit(0.04), kind_stage=kind_stage())
+    write_cascade(tmp_path / "b", 0.03, early_exit(0.04), candidate_stage=candidate_stage())
     card = average_packages([tmp_path / "a", tmp_path / "b"], "mean", tmp_path / "mean")
     # Weights of the same seed: the mean is the same, and so are the limits of the first package, but for what was measured.
     assert (card.first.exclude_below, card.early_exit.exclude_below) == (0.01, 0.02)
     assert card.sha256 == read_card(tmp_path / "a").sha256
-    assert (card.metrics, card.probes, card.early_exit.metrics, card.kind_stage.metrics) == ({}, "", {}, {})
+    assert (card.metrics, card.probes, card.early_exit.metrics, card.candidate_stage.metrics) == ({}, "", {}, {})
     assert "before its weights were averaged" in card.calibration
     rng = np.random.default_rng(0)
     stamps = {band: rng.normal(0, 3, (4, 100, 100)).astype(np.float32) for band in MER_10.grids}

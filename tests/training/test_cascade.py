@@ -16,6 +16,7 @@ from scanner.preprocess.channel import channels
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.training.margins import margins_of
 from tests.training.shards import write_shards
+from training.candidate_stage import final_p_lens
 from training.cascade import (
     PoolingFigures,
     assemble,
@@ -27,7 +28,9 @@ from training.cascade import (
 from training.errors import TrainingError
 from training.evaluation.calibrate import fit_stack
 from training.evaluation.card_text import card_markdown
+from training.evaluation.metrics import auroc
 from training.evaluation.shard_scores import shard_footers, shards_digest
+from training.margins import Margins
 
 FIRST = NetworkSpec("light", "equivariant_light", channels("sky_asinh", "VIS"))
 MEMBERS = tuple(
@@ -71,8 +74,9 @@ def test_the_default_cut_loses_few_lenses_of_either_set(prevalence, decides):
     for name, margins in data.items():
         for values in margins.by_network.values():
             values[:] -= 4.0 * (name == decides)
-    cut = default_cut(stack, data["natural"], data["broad"], prevalence)
-    lost = {name: np.mean(stack.combine(margins.by_network).p_lens[margins.is_lens] < cut) for name, margins in data.items()}
+    p_lens = {name: stack.combine(margins.by_network).p_lens for name, margins in data.items()}
+    cut = default_cut(p_lens, data, prevalence)
+    lost = {name: np.mean(p_lens[name][margins.is_lens] < cut) for name, margins in data.items()}
     assert cut <= min(0.5, 2 * prevalence)
     if decides == "prevalence":
         assert cut == 2 * prevalence
@@ -160,43 +164,72 @@ def test_a_cascade_can_be_calibrated_again(made, tmp_path):
     assert again.sha256 == card.sha256
 
 
-def test_a_cascade_may_have_a_kind_network(made, tmp_path):
+def test_a_cascade_may_have_a_candidate_network(made, tmp_path):
     folder, natural, broad = made
     given = (natural, broad, tmp_path, 0.0005, 0.02, no_progress)
     members = [folder / "A", folder / "B"]
     spec = NetworkSpec("K", "equivariant_light", channels("sky_asinh", "VIS"))
     write_test_package(tmp_path / "K", (spec,), 9, geometry="mer10", name="K")
     plain = assemble("plain", folder / "first", members, *given)
-    card = assemble("joined", folder / "first", members, *given, kind=tmp_path / "K")
-    assert card.kind_stage.combiner.committee == ("A", "B")
-    assert card.kind_stage.combiner.compound_share == 0.02
-    assert card.kind_stage.network.turns == 2
-    assert card.kind_stage.metrics.keys() == {"auroc_compound_of_committee", "auroc_compound"}
+    card = assemble("joined", folder / "first", members, *given, candidates=tmp_path / "K")
+    assert card.candidate_stage.combiner.committee == ("A", "B")
+    assert card.candidate_stage.combiner.compound_share == 0.02
+    assert card.candidate_stage.network.turns == 2
+    assert card.candidate_stage.metrics.keys() == {"auroc_compound_of_committee", "auroc_compound"}
     # It decides neither p_lens nor the stages.
     assert (card.combiner, card.first, card.early_exit) == (plain.combiner, plain.first, plain.early_exit)
     assert card.sha256 != plain.sha256
     assert "`K` looks at the candidates alone." in card_markdown(card)
     assert read_card(tmp_path / "joined") == card
-    stored = load_network(tmp_path / "joined", card.kind_stage.network).state_dict()
+    stored = load_network(tmp_path / "joined", card.candidate_stage.network).state_dict()
     expected = load_network(tmp_path / "K", read_card(tmp_path / "K").networks[0]).state_dict()
     assert all(torch.equal(stored[name], expected[name]) for name in expected)
-    again = assemble("again", tmp_path / "joined", [tmp_path / "joined"], *given, kind=tmp_path / "joined")
+    again = assemble("again", tmp_path / "joined", [tmp_path / "joined"], *given, candidates=tmp_path / "joined")
     assert again.sha256 == card.sha256
 
 
-def test_a_kind_network_that_cannot_be_used_is_refused(made, tmp_path):
+def test_the_cut_is_that_of_the_corrected_probabilities(made, tmp_path, monkeypatch):
+    folder, natural, broad = made
+    spec = NetworkSpec("K", "equivariant_light", channels("sky_asinh", "VIS"))
+    write_test_package(tmp_path / "K", (spec,), 9, geometry="mer10", name="K")
+    rng, read = np.random.default_rng(5), {}
+
+    def drawn(networks, uri, progress):
+        """Return margins of a committee that knows lenses, and of a network K that knows more."""
+        kinds = rng.choice(4, 8000, p=(0.5, 0.3, 0.1, 0.1)).astype(np.int8)
+        lens = np.where(kinds > 0, 1.0, -1.0)[:, None]
+        width = {"light": 1.8, "A": 1.8, "B": 1.8, "K": 1.0}
+        of_lens = {name: 2 * (lens + width[name] * rng.normal(size=(8000, 1))) / width[name] ** 2 for name in networks}
+        read[uri] = Margins({name: of + rng.normal(size=(8000, 3)) for name, of in of_lens.items()}, kinds)
+        return read[uri]
+
+    monkeypatch.setattr("training.cascade.read_margins", drawn)
+    given = (natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    card = assemble("joined", folder / "first", [folder / "A", folder / "B"], *given, candidates=tmp_path / "K")
+    stage = card.candidate_stage
+    assert stage.lens.from_p_lens == 0.001
+    assert stage.metrics["auroc_lens"] > stage.metrics["auroc_lens_of_committee"]
+    p_lens = {uri: final_p_lens(card.combiner, stage, margins) for uri, margins in read.items()}
+    lost = [float((p_lens[uri][read[uri].is_lens] < card.default_cut).mean()) for uri in (natural, broad)]
+    assert lost == pytest.approx([card.metrics["cut_natural_lenses_lost"], card.metrics["cut_broad_lenses_lost"]])
+    plain = final_p_lens(card.combiner, None, read[natural])
+    assert auroc(p_lens[natural], read[natural].is_lens) > auroc(plain, read[natural].is_lens) + 0.01
+    assert card.metrics["auroc"] == pytest.approx(auroc(p_lens[natural], read[natural].is_lens), abs=1e-6)
+
+
+def test_a_candidate_network_that_cannot_be_used_is_refused(made, tmp_path):
     folder, natural, broad = made
     given = (natural, broad, tmp_path, 0.0005, 0.02, no_progress)
     write_test_package(tmp_path / "paper", SPECS[:1], geometry="mer10", name="paper")
     write_test_package(tmp_path / "two", MEMBERS, geometry="mer10", name="two")
-    for first, kind, message in (
+    for first, last, message in (
         (folder / "first", folder / "A", "got A in two stages"),
         (folder / "first", tmp_path / "two", "must be alone in its package, or that of a cascade, got 2 networks"),
         (folder / "first", tmp_path / "paper", "must distinguish nonlens, single, .*, got nonlens, lens"),
-        (None, folder / "B", "a kind network needs a cascade"),
+        (None, folder / "B", "a candidate network needs a cascade"),
     ):
         with pytest.raises(TrainingError, match=message):
-            assemble("x", first, [folder / "A"], *given, kind=kind)
+            assemble("x", first, [folder / "A"], *given, candidates=last)
 
 
 def test_one_large_network_has_no_early_exit(made, tmp_path):

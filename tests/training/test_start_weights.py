@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from scanner.networks.architectures import COMMITTEE_NETWORKS, FIRST_STAGE_NETWORKS, FLAGSHIP_NETWORKS, KIND_NETWORKS
+from scanner.networks.architectures import CANDIDATE_NETWORKS, COMMITTEE_NETWORKS, FIRST_STAGE_NETWORKS, FLAGSHIP_NETWORKS
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network
@@ -101,10 +101,10 @@ def test_the_network_of_that_name_comes_first(tmp_path):
     assert torch.equal(network(stamps()), load_network(SHIPPED, card).eval()(stamps()))
 
 
-def test_a_kind_network_starts_from_that_of_a_cascade(tmp_path):
+def test_a_candidate_network_starts_from_that_of_a_cascade(tmp_path):
     cascade = SHIPPED_DIR / "mer3-cascade"
-    found = start(cascade, KIND_NETWORKS[0], tmp_path).state_dict()
-    expected = load_network(cascade, read_card(cascade).kind_stage.network).state_dict()
+    found = start(cascade, CANDIDATE_NETWORKS[0], tmp_path).state_dict()
+    expected = load_network(cascade, read_card(cascade).candidate_stage.network).state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 

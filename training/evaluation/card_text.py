@@ -9,7 +9,7 @@ from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import write_card
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.network_card import NetworkCard
-from scanner.networks.stage_cards import EarlyExit, KindStage
+from scanner.networks.stage_cards import CandidateStage, EarlyExit
 from training.evaluation.evaluation_text import cuts_table, matched_table
 from training.evaluation.map_text import maps_section
 from training.evaluation.matched_rates import recalls_on_card
@@ -154,7 +154,16 @@ def _first_stage(card: EnsembleCard) -> list[str]:
         f"`p_lens` of {stage.exclude_below:.2e} or more; the others keep this `p_lens`. Shares of objects that pass, and of "
         "the lenses that the committee would keep at its default cut and does not see:"
     )
-    return ["## First stage", "", introduction, "", *figures, "", *_early_exit(card.early_exit), *_kind_stage(card.kind_stage)]
+    return [
+        "## First stage",
+        "",
+        introduction,
+        "",
+        *figures,
+        "",
+        *_early_exit(card.early_exit),
+        *_candidate_stage(card.candidate_stage),
+    ]
 
 
 def _early_exit(early_exit: EarlyExit | None) -> list[str]:
@@ -169,16 +178,24 @@ def _early_exit(early_exit: EarlyExit | None) -> list[str]:
     return ["## Early exit of the committee", "", introduction, "", *figures, ""]
 
 
-def _kind_stage(kind_stage: KindStage | None) -> list[str]:
-    if kind_stage is None:
+def _candidate_stage(stage: CandidateStage | None) -> list[str]:
+    if stage is None:
         return []
+    of_lens = "; their `p_lens` is that of the committee"
+    if stage.lens:
+        of_lens = (
+            f", and another one their `p_lens`, from a `p_lens` of {stage.lens.from_p_lens:.2e} on: its log-odds are "
+            f"{stage.lens.slope:.2f} times the mean of the committee's and the network's, the latter with a weight of "
+            f"{stage.lens.network_share:g}, plus {stage.lens.bias:.2f}"
+        )
     introduction = (
-        f"`{kind_stage.network.name}` looks at the candidates alone. A regression on what it and the committee say gives their "
-        "kind; their `p_lens` is that of the committee. The order of compound lenses above single ones, by the committee alone "
-        "and with this network, on half of the natural lenses, after the regression was fitted on the other half:"
+        f"`{stage.network.name}` looks at the candidates alone. A regression on what it and the committee say gives their "
+        f"kind{of_lens}. Quality with this network, and of the committee alone, on half of the natural draws, after the "
+        "regressions were fitted on the other half: of compound against single lenses, and of lenses against the other "
+        "candidates:"
     )
-    figures = [f"- {name.replace('_', ' ')}: {value:.4f}" for name, value in kind_stage.metrics.items()]
-    return ["## Kind of the candidates", "", introduction, "", *figures, ""]
+    figures = [f"- {name.replace('_', ' ')}: {value:.4f}" for name, value in stage.metrics.items()]
+    return ["## Candidate network", "", introduction, "", *figures, ""]
 
 
 def _default_cut(card: EnsembleCard) -> list[str]:

@@ -29,19 +29,18 @@ def made(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("first", "kind"), [(None, None), ("light", None), ("light", "K")])
-def test_an_ensemble_is_written_among_the_users_own(made, tmp_path, monkeypatch, capsys, first, kind):
+@pytest.mark.parametrize(("first", "last"), [(None, None), ("light", None), ("light", "K")])
+def test_an_ensemble_is_written_among_the_users_own(made, tmp_path, monkeypatch, capsys, first, last):
     monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path))
     members = [str(made / name) for name in "AB"]
     given = {"natural": str(made / "natural"), "broad": str(made / "broad"), "name": "mine", "json": True}
-    combine(*members, first=first and str(made / first), kind=kind and str(made / kind), **given)
+    combine(*members, first=first and str(made / first), candidates=last and str(made / last), **given)
     shown = json.loads(capsys.readouterr().out)
     card = read_card(tmp_path / "mine")
     assert shown["networks"] == ", ".join(network.name for network in card.all_networks)
-    assert [network.name for network in card.all_networks] == [name for name in (first, "A", "B", kind) if name]
-    assert [of for of in shown if of.startswith("kind")] == (
-        ["kind auroc compound of committee", "kind auroc compound"] if kind else []
-    )
+    assert [network.name for network in card.all_networks] == [name for name in (first, "A", "B", last) if name]
+    shown_of_last = [of for of in shown if of.startswith("candidates")]
+    assert shown_of_last[:2] == (["candidates auroc compound of committee", "candidates auroc compound"] if last else [])
     assert ("first stage excludes below" in shown) == (first is not None)
     if card.early_exit:
         assert shown[f"early exit, {card.early_exit.network}, excludes below"] == f"{card.early_exit.exclude_below:.2e}"
@@ -49,16 +48,16 @@ def test_an_ensemble_is_written_among_the_users_own(made, tmp_path, monkeypatch,
     assert (tmp_path / "mine" / "CARD.md").read_text().startswith("# mine\n")
 
 
-def test_a_kind_network_is_trained_on_lenses_and_added(made, tmp_path, monkeypatch, capsys):
+def test_a_candidate_network_is_trained_on_lenses_and_added(made, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path / "mine"))
     shards = write_shards(tmp_path / "shards", 400)
     train(shards, out=tmp_path, name="kinds", preset="kind", epochs=1, json=True)
     trained = read_card(Path(json.loads(capsys.readouterr().out)["package"]))
     assert trained.limits[0].startswith("Has learnt from lenses alone: p_lens means nothing.")
     data = {"natural": str(made / "natural"), "broad": str(made / "broad")}
-    combine(str(made / "A"), first=str(made / "light"), kind=str(tmp_path / "kinds"), name="mine", turns=False, **data)
+    combine(str(made / "A"), first=str(made / "light"), candidates=str(tmp_path / "kinds"), name="mine", turns=False, **data)
     card = read_card(tmp_path / "mine" / "mine")
-    assert card.kind_stage.network.model_copy(update={"turns": 1}) == trained.networks[0]
+    assert card.candidate_stage.network.model_copy(update={"turns": 1}) == trained.networks[0]
     scorer = load_scorer(tmp_path / "mine" / "mine", candidate_threshold=1e-9)
     without = load_scorer(made / "A")
     rng = np.random.default_rng(0)

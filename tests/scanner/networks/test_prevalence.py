@@ -13,7 +13,7 @@ from scanner.networks.locate import SHIPPED_DIR, folder_for_new
 from scanner.networks.package import load_package
 from scanner.networks.prevalence import with_prevalence
 from scanner.vocabulary.kinds import KINDS
-from tests.scanner.cascades import early_exit, kind_regression, kind_stage, stack, write_cascade
+from tests.scanner.cascades import candidate_stage, early_exit, kind_regression, stack, write_cascade
 from tests.scanner.ensembles import SPECS, write_test_package
 
 SHIPPED = SHIPPED_DIR / "ou7-sim"
@@ -92,15 +92,17 @@ def test_all_stages_get_the_compound_share_that_is_asked_for(tmp_path: Path, of_
     flat = {"biases": tuple(map(math.log, (0.5, 0.3, 0.1, 0.1))), "weights": ((0.0,) * 3,) * 4, "compound_share": of_stage}
     exits = early_exit(0.02, combiner=stack(("A",), **flat))
     of_both = stack(("A", "B"), training_fractions=(0.5, 0.3, 0.1, 0.1), compound_share=of_stage)
-    kinds = kind_stage(combiner=kind_regression(weights=((0.0,) * 4,) * 3, biases=log_shares, compound_share=of_stage))
-    write_cascade(tmp_path / "given", 0.005, exits, combiner=stack(("light",), **flat), committee=of_both, kind_stage=kinds)
+    kinds = candidate_stage(combiner=kind_regression(weights=((0.0,) * 4,) * 3, biases=log_shares, compound_share=of_stage))
+    write_cascade(
+        tmp_path / "given", 0.005, exits, combiner=stack(("light",), **flat), committee=of_both, candidate_stage=kinds
+    )
     restated = with_prevalence(tmp_path / "given", tmp_path / "restated", "restated", 0.3, asked)
     for stage, name in ((restated.first, "light"), (restated.early_exit, "A")):
         found = stage.combiner.combine({name: np.zeros((1, 3))})
         assert found.p_lens == pytest.approx(0.3, rel=1e-5)
         assert found.p_compound == pytest.approx(0.3 * expected, rel=1e-5)
-    fitted = restated.kind_stage.combiner.fitted_probabilities(dict.fromkeys("ABK", np.zeros((1, 3))))
-    told = restated.kind_stage.combiner.at_assumed_share(fitted)
+    fitted = restated.candidate_stage.combiner.fitted_probabilities(dict.fromkeys("ABK", np.zeros((1, 3))))
+    told = restated.candidate_stage.combiner.at_assumed_share(fitted)
     assert told[0, 1:].sum() == pytest.approx(expected, rel=1e-5)
 
 

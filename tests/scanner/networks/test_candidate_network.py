@@ -1,0 +1,366 @@
+"""The candidate network of a cascade of hand-set networks: K looks at what the committee, A and B, keeps."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from scipy.special import expit, logit
+
+from scanner.networks.architectures import NetworkSpec
+from scanner.networks.candidate_network import CandidateNetwork
+from scanner.networks.card_file import read_card
+from scanner.networks.cascade import Cascade
+from scanner.networks.ensemble import Ensemble, joined
+from scanner.networks.errors import PackageError
+from scanner.networks.feature_reference import read_reference
+from scanner.networks.package import draft_network_card, load_scorer
+from scanner.networks.prevalence import with_prevalence
+from scanner.preprocess.channel import channels
+from scanner.scan import scoring
+from scanner.scan.sweep import synthetic_stamps
+from scanner.vocabulary.geometry import MER_10
+from tests.scanner.cascades import (
+    KIND,
+    Pixel,
+    candidate_stage,
+    cascade_card,
+    early_exit,
+    kind_regression,
+    lens_regression,
+    pixel_stages,
+    scanned_stamps,
+    stack,
+    stamps_of,
+    write_cascade,
+)  # fmt: skip
+from tests.scanner.ensembles import SPECS
+from tests.scanner.feature_references import drawn_reference, give_reference
+from tests.scanner.rounding import sweep_by_rounding
+
+N = 48
+
+
+class KindPixel(Pixel):
+    """An engine that finds double rings where one pixel of the input is bright, and single lenses elsewhere."""
+
+    def logits(self, inputs):
+        self.n_rows += len(inputs)
+        seen = inputs[:, 0, 0, self._at]
+        return np.stack([0 * seen, 0 * seen, 0 * seen - 20, seen - 5], axis=1).astype(np.float32)
+
+
+RINGS = kind_regression(weights=((0.0,) * 4, (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)))
+"""A regression that says what the candidate network says."""
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    return pixel_stages(monkeypatch, cascade_card(candidate_stage=candidate_stage(combiner=RINGS)))
+
+
+def candidate_network(card, from_p_lens, share=None, lens=None):
+    ensemble = Ensemble(card.candidate_stage_card, {"K": KindPixel(3)})
+    return ensemble.engines["K"], CandidateNetwork(ensemble, RINGS.assuming(share), from_p_lens, card.combiner, lens)
+
+
+def pixels(*rows):
+    stamps = stamps_of(*[row[:3] for row in rows])
+    for images in stamps.values():
+        images[:, 0, 3] = [row[3] for row in rows]
+    return stamps
+
+
+def test_the_candidate_network_sees_the_candidates_alone(stages):
+    whole, first, committee = stages
+    # The second is excluded by the first stage, the third is below the limit.
+    stamps = pixels((9, 9, 9, 9), (0, 9, 9, 9), (9, 0, 2, 9), (9, 8, 9, 1))
+    without = Cascade(whole, first, committee, 0.01).score(stamps)
+    limit = float(without.p_lens[3])
+    engine, network = candidate_network(whole, limit)
+    scores = Cascade(whole, first, committee, 0.01, candidate_network=network).score(stamps)
+    assert engine.n_rows == 2
+    assert scores.stage.tolist() == [2, 1, 2, 2]
+    for name in ("p_lens", "disagreement"):
+        np.testing.assert_array_equal(getattr(scores, name), getattr(without, name))
+    logits = np.array([[0, -20, 4], [0, -20, -4]], float)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(scores.kinds_given_lens[[0, 3]], expected, rtol=1e-6)
+    np.testing.assert_array_equal(scores.kinds_given_lens[[1, 2]], without.kinds_given_lens[[1, 2]])
+    np.testing.assert_allclose(scores.p_compound[[0, 3]], scores.p_lens[[0, 3]] * expected[:, 1:].sum(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(scores.p_compound[[1, 2]], without.p_compound[[1, 2]])
+    assert scores.subclass[0] == "double_ring"
+    assert scores.subclass[3] == "single"
+    assert [scores.subclass[row] for row in (1, 2)] == [without.subclass[row] for row in (1, 2)]
+    engine, network = candidate_network(whole, np.nextafter(limit, 1))
+    Cascade(whole, first, committee, 0.01, candidate_network=network).score(stamps)
+    assert engine.n_rows == 1
+
+
+def test_the_share_of_compound_lenses_is_assumed(stages):
+    whole, first, committee = stages
+    stamps = pixels((9, 9, 9, 7))
+    scores = [
+        Cascade(whole, first, committee, 0.01, candidate_network=candidate_network(whole, 0.01, share)[1]).score(stamps)
+        for share in (None, 0.02)
+    ]
+    # Whatever is assumed, the kind is the likeliest in the fitted mixture.
+    assert [of.subclass[0] for of in scores] == ["double_ring", "double_ring"]
+    odds = [of.p_compound[0] / (of.p_lens[0] - of.p_compound[0]) for of in scores]
+    assert odds[1] / odds[0] == pytest.approx((0.02 / 0.98) / (0.4 / 0.6), rel=1e-4)
+
+
+def test_a_nonlens_of_the_fitted_mixture_stays_one(stages):
+    whole, first, committee = stages
+    stamps = pixels((9, 4, 3, 9))
+    without = Cascade(whole, first, committee, 0.01).score(stamps)
+    engine, network = candidate_network(whole, 1e-6)
+    scores = Cascade(whole, first, committee, 0.01, candidate_network=network).score(stamps)
+    assert engine.n_rows == 1
+    assert without.subclass == scores.subclass == ["nonlens"]
+    assert scores.p_compound[0] != without.p_compound[0]
+
+
+def test_it_corrects_the_candidates_from_its_own_limit_on(stages):
+    whole, first, committee = stages
+    # The third is below the limit, the fourth is not seen by the committee; K finds the first a lens, and the second none.
+    stamps = pixels((9, 8, 7, 15), (9, 8, 8, -20), (9, 3, 2, 15), (0, 9, 9, 15))
+    without = Cascade(whole, first, committee, 0.01).score(stamps)
+    limit = float(without.p_lens[0])
+    regression = lens_regression(from_p_lens=limit, slope=1.5, bias=0.1)
+    engine, network = candidate_network(whole, 0.5, lens=regression)
+    cascade = Cascade(whole, first, committee, 0.01, candidate_network=network)
+    scores = cascade.score(stamps)
+    assert engine.n_rows == 2
+    shift = logit(0.01) - logit(0.5)
+    of_network = np.log(1 + np.exp(-20) + np.exp([10.0, -20.0]))
+    expected = expit(0.75 * (logit(without.p_lens[:2].astype(float)) - shift + of_network) + 0.1 + shift)
+    np.testing.assert_allclose(scores.p_lens[:2], expected, rtol=1e-4)
+    assert scores.p_lens[0] > without.p_lens[0]
+    assert scores.p_lens[1] < without.p_lens[1]
+    np.testing.assert_array_equal(scores.p_lens[2:], without.p_lens[2:])
+    np.testing.assert_array_equal(scores.p_committee, without.p_lens)
+    np.testing.assert_array_equal(scores.p_uncorrected, without.p_lens)
+    np.testing.assert_array_equal(scores.disagreement, without.disagreement)
+    compound = scores.kinds_given_lens[:2, 1:].sum(axis=1)
+    np.testing.assert_allclose(scores.p_compound[:2], scores.p_lens[:2] * compound, rtol=1e-6)
+    assert scores.subclass == ["double_ring", "single", *without.subclass[2:]]
+    # Rows from the committee's limit on may become candidates of any threshold.
+    assert cascade.least_of_candidates(0.9) == limit
+    assert cascade.least_of_candidates(limit / 2) == limit / 2
+    assert Cascade(whole, first, committee, 0.01).least_of_candidates(0.9) == 0.9
+
+
+def test_a_correction_decides_whether_an_object_is_a_lens(stages):
+    whole, first, committee = stages
+    stamps = pixels((9, 9, 9, 0), (9, 5, 4, 0))
+    network = [candidate_network(whole, 0.5, lens=lens_regression(from_p_lens=1e-9, bias=bias))[1] for bias in (-30.0, 30.0)]
+    scores = [Cascade(whole, first, committee, 0.01, candidate_network=of).score(stamps) for of in network]
+    assert scores[0].subclass == ["nonlens", "nonlens"]
+    assert scores[1].subclass == ["single", "single"]
+    assert (scores[0].p_lens < 1e-6).all()
+    assert (scores[1].p_lens > 0.99).all()
+
+
+def test_every_batch_has_the_scores_of_the_committee(stages):
+    whole, first, committee = stages
+    _, network = candidate_network(whole, 0.5, lens=lens_regression())
+    cascade = Cascade(whole, first, committee, 0.01, candidate_network=network)
+    none, some = (cascade.score(pixels(*rows)) for rows in (((0, 9, 9, 9),), ((9, 9, 9, 9), (9, 0, 0, 9))))
+    np.testing.assert_array_equal(none.p_committee, none.p_lens)
+    together = joined([none, some])
+    assert together.p_committee.tolist() == [*none.p_committee, *some.p_committee]
+    assert Cascade(whole, first, committee, 0.01).score(pixels((9, 9, 9, 9))).p_committee is None
+
+
+def test_it_follows_an_early_exit(monkeypatch):
+    whole, first, committee = pixel_stages(
+        monkeypatch, cascade_card(early_exit=early_exit(0.02), candidate_stage=candidate_stage(combiner=RINGS))
+    )
+    engine, network = candidate_network(whole, 0.01)
+    scores = Cascade(whole, first, committee, 0.01, whole.early_exit, network).score(
+        pixels((9, 9, 9, 9), (9, 0, 9, 9), (0, 9, 9, 9), (9, 9, 8, 1))
+    )
+    assert scores.stage.tolist() == [2, 1, 1, 2]
+    assert engine.n_rows == 2
+    assert [scores.subclass[row] for row in (0, 3)] == ["double_ring", "single"]
+
+
+def test_a_rounded_committee_tells_no_kinds(stages):
+    whole, first, committee = stages
+    engine, network = candidate_network(whole, 1e-9)
+    rounded = Cascade(whole, first, committee, 0.01, candidate_network=network).with_committee(committee)
+    rounded.score(pixels((9, 9, 9, 9)))
+    assert engine.n_rows == 0
+
+
+def test_a_package_keeps_its_candidate_network(tmp_path, rng):
+    written = write_cascade(tmp_path / "pack", candidate_stage=candidate_stage())
+    assert read_card(tmp_path / "pack") == written
+    assert [network.name for network in written.all_networks] == ["light", "A", "B", "K"]
+    assert [network.name for network in written.lens_networks] == ["light", "A", "B"]
+    assert load_scorer(tmp_path / "pack").network_names == ("light", "A", "B")
+    write_cascade(tmp_path / "without")
+    assert "candidate_stage" not in (tmp_path / "without" / "card.json").read_text()
+    (tmp_path / "pack" / "K.safetensors").write_bytes(b"")
+    with pytest.raises(PackageError, match=r"K\.safetensors"):
+        load_scorer(tmp_path / "pack")
+
+
+def test_candidates_are_those_of_the_scan(tmp_path, rng):
+    given = {band: rng.normal(0, 3, (12, 100, 100)).astype(np.float32) for band in MER_10.grids}
+    write_cascade(tmp_path / "without", 1e-9)
+    without = load_scorer(tmp_path / "without").score(given)
+    fifth, eighth = (float(np.sort(without.p_lens)[i]) for i in (4, 7))
+    write_cascade(tmp_path / "pack", 1e-9, candidate_stage=candidate_stage(), default_cut=fifth)
+    # A threshold above the card's changes nothing.
+    for threshold, at_least, expected in ((eighth, fifth, 8), (None, fifth, 8), (1e-9, 0.0, 12)):
+        scores = load_scorer(tmp_path / "pack", candidate_threshold=threshold).score(given)
+        is_told = scores.p_compound != without.p_compound
+        assert is_told.tolist() == (without.p_lens.astype(np.float64) >= at_least).tolist()
+        assert is_told.sum() == expected
+
+
+@pytest.mark.parametrize("exits", [False, True])
+@pytest.mark.parametrize("bias", [-3.0, 3.0])
+def test_a_scan_with_rounded_arithmetic_corrects_the_same_rows(tmp_path, monkeypatch, exits, bias):
+    given = synthetic_stamps(MER_10, N)
+    write_cascade(tmp_path / "first", 1e-9)
+    limit = float(np.quantile(load_scorer(tmp_path / "first").score(given).p_first, 0.2))
+    settings = {"engine": "openvino", "batch_size": 5}
+    likely = stack(("A", "B"), biases=(0.0, 2.0, 2.0, 2.0))
+    made = {"early_exit": early_exit(limit / 10) if exits else None, "committee": likely}
+    write_cascade(tmp_path / "without", limit, **made)
+    plain = scanned_stamps(tmp_path / "without", given, sweep=False, **settings)
+    seen = np.array(plain["stage"].to_pylist()) == 2
+    of_committee = plain["p_lens"].to_numpy()
+    # The threshold lies above the limit of the correction: rows between them become candidates, or candidates none.
+    least, threshold = (float(np.quantile(of_committee[seen], share)) for share in (0.3, 0.6))
+    corrects = candidate_stage(lens=lens_regression(from_p_lens=least, bias=bias))
+    write_cascade(tmp_path / "pack", limit, candidate_stage=corrects, default_cut=threshold, **made)
+    settings["candidate_threshold"] = threshold
+    whole = scanned_stamps(tmp_path / "pack", given, sweep=False, **settings)
+    sweep_by_rounding(monkeypatch)
+    monkeypatch.setattr(scoring, "CASCADE_MARGIN", 0.05)
+    swept = scanned_stamps(tmp_path / "pack", given, **settings)
+    before, is_candidate = of_committee >= threshold, whole["p_lens"].to_numpy() >= threshold
+    assert (before != is_candidate).sum() > 3
+    assert (swept["p_lens"].to_numpy() >= threshold).tolist() == is_candidate.tolist()
+    assert swept.filter(is_candidate).equals(whole.filter(is_candidate))
+    assert "bfloat16" in set(np.array(swept["precision"].to_pylist())[seen])
+
+
+@pytest.mark.parametrize("exits", [False, True])
+def test_a_scan_with_rounded_arithmetic_stores_the_exact_kinds(tmp_path, monkeypatch, exits):
+    given = synthetic_stamps(MER_10, N)
+    write_cascade(tmp_path / "first", 1e-9)
+    limit = float(np.quantile(load_scorer(tmp_path / "first").score(given).p_first, 0.2))
+    of_exit = early_exit(limit / 10) if exits else None
+    likely = stack(("A", "B"), biases=(0.0, 2.0, 2.0, 2.0))
+    write_cascade(tmp_path / "pack", limit, of_exit, candidate_stage=candidate_stage(), committee=likely)
+    whole = scanned_stamps(tmp_path / "pack", given, engine="openvino", sweep=False)
+    seen = np.array(whole["stage"].to_pylist()) == 2
+    threshold = float(np.quantile(whole["p_lens"].to_numpy()[seen], 0.6))
+    write_cascade(tmp_path / "pack", limit, of_exit, candidate_stage=candidate_stage(), committee=likely, default_cut=threshold)
+    write_cascade(tmp_path / "without", limit, of_exit, committee=likely)
+    settings = {"candidate_threshold": threshold, "engine": "openvino", "batch_size": 5}
+    whole = scanned_stamps(tmp_path / "pack", given, sweep=False, **settings)
+    sweep_by_rounding(monkeypatch)
+    monkeypatch.setattr(scoring, "CASCADE_MARGIN", 0.05)
+    swept = scanned_stamps(tmp_path / "pack", given, **settings)
+    is_candidate = whole["p_lens"].to_numpy() >= threshold
+    assert 3 < is_candidate.sum() < seen.sum()
+    assert swept.filter(is_candidate).equals(whole.filter(is_candidate))
+    # Some rows that the committee saw stay rounded: the candidate network does not look at them.
+    assert "bfloat16" in set(np.array(swept["precision"].to_pylist())[seen])
+    told, untold = (load_scorer(tmp_path / name, "openvino").score(given) for name in ("pack", "without"))
+    assert (told.p_compound != untold.p_compound).tolist() == is_candidate.tolist()
+    assert swept["p_compound"].to_numpy()[is_candidate].tolist() == told.p_compound[is_candidate].tolist()
+
+
+def test_what_decides_the_kinds_is_in_the_digest():
+    stages = (None, candidate_stage(), candidate_stage(combiner=kind_regression(biases=(0.0, 0.1, 0.0))))
+    assert len({cascade_card(candidate_stage=of).sha256 for of in stages}) == 3
+    measured = candidate_stage(metrics={"auroc_compound": 0.9})
+    assert cascade_card(candidate_stage=measured).sha256 == cascade_card(candidate_stage=candidate_stage()).sha256
+    # It decides neither p_lens nor the features, so what was measured of these still holds.
+    plain = cascade_card()
+    assert {cascade_card(candidate_stage=of).lens_sha256 for of in stages} == {plain.lens_sha256} == {plain.sha256}
+    assert cascade_card(candidate_stage=candidate_stage()).first_stage_card.candidate_stage is None
+    # A correction decides p_lens.
+    corrects = [cascade_card(candidate_stage=candidate_stage(lens=lens_regression(bias=bias))) for bias in (0.0, 0.1)]
+    assert len({plain.lens_sha256, *(of.lens_sha256 for of in corrects)}) == 3
+    assert [of.lens_sha256 for of in corrects] == [of.sha256 for of in corrects]
+    assert cascade_card().candidate_stage_card is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"combiner": kind_regression(network="A")}, "must read the candidate network K, got A"),
+        ({"combiner": kind_regression(committee=("A",))}, r"\('A', 'B'\), got \('A',\)"),
+        (
+            {"network": draft_network_card(SPECS[0], "mer10", {})},
+            r"must distinguish \('nonlens', 'single', .*, got \('nonlens', 'lens",
+        ),
+        (
+            {"network": KIND.model_copy(update={"name": "A"}), "combiner": kind_regression(network="A")},
+            "share p_a",
+        ),
+        (
+            {"combiner": kind_regression(compound_share=0.02)},
+            "committee's share of compound lenses, 0.4, got 0.02",
+        ),
+    ],
+)
+def test_a_candidate_network_that_does_not_fit_is_refused(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        cascade_card(candidate_stage=candidate_stage(**changes))
+
+
+def test_a_candidate_network_needs_a_first_stage():
+    given = cascade_card(candidate_stage=candidate_stage()).model_dump()
+    with pytest.raises(ValidationError, match="a candidate network needs a first stage"):
+        type(cascade_card()).model_validate({**given, "first": None})
+    with pytest.raises(ValidationError, match="needs a default_cut"):
+        type(cascade_card()).model_validate({**given, "default_cut": None})
+
+
+def test_a_candidate_network_needs_a_committee_that_knows_kinds():
+    whole = cascade_card(candidate_stage=candidate_stage())
+    other = draft_network_card(NetworkSpec("A", "ou66", channels("min_max", "VIS")), "mer10", {})
+    content = whole.model_dump() | {"networks": (other, whole.networks[1]), "combiner": stack(("B",))}
+    with pytest.raises(ValidationError, match=r"networks distinguish .*'A': \('nonlens', 'lens'\)"):
+        type(whole).model_validate(content)
+
+
+def test_a_sample_and_a_reference_outlive_their_candidate_network(tmp_path):
+    write_cascade(tmp_path, candidate_stage=candidate_stage())
+    give_reference(tmp_path, drawn_reference(16 + 64))
+    card = read_card(tmp_path)
+    assert read_reference(tmp_path, card) is not None
+    changed = card.model_copy(update={"candidate_stage": candidate_stage(combiner=kind_regression(biases=(0.0, 0.1, 0.0)))})
+    assert changed.sha256 != card.sha256
+    assert changed.reference_sha256 == card.reference_sha256
+    assert card.feature_reference.ensemble_sha256 == card.lens_sha256
+
+
+def test_another_prevalence_corrects_the_same_objects(tmp_path, rng):
+    given = {band: rng.normal(0, 3, (8, 100, 100)).astype(np.float32) for band in MER_10.grids}
+    write_cascade(tmp_path / "without", 1e-9)
+    least = float(np.sort(load_scorer(tmp_path / "without").score(given).p_lens)[3])
+    stage = candidate_stage(lens=lens_regression(from_p_lens=least, bias=1.0))
+    write_cascade(tmp_path / "pack", 1e-9, candidate_stage=stage, default_cut=1e-6)
+    with_prevalence(tmp_path / "pack", tmp_path / "moved", "moved", 0.3, None)
+    before, after = (load_scorer(tmp_path / name).score(given) for name in ("pack", "moved"))
+    odds = [logit(of.p_lens.astype(float)) for of in (before, after)]
+    np.testing.assert_allclose(odds[1] - odds[0], logit(0.3) - logit(0.01), rtol=1e-4)
+    assert (before.p_lens != before.p_committee).sum() == 5
+
+
+def test_another_share_of_compound_lenses_restates_the_kinds(tmp_path, rng):
+    write_cascade(tmp_path / "pack", 1e-9, candidate_stage=candidate_stage(), default_cut=1e-6)
+    with_prevalence(tmp_path / "pack", tmp_path / "moved", "moved", 0.01, 0.3)
+    given = {band: rng.normal(0, 3, (6, 100, 100)).astype(np.float32) for band in MER_10.grids}
+    before, after = (load_scorer(tmp_path / name).score(given) for name in ("pack", "moved"))
+    np.testing.assert_array_equal(before.p_lens, after.p_lens)
+    odds = [of.p_compound.astype(float) / (of.p_lens.astype(float) - of.p_compound) for of in (before, after)]
+    np.testing.assert_allclose(odds[1] / odds[0], (0.3 / 0.7) / (0.4 / 0.6), rtol=1e-3)

@@ -1,0 +1,56 @@
+"""The regression that corrects a committee's log-odds of a lens, against numbers worked out by hand."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from scipy.special import expit, logit
+
+from scanner.networks.lens_regression import LensRegression, corrected
+from tests.scanner.cascades import lens_regression, stack
+
+MARGINS = {"A": np.array([[1.0, 2.0, 0.5], [-3.0, 0.0, -1.0]]), "B": np.array([[0.0, 1.0, 0.0], [-2.0, -2.0, 3.0]])}
+
+
+def test_the_log_odds_are_a_multiple_of_the_mean():
+    regression = lens_regression(network_share=0.25, slope=0.5, bias=-0.25)
+    # exp: 1 + 2 + 5 = 8, and 1 + 1 + 2 = 4.
+    margins = np.log([[1.0, 2.0, 5.0], [1.0, 1.0, 2.0]])
+    expected = 0.5 * (0.75 * np.array([3.0, -1.0]) + 0.25 * np.log([8.0, 4.0])) - 0.25
+    np.testing.assert_allclose(regression.log_odds(np.array([3.0, -1.0]), margins), expected)
+
+
+def test_extreme_margins_count_as_the_clip():
+    regression = lens_regression(clip=2.0)
+    at_clip, beyond = (regression.log_odds(np.zeros(1), np.array([[m, -m, m]])) for m in (2.0, 50.0))
+    assert at_clip == beyond
+
+
+def test_correction_changes_the_probability_of_a_lens_alone():
+    committee = stack(("A", "B"))
+    of_network = np.log([[1.0, 2.0, 5.0], [0.1, 0.1, 0.2]])
+    regression = lens_regression(slope=1.5, bias=-0.25)
+    before, after = committee.combine(MARGINS), corrected(committee, regression, MARGINS, of_network)
+    # Half of the fitted mixture are lenses, and 0.01 of the assumed one.
+    shift = logit(0.01) - logit(0.5)
+    assert logit(before.p_lens.astype(float)) - shift == pytest.approx(committee.fitted_log_odds(MARGINS), rel=1e-5)
+    log_odds = 0.75 * (committee.fitted_log_odds(MARGINS) + np.log([8.0, 0.4])) - 0.25
+    np.testing.assert_allclose(after.p_lens, expit(log_odds + shift), rtol=1e-5)
+    np.testing.assert_allclose(after.kinds_given_lens, before.kinds_given_lens, rtol=1e-6)
+    np.testing.assert_allclose(after.p_compound / after.p_lens, before.p_compound / before.p_lens, rtol=1e-6)
+    assert after.subclass == ["double_ring" if of == "double_ring" else of for of in (before.subclass[0], "nonlens")]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_neither_may_decide_alone(share):
+    with pytest.raises(ValidationError, match="network_share"):
+        lens_regression(network_share=share)
+
+
+def test_the_slope_must_be_positive():
+    with pytest.raises(ValidationError, match=r"slope[\s\S]*greater than 0"):
+        lens_regression(slope=0.0)
+
+
+def test_all_of_it_decides():
+    content = lens_regression().what_decides()
+    assert content.keys() == LensRegression.model_fields.keys()

@@ -1,0 +1,131 @@
+"""The stage that looks at the candidates, fitted on margins set by hand."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from scanner.networks.kind_regression import kind_features
+from scanner.vocabulary.kinds import KINDS
+from tests.scanner.cascades import KIND, stack
+from training.candidate_stage import (
+    final_p_lens,
+    fit_kind_regression,
+    fit_lens_regression,
+    make_candidate_stage,
+    reaching,
+)
+from training.evaluation.metrics import auroc
+from training.margins import Margins
+
+N = 4000
+CUT = 1e-6
+"""A cut that nearly every object reaches."""
+
+
+@pytest.fixture
+def natural(rng):
+    """Margins of a committee that sees the kinds poorly, and of a network that sees them well but knows no lenses."""
+    kinds = rng.choice(len(KINDS), N, p=(0.5, 0.3, 0.1, 0.1)).astype(np.int8)
+    truth = np.eye(len(KINDS))[kinds]
+    lens = np.where(kinds > 0, 5.0, -5.0)[:, None]
+    poor = {name: truth[:, 1:] + lens + rng.normal(0, 1.5, (N, 3)) for name in ("A", "B")}
+    return Margins({**poor, "K": 4 * truth[:, 1:] + rng.normal(0, 1.5, (N, 3))}, kinds)
+
+
+def test_the_regression_gives_the_probabilities_of_the_model(rng):
+    # Features of each kind are normal about its mean with one width: then the odds are known.
+    counts, at = (3000, 1500, 500), ((-4.0, -4.0), (4.0, 0.0), (0.0, 4.0))
+    kinds = np.repeat(np.arange(1, 4), counts).astype(np.int8)
+    log_odds = np.repeat(at, counts, axis=0) / 4 + rng.normal(size=(len(kinds), 2))
+    margins = np.concatenate([np.zeros((len(kinds), 1)), log_odds], axis=1)
+    lenses = Margins({"A": np.zeros((len(kinds), 3)), "K": margins}, kinds)
+    regression = fit_kind_regression(lenses, ("A",), "K")
+    assert regression.training_fractions == (0.6, 0.3, 0.1)
+    means = np.array(at) / 4
+    log_p = log_odds @ means.T - (means**2).sum(axis=1) / 2 + np.log(np.array(counts) / 5000)
+    expected = np.exp(log_p) / np.exp(log_p).sum(axis=1, keepdims=True)
+    assert np.abs(regression.fitted_probabilities(lenses.by_network) - expected).mean() < 0.02
+
+
+def test_the_candidate_network_helps_the_committee(natural):
+    stage = make_candidate_stage(KIND, stack(("A", "B")), natural, 0.02, CUT)
+    assert stage.network.name == stage.combiner.network == "K"
+    assert stage.combiner.committee == ("A", "B")
+    assert stage.combiner.compound_share == 0.02
+    assert stage.metrics["auroc_compound"] > 0.95
+    assert 0.6 < stage.metrics["auroc_compound_of_committee"] < 0.9
+    lenses = natural.rows(natural.is_lens)
+    features = kind_features(lenses.by_network, ("A", "B"), "K", stage.combiner.clip)
+    np.testing.assert_allclose(stage.combiner.centre, features.mean(axis=0))
+
+
+def test_nonlenses_change_nothing_about_the_kinds(natural):
+    changed = {name: np.where(natural.is_lens[:, None], of, 7.0) for name, of in natural.by_network.items()}
+    stages = [make_candidate_stage(KIND, stack(("A", "B")), of, 0.02, CUT) for of in (natural, Margins(changed, natural.kinds))]
+    assert stages[0].combiner == stages[1].combiner
+
+
+def test_figures_are_of_lenses_that_were_not_fitted(natural, rng):
+    # Margins without information must look so, however many features fit noise.
+    noise = {name: rng.normal(size=(N, 3)) for name in ("A", "B", "K")}
+    metrics = make_candidate_stage(KIND, stack(("A", "B")), Margins(noise, natural.kinds), 0.02, CUT).metrics
+    assert metrics["auroc_compound"] == pytest.approx(0.5, abs=0.04)
+
+
+def log_odds_of_two(rng, n, variance):
+    """Draw log-odds of a lens, `[2, object]`, calibrated each by itself and independent, and which objects are lenses."""
+    is_lens = np.arange(n) % 2 == 0
+    middle = np.where(is_lens, variance / 2, -variance / 2)
+    return middle + np.sqrt(variance) * rng.normal(size=(2, n)), is_lens
+
+
+def two_networks(rng, n=40000, variance=4.0):
+    """Return margins of a committee A and of K, whose log-odds of a lens are calibrated, and as good as A's."""
+    (of_a, of_k), is_lens = log_odds_of_two(rng, n, variance)
+    kinds = np.where(is_lens, 1 + np.arange(n) // 2 % 3, 0).astype(np.int8)
+    # A network's log-odds of a lens are those of its three kinds of lens together.
+    margins = {name: np.repeat(of[:, None] - np.log(3), 3, axis=1) for name, of in (("A", of_a), ("K", of_k))}
+    return Margins(margins, kinds)
+
+
+def test_the_log_odds_of_independent_networks_add_up(rng):
+    found = fit_lens_regression(two_networks(rng), stack(("A",)), "K", 1e-9)
+    # The sum is what is right; a share of 0.7 is nearest to it at a slope of 1 / (0.7^2 + 0.3^2).
+    assert found.network_share == 0.7
+    assert found.slope == pytest.approx(1 / 0.58, abs=0.05)
+    assert found.bias == pytest.approx(0.0, abs=0.06)
+
+
+def test_a_network_that_knows_lenses_corrects_the_committee(rng):
+    natural = two_networks(rng)
+    stage = make_candidate_stage(KIND, stack(("A",)), natural, 0.02, 0.01)
+    assert stage.lens.from_p_lens == 0.01
+    # Weights of 0.3 and 0.7 of two calibrated log-odds of variance 4: they differ by 4 at a variance of 0.58 times 4.
+    half = reaching(natural, stack(("A",)), 1e-9)
+    both = final_p_lens(
+        stack(("A",)), stage.model_copy(update={"lens": stage.lens.model_copy(update={"from_p_lens": 1e-9})}), half
+    )
+    assert auroc(both, half.is_lens) == pytest.approx(norm.cdf(np.sqrt(4 / 0.58 / 2)), abs=0.005)
+    assert stage.metrics["auroc_lens"] > stage.metrics["auroc_lens_of_committee"] + 0.03
+    assert stage.metrics["log_loss"] < stage.metrics["log_loss_of_committee"] - 0.03
+
+
+def test_the_correction_starts_at_its_limit(rng):
+    natural = two_networks(rng)
+    stage = make_candidate_stage(KIND, stack(("A",)), natural, 0.02, 0.01)
+    before, after = (final_p_lens(stack(("A",)), of, natural) for of in (None, stage))
+    assert (before != after).tolist() == (before >= np.float32(0.01)).tolist()
+
+
+def test_a_network_that_knows_no_lenses_corrects_nothing(rng):
+    natural = two_networks(rng)
+    noise = {**natural.by_network, "K": rng.normal(size=(len(natural.kinds), 3))}
+    stages = [
+        make_candidate_stage(KIND, stack(("A",)), Margins(noise, natural.kinds).rows(np.arange(40000) // 5000 == k), 0.02, CUT)
+        for k in range(8)
+    ]
+    assert [stage.lens for stage in stages] == [None] * 8
+    against = {**natural.by_network, "K": -3 * natural.by_network["K"]}
+    assert fit_lens_regression(Margins(against, natural.kinds), stack(("A",)), "K", 1e-9) is None
+    few = natural.rows(natural.is_lens | (np.arange(40000) < 38))
+    assert fit_lens_regression(few, stack(("A",)), "K", 1e-9) is None
