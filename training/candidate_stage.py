@@ -17,8 +17,8 @@ from training.evaluation.metrics import auroc, log_loss
 from training.margins import Margins
 
 NETWORK_SHARE = 0.7
-"""Weight of the candidate network in the mean of its log-odds and the committee's. Natural draws would choose 0.8 and more,
-with which fewer real galaxies lensed into real hosts are candidates (STUDY.md)."""
+"""Weight of the candidate network in the mean of its log-odds and the committee's. Natural draws would choose more, with which
+fewer real galaxies lensed into real hosts are candidates; with less, a fainter deflector counts more (STUDY.md)."""
 _SINGLE = KINDS.index("single")
 _MIN_NONLENSES = 20
 """Fewest non-lenses that a correction of `p_lens` is fitted on."""
@@ -45,14 +45,14 @@ def make_candidate_stage(
     lenses = natural.rows(natural.is_lens)
     figures = _figures_of_kinds(halves[0].rows(halves[0].is_lens), halves[1].rows(halves[1].is_lens), committee, card.name)
     lens, of_half = (fit_lens_regression(margins, committee, card.name, from_p_lens) for margins in (natural, halves[0]))
+    helps = False
     if lens and of_half:
         helps, of_lens = _figures_of_lens(of_half, committee, halves[1], card.name)
         figures |= of_lens
-        lens = lens if helps else None
     return CandidateStage(
         network=card,
         combiner=fit_kind_regression(lenses, committee.networks, card.name).assuming(compound_share),
-        lens=lens,
+        lens=lens if helps else None,
         metrics=figures,
     )
 
@@ -123,8 +123,11 @@ def _figures_of_lens(
     as_fitted = committee.assuming(None, None)
     before = as_fitted.combine(found.by_network).p_lens
     after = corrected(as_fitted, lens, found.by_network, found.by_network[network]).p_lens
-    # Log-likelihood ratio of the true class, one for each object.
-    gains = np.log(np.where(found.is_lens, after, 1 - after)) - np.log(np.where(found.is_lens, before, 1 - before))
+    of_committee = committee.fitted_log_odds(found.by_network)
+    # Log-likelihood ratio of the true class, one for each object; from log-odds, because float32 rounds sure objects to 1.
+    sign = np.where(found.is_lens, 1.0, -1.0)
+    log_odds = lens.log_odds(of_committee, found.by_network[network])
+    gains = np.logaddexp(0, -sign * of_committee) - np.logaddexp(0, -sign * log_odds)
     helps = gains.mean() > _STANDARD_ERRORS * gains.std() / np.sqrt(len(gains))
     return bool(helps), {
         "auroc_lens_of_committee": float(auroc(before, found.is_lens)),

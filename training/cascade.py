@@ -173,7 +173,7 @@ def assemble(
     p_of_committee = {of: final_p_lens(combiner, None, margins) for of, margins in data.items()}
     kept = rounded_down(default_cut(p_of_committee, data, prevalence))
     stage, early_exit = make_stages(first_card, combiner, data, kept, compound_share) if first_card else (None, None)
-    least = max(kept, CORRECTED_FROM * prevalence)
+    least = min(CORRECTED_FROM * prevalence, 0.5)
     candidate_stage = make_candidate_stage(last_card, combiner, natural, compound_share, least) if last_card else None
     p_lens = {of: final_p_lens(combiner, candidate_stage, margins) for of, margins in data.items()}
     cut = rounded_down(default_cut(p_lens, data, prevalence))

@@ -34,7 +34,7 @@ LIMITS = (
     "Trained on simulations alone: its performance on real images must be measured before its candidates are trusted.",
     "Metrics hold for the test split's mixture, where lenses and their look-alikes are far more common than on the sky.",
 )
-_LENSES_ONLY = "Has learnt from lenses alone: p_lens means nothing. lensscan models combine --kind adds it to a cascade."
+_LENSES_ONLY = "Has learnt from lenses alone: p_lens means nothing. lensscan models combine --candidates adds it to a cascade."
 _KINDS_ARE_HINTS = (
     "The networks separate lenses from others only; kinds (single, compound_arc, double_ring) are guessed from the pattern of "
     "their outputs: treat subclass as a hint."

@@ -217,7 +217,8 @@ def scan(
             again in another night. Leave it out for a release such as Euclid Q1, which has no nights.
         ensemble: Name or folder; the configured one by default.
         threshold: Smallest `p_lens` of the candidates; by default the ensemble's own cut, such as 0.001. A higher
-            threshold scans nothing again. A lower one does, because only candidates are scored in float32 and have maps.
+            threshold scans nothing again. A lower one does, because only what may be a candidate is scored in float32 and has
+            maps.
         engine: Inference engine; by default the best that a worker has.
         exact: Score every row in float32. By default, where that is faster, rows are scored in bfloat16, and only those that
             could be candidates in float32; candidates and their numbers are the same.

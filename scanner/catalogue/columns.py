@@ -98,8 +98,8 @@ COMBINED_COLUMNS = (
         pa.float32(),
         "",
         "stat.stdev;stat.probability",
-        "Standard deviation of the probabilities (p_<network>) of all networks, or of the committee; null where one network "
-        "excluded the row",
+        "Standard deviation of the probabilities (p_<network>) of all networks, or of the committee, without a candidate "
+        "network; null where one network excluded the row",
     ),
     Column(
         "stage",
@@ -107,8 +107,8 @@ COMBINED_COLUMNS = (
         "",
         "meta.code",
         "Stage of the ensemble that gave p_lens: 1 where one network excluded the row, the first stage or the early exit of "
-        "the committee, or the ensemble has no stages; 2 where the committee scored it; 0 if rejected, or scored by some "
-        "networks alone",
+        "the committee, or the ensemble has no stages; 2 where the committee scored it, and a candidate network perhaps after "
+        "it; 0 if rejected, or scored by some networks alone",
         nullable=False,
     ),
     Column(

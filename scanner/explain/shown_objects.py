@@ -12,6 +12,7 @@ from scanner.networks.ensemble import EnsembleScores
 from scanner.preprocess.registration import registration_notes
 from scanner.vocabulary.geometry import GEOMETRIES, Stamps
 from scanner.vocabulary.prior import prior_text
+from scanner.vocabulary.probability_text import probability_text
 from scanner.vocabulary.stages import FIRST
 
 
@@ -25,6 +26,12 @@ def shown_objects(object_ids: Sequence[str], stamps: Stamps, card: EnsembleCard,
         else:
             note = f"excluded by {card.early_exit.network} alone, whose p_lens this is; the other networks would not be asked"
         notes[row].append(note)
+    if card.candidate_stage is not None and scores.p_committee is not None:
+        for row in np.flatnonzero(scores.p_committee != scores.p_lens):
+            of_committee = probability_text(float(scores.p_committee[row]))
+            notes[row].append(
+                f"{card.candidate_stage.network.name}, which has no maps, corrects p_lens; the committee: {of_committee}"
+            )
     is_calibrated = card.assumed_prevalence is not None
     return Shown(
         object_ids,

@@ -100,7 +100,7 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     """The committee, or all networks of an ensemble without a first stage."""
     combiner: Combiner
     candidate_stage: CandidateStage | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Network that looks at the candidates, tells their kind, and may correct their `p_lens`; None: the committee does both."""
+    """Network that looks at the candidates, tells their kind, and may correct their `p_lens`; None: no network does."""
     training_data: TrainingDataCard
     metrics: dict[str, float]
     """Metrics of the combination on objects that no network saw; empty where unknown."""
@@ -259,7 +259,7 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
 
     @property
     def lens_sha256(self) -> str:
-        """Digest of everything that decides `p_lens` and the features of the networks: a network that tells kinds does not."""
+        """Digest of everything that decides `p_lens` and the features of the networks, which only telling kinds does not."""
         if self.candidate_stage and self.candidate_stage.lens:
             return self.sha256
         return digest(self._what_decides_lenses())

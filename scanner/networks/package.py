@@ -69,8 +69,10 @@ def _candidate_network(
 ) -> CandidateNetwork | None:
     """Load the network that looks at the candidates; None if the package has none."""
     of_network = card.candidate_stage_card
-    if card.candidate_stage is None or of_network is None or not isinstance(card.combiner, SoftmaxStack):
+    if card.candidate_stage is None or of_network is None:
         return None
+    if not isinstance(card.combiner, SoftmaxStack):
+        raise PackageError(f"{folder / CARD_FILE}: a candidate network needs a committee that is combined by softmax_stack")
     # The committee has checked the pixels.
     ensemble = _load(folder, of_network, engine, "float32", threads, checks_pixels=False)
     # Lower thresholds make more candidates; a higher one is applied to what is stored, and must not change it.

@@ -207,7 +207,7 @@ NIGHT_COST = _group(
         "MFLOP",
         "multiply-adds of the networks, times two, for a row in the mean; rows that are scored again in float32 count once",
     ),
-    Figure("night_share_of_candidates", "share", "rows that reach the default cut"),
+    Figure("night_share_of_candidates", "share", "rows to which the committee gives at least the default cut"),
 )
 SIMULATION = _group(
     "simulation",

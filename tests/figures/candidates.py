@@ -13,7 +13,7 @@ from infra.settings import Settings
 from scanner.explain.candidate_maps import CandidateMaps, candidate_mapper
 from scanner.explain.map_grid import SHOWN_ARCSEC
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_package
+from scanner.networks.package import load_scorer
 from scanner.sources.shards import Shard, decode_shard, encode_shard
 from scanner.vocabulary.geometry import Stamps
 from scanner.vocabulary.probability_text import probability_text
@@ -48,7 +48,7 @@ def simulated_columns() -> list[Column]:
 
 def candidates_figure(columns: Sequence[Column]) -> Figure:
     """Draw a column for each object: colour picture, Guided Grad-CAM and occlusion map, as a scan stores them."""
-    package = load_package(ENSEMBLE)
+    package = load_scorer(ENSEMBLE)
     mapper = candidate_mapper(ENSEMBLE, package.card)
     figure = Figure(figsize=(1.72 * len(columns) + 0.5, 5.75), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)

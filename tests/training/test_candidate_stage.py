@@ -125,7 +125,21 @@ def test_a_network_that_knows_no_lenses_corrects_nothing(rng):
         for k in range(8)
     ]
     assert [stage.lens for stage in stages] == [None] * 8
+    # Too few to try a correction on one half of them are too few for one.
+    thirty = Margins(noise, natural.kinds).rows(natural.is_lens | (np.arange(40000) < 60))
+    assert fit_lens_regression(thirty, stack(("A",)), "K", 1e-9) is not None
+    assert make_candidate_stage(KIND, stack(("A",)), thirty, 0.02, CUT).lens is None
     against = {**natural.by_network, "K": -3 * natural.by_network["K"]}
     assert fit_lens_regression(Margins(against, natural.kinds), stack(("A",)), "K", 1e-9) is None
     few = natural.rows(natural.is_lens | (np.arange(40000) < 38))
     assert fit_lens_regression(few, stack(("A",)), "K", 1e-9) is None
+
+
+def test_an_object_that_looks_certain_prevents_no_correction(rng):
+    natural = two_networks(rng)
+    surely = {"A": natural.by_network["A"].copy(), "K": natural.by_network["K"].copy()}
+    # Non-lenses, in both halves, that float32 calls lenses with a probability of 1.
+    surely["A"][1:41:2] = 19.9
+    surely["K"][1:41:2] = -9.0
+    stage = make_candidate_stage(KIND, stack(("A",)), Margins(surely, natural.kinds), 0.02, CUT)
+    assert stage.lens is not None

@@ -193,21 +193,31 @@ def test_the_cut_is_that_of_the_corrected_probabilities(made, tmp_path, monkeypa
     spec = NetworkSpec("K", "equivariant_light", channels("sky_asinh", "VIS"))
     write_test_package(tmp_path / "K", (spec,), 9, geometry="mer10", name="K")
     rng, read = np.random.default_rng(5), {}
-
-    def drawn(networks, uri, progress):
-        """Return margins of a committee that knows lenses, and of a network K that knows more."""
+    for uri in (natural, broad):
+        # The committee knows lenses, and K knows more.
         kinds = rng.choice(4, 8000, p=(0.5, 0.3, 0.1, 0.1)).astype(np.int8)
         lens = np.where(kinds > 0, 1.0, -1.0)[:, None]
         width = {"light": 1.8, "A": 1.8, "B": 1.8, "K": 1.0}
-        of_lens = {name: 2 * (lens + width[name] * rng.normal(size=(8000, 1))) / width[name] ** 2 for name in networks}
+        of_lens = {name: 2 * (lens + of * rng.normal(size=(8000, 1))) / of**2 for name, of in width.items()}
         read[uri] = Margins({name: of + rng.normal(size=(8000, 3)) for name, of in of_lens.items()}, kinds)
-        return read[uri]
+
+    def drawn(networks, uri, progress):
+        return read[uri].of(tuple(networks))
 
     monkeypatch.setattr("training.cascade.read_margins", drawn)
     given = (natural, broad, tmp_path, 0.0005, 0.02, no_progress)
     card = assemble("joined", folder / "first", [folder / "A", folder / "B"], *given, candidates=tmp_path / "K")
+    plain_card = assemble("plain", folder / "first", [folder / "A", folder / "B"], *given)
     stage = card.candidate_stage
     assert stage.lens.from_p_lens == 0.001
+    # The stages lose lenses of the committee alone, whatever is corrected later.
+    assert (card.first, card.early_exit) == (plain_card.first, plain_card.early_exit)
+    assert card.default_cut != plain_card.default_cut
+    text = card_markdown(card)
+    assert "It corrects the `p_lens` of objects to which the committee gives 1.00e-03 or more." in text
+    assert f"{stage.lens.slope:.2f} times a mean, plus {stage.lens.bias:.2f}" in text
+    assert "which has a weight of 0.7." in text
+    assert "The `p_lens` of candidates is that of the committee." not in text
     assert stage.metrics["auroc_lens"] > stage.metrics["auroc_lens_of_committee"]
     p_lens = {uri: final_p_lens(card.combiner, stage, margins) for uri, margins in read.items()}
     lost = [float((p_lens[uri][read[uri].is_lens] < card.default_cut).mean()) for uri in (natural, broad)]

@@ -41,6 +41,7 @@ def test_presets_read_stamps_that_hold_their_inputs():
         "committee": "mer10",
         "first_stage": "mer10",
         "kind": "mer10",
+        "candidates": "mer10",
         "paper": "challenge",
         "laptop": "challenge",
     }

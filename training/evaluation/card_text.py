@@ -152,7 +152,7 @@ def _first_stage(card: EnsembleCard) -> list[str]:
     introduction = (
         f"`{stage.network.name}` looks at every object. The committee, the other networks, looks at those to which it gives a "
         f"`p_lens` of {stage.exclude_below:.2e} or more; the others keep this `p_lens`. Shares of objects that pass, and of "
-        "the lenses that the committee would keep at its default cut and does not see:"
+        "the lenses that the committee would keep at the default cut that it has alone, and does not see:"
     )
     return [
         "## First stage",
@@ -181,18 +181,19 @@ def _early_exit(early_exit: EarlyExit | None) -> list[str]:
 def _candidate_stage(stage: CandidateStage | None) -> list[str]:
     if stage is None:
         return []
-    of_lens = "; their `p_lens` is that of the committee"
+    of_lens = "The `p_lens` of candidates is that of the committee."
     if stage.lens:
+        share, slope, bias = stage.lens.network_share, stage.lens.slope, stage.lens.bias
         of_lens = (
-            f", and another one their `p_lens`, from a `p_lens` of {stage.lens.from_p_lens:.2e} on: its log-odds are "
-            f"{stage.lens.slope:.2f} times the mean of the committee's and the network's, the latter with a weight of "
-            f"{stage.lens.network_share:g}, plus {stage.lens.bias:.2f}"
+            f"It corrects the `p_lens` of objects to which the committee gives {stage.lens.from_p_lens:.2e} or more. In the "
+            f"mixture that the committee is fitted on, the log-odds of a lens are then {slope:.2f} times a mean, plus "
+            f"{bias:.2f}: the mean of the committee's log-odds and the network's, which has a weight of {share:g}."
         )
     introduction = (
         f"`{stage.network.name}` looks at the candidates alone. A regression on what it and the committee say gives their "
-        f"kind{of_lens}. Quality with this network, and of the committee alone, on half of the natural draws, after the "
-        "regressions were fitted on the other half: of compound against single lenses, and of lenses against the other "
-        "candidates:"
+        f"kind. {of_lens} The figures are of half of the natural draws, after the regressions were fitted on the other half. "
+        "They compare this network and the committee alone, at compound against single lenses, and at lenses against the other "
+        "objects whose `p_lens` may be corrected:"
     )
     figures = [f"- {name.replace('_', ' ')}: {value:.4f}" for name, value in stage.metrics.items()]
     return ["## Candidate network", "", introduction, "", *figures, ""]

@@ -18,7 +18,7 @@ from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import network_column_name
 from training.errors import TrainingError
 from training.evaluation.calibrate import expected_calibration_error
-from training.evaluation.inspected import SHARES_FOUND, inspected_per_lens
+from training.evaluation.inspected import SHARES_FOUND, inspected_per_lens, threshold_of_share
 from training.evaluation.matched_rates import MatchedRecall, matched_recalls
 from training.evaluation.metrics import (
     N_BOOTSTRAP,
@@ -239,7 +239,7 @@ def _work_by_sample(lenses: Numbers, sample: NonLensTail | None, prevalence: flo
     return {
         f"inspected_per_lens_at_{share:g}_by_sample": inspected_per_lens(lenses, highest, sample.n, prevalence, share)
         for share in SHARES_FOUND
-        if np.quantile(lenses, 1 - share) >= sample.least
+        if threshold_of_share(lenses, share) >= sample.least
     }
 
 

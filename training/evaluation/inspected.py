@@ -24,8 +24,7 @@ def inspected_per_lens(
         prevalence: Fraction of lenses among the objects to inspect.
         share: Share of the lenses that is found.
     """
-    ranked = np.sort(lenses)[::-1]
-    threshold = ranked[min(int(np.ceil(share * len(ranked))), len(ranked)) - 1]
+    threshold = threshold_of_share(lenses, share)
     n_found, n_false = int(np.sum(lenses >= threshold)), int(np.sum(highest >= threshold))
     odds = (1 - prevalence) / prevalence
     found_low, found_high = binomial_interval(n_found, len(lenses))
@@ -33,3 +32,9 @@ def inspected_per_lens(
     value = 1 + odds * (n_false / n_nonlenses) / (n_found / len(lenses))
     low, high = 1 + odds * false_low / found_high, 1 + odds * false_high / found_low
     return ValueWithInterval(value=value, low=min(low, value), high=max(high, value))
+
+
+def threshold_of_share(lenses: NDArray[np.floating], share: float) -> float:
+    """Return the highest threshold that at least this share of lenses, `[lens]`, reaches."""
+    ranked = np.sort(lenses)[::-1]
+    return float(ranked[min(int(np.ceil(share * len(ranked))), len(ranked)) - 1])

@@ -53,7 +53,8 @@ def test_a_candidate_network_is_trained_on_lenses_and_added(made, tmp_path, monk
     shards = write_shards(tmp_path / "shards", 400)
     train(shards, out=tmp_path, name="kinds", preset="kind", epochs=1, json=True)
     trained = read_card(Path(json.loads(capsys.readouterr().out)["package"]))
-    assert trained.limits[0].startswith("Has learnt from lenses alone: p_lens means nothing.")
+    expected = "Has learnt from lenses alone: p_lens means nothing. lensscan models combine --candidates adds it to a cascade."
+    assert trained.limits[0] == expected
     data = {"natural": str(made / "natural"), "broad": str(made / "broad")}
     combine(str(made / "A"), first=str(made / "light"), candidates=str(tmp_path / "kinds"), name="mine", turns=False, **data)
     card = read_card(tmp_path / "mine" / "mine")

@@ -11,7 +11,7 @@ from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.vocabulary.geometry import GEOMETRIES
-from tests.scanner.cascades import cascade_card, early_exit
+from tests.scanner.cascades import candidate_stage, cascade_card, early_exit, lens_regression
 from tests.scanner.shifted import stamps_of
 
 CARD = read_card(SHIPPED_DIR / "mer3-sim")
@@ -56,3 +56,14 @@ def test_an_excluded_object_says_which_network_excluded_it():
     ]
     plain = shown_objects(["a", "b", "c"], stamps, cascade_card(), replace(scores, p_exit=None)).notes
     assert plain[1] == notes[0]
+
+
+def test_a_corrected_object_says_what_the_committee_gives():
+    card = cascade_card(candidate_stage=candidate_stage(lens=lens_regression()))
+    geometry, p = GEOMETRIES[card.geometry], np.array([0.001, 0.6], np.float32)
+    stamps = {band: np.zeros((2, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in geometry.grids.items()}
+    committee = np.array([0.001, 0.1], np.float32)
+    scores = EnsembleScores({}, p * 0, p, None, ["nonlens"] * 2, stage=np.array([2, 2], np.int8), p_committee=committee)
+    notes = shown_objects(["a", "b"], stamps, card, scores).notes
+    assert [list(of) for of in notes] == [[], ["K, which has no maps, corrects p_lens; the committee: 0.100"]]
+    assert not shown_objects(["a", "b"], stamps, card, replace(scores, p_committee=None)).notes[1]

@@ -346,7 +346,8 @@ def test_a_sample_and_a_reference_outlive_their_candidate_network(tmp_path):
 def test_another_prevalence_corrects_the_same_objects(tmp_path, rng):
     given = {band: rng.normal(0, 3, (8, 100, 100)).astype(np.float32) for band in MER_10.grids}
     write_cascade(tmp_path / "without", 1e-9)
-    least = float(np.sort(load_scorer(tmp_path / "without").score(given).p_lens)[3])
+    third, fourth = np.sort(load_scorer(tmp_path / "without").score(given).p_lens.astype(float))[2:4]
+    least = float(np.sqrt(third * fourth))
     stage = candidate_stage(lens=lens_regression(from_p_lens=least, bias=1.0))
     write_cascade(tmp_path / "pack", 1e-9, candidate_stage=stage, default_cut=1e-6)
     with_prevalence(tmp_path / "pack", tmp_path / "moved", "moved", 0.3, None)

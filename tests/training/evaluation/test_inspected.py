@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.evaluation.inspected import inspected_per_lens
+from training.evaluation.inspected import inspected_per_lens, threshold_of_share
 from training.evaluation.metrics import binomial_interval
 
 LENSES = np.array([0.9, 0.8, 0.7, 0.6, 0.6, 0.5, 0.3, 0.2, 0.1, 0.0])
@@ -23,3 +23,7 @@ def test_objects_to_inspect_per_lens_by_counting():
 def test_the_highest_non_lenses_are_enough():
     whole, highest = (inspected_per_lens(LENSES, others, 1000, 0.01, 0.5) for others in (OTHERS, OTHERS[:5]))
     assert whole == highest
+
+
+def test_the_threshold_is_a_score_that_lenses_reach():
+    assert [threshold_of_share(LENSES, share) for share in (0.5, 0.75, 0.76, 0.05, 1.0)] == [0.6, 0.2, 0.2, 0.9, 0.0]
