@@ -69,6 +69,8 @@ class Shown:
     """Kind of each object, `[batch]`, if the ensemble tells kinds apart."""
     notes: Sequence[Sequence[str]] | None = None
     """Warnings about each object, `[batch]`, such as of misaligned bands."""
+    corrections: Sequence[str] | None = None
+    """Words on how the `p_lens` of each object was corrected, `[batch]`; empty where it was not."""
 
 
 def explanation_figure(shown: Shown, maps: Sequence[NetworkMaps]) -> Figure:
@@ -113,7 +115,9 @@ def _caption(shown: Shown, row: int) -> list[str]:
     """Return the paragraphs below the id of an object."""
     kind = [f"kind: {KIND_WORDS[shown.kinds[row]]}"] if shown.kinds else []
     p_lens = probability_text(shown.p_lens[row])
-    return [f"p_lens {p_lens} by {shown.ensemble}", *([shown.prior] if shown.prior else []), *kind]
+    correction = shown.corrections[row] if shown.corrections else ""
+    parts = (f"p_lens {p_lens} by {shown.ensemble}", shown.prior, correction)
+    return [*(words for words in parts if words), *kind]
 
 
 class _Page:

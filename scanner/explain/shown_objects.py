@@ -26,12 +26,6 @@ def shown_objects(object_ids: Sequence[str], stamps: Stamps, card: EnsembleCard,
         else:
             note = f"excluded by {card.early_exit.network} alone, whose p_lens this is; the other networks would not be asked"
         notes[row].append(note)
-    if card.candidate_stage is not None and scores.p_committee is not None:
-        for row in np.flatnonzero(scores.p_committee != scores.p_lens):
-            of_committee = probability_text(float(scores.p_committee[row]))
-            notes[row].append(
-                f"{card.candidate_stage.network.name}, which has no maps, corrects p_lens; the committee: {of_committee}"
-            )
     is_calibrated = card.assumed_prevalence is not None
     return Shown(
         object_ids,
@@ -43,7 +37,16 @@ def shown_objects(object_ids: Sequence[str], stamps: Stamps, card: EnsembleCard,
         network_prior="at the prior of p_lens" if is_calibrated else "not calibrated",
         kinds=scores.subclass,
         notes=notes,
+        corrections=[_correction(card, scores, row) for row in range(len(object_ids))],
     )
+
+
+def _correction(card: EnsembleCard, scores: EnsembleScores, row: int) -> str:
+    """Return what a candidate network changed of an object; nothing where `p_lens` is that of the stages before it."""
+    if card.candidate_stage is None or scores.p_committee is None or scores.p_committee[row] == scores.p_lens[row]:
+        return ""
+    of_committee = probability_text(float(scores.p_committee[row]))
+    return f"corrected by {card.candidate_stage.network.name}, which has no maps; {of_committee} by the networks with maps"
 
 
 def at_one_prior(maps: Sequence[NetworkMaps], card: EnsembleCard) -> list[NetworkMaps]:

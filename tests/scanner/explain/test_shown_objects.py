@@ -64,6 +64,7 @@ def test_a_corrected_object_says_what_the_committee_gives():
     stamps = {band: np.zeros((2, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in geometry.grids.items()}
     committee = np.array([0.001, 0.1], np.float32)
     scores = EnsembleScores({}, p * 0, p, None, ["nonlens"] * 2, stage=np.array([2, 2], np.int8), p_committee=committee)
-    notes = shown_objects(["a", "b"], stamps, card, scores).notes
-    assert [list(of) for of in notes] == [[], ["K, which has no maps, corrects p_lens; the committee: 0.100"]]
-    assert not shown_objects(["a", "b"], stamps, card, replace(scores, p_committee=None)).notes[1]
+    shown = shown_objects(["a", "b"], stamps, card, scores)
+    assert shown.corrections == ["", "corrected by K, which has no maps; 0.100 by the networks with maps"]
+    assert [list(of) for of in shown.notes] == [[], []]
+    assert shown_objects(["a", "b"], stamps, card, replace(scores, p_committee=None)).corrections == ["", ""]
