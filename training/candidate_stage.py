@@ -13,7 +13,7 @@ from scanner.networks.network_card import NetworkCard
 from scanner.networks.stage_cards import CandidateStage
 from scanner.vocabulary.kinds import KINDS
 from training.evaluation.calibrate import CLIP, fit_scaled
-from training.evaluation.metrics import auroc, log_loss
+from training.evaluation.metrics import auroc
 from training.margins import Margins
 
 NETWORK_SHARE = 0.7
@@ -120,18 +120,16 @@ def _figures_of_lens(
     Returns whether the correction lowers the log loss by more than two standard errors, and the log losses and AUROCs.
     """
     found = reaching(natural, committee, lens.from_p_lens)
-    as_fitted = committee.assuming(None, None)
-    before = as_fitted.combine(found.by_network).p_lens
-    after = corrected(as_fitted, lens, found.by_network, found.by_network[network]).p_lens
-    of_committee = committee.fitted_log_odds(found.by_network)
-    # Log-likelihood ratio of the true class, one for each object; from log-odds, because float32 rounds sure objects to 1.
+    before = committee.fitted_log_odds(found.by_network)
+    after = lens.log_odds(before, found.by_network[network])
     sign = np.where(found.is_lens, 1.0, -1.0)
-    log_odds = lens.log_odds(of_committee, found.by_network[network])
-    gains = np.logaddexp(0, -sign * of_committee) - np.logaddexp(0, -sign * log_odds)
+    # From log-odds, because float32 rounds sure objects to 1.
+    loss_before, loss_after = (np.logaddexp(0, -sign * log_odds) for log_odds in (before, after))
+    gains = loss_before - loss_after
     helps = gains.mean() > _STANDARD_ERRORS * gains.std() / np.sqrt(len(gains))
     return bool(helps), {
         "auroc_lens_of_committee": float(auroc(before, found.is_lens)),
         "auroc_lens": float(auroc(after, found.is_lens)),
-        "log_loss_of_committee": log_loss(before, found.is_lens),
-        "log_loss": log_loss(after, found.is_lens),
+        "log_loss_of_committee": float(loss_before.mean()),
+        "log_loss": float(loss_after.mean()),
     }

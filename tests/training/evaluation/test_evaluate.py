@@ -18,6 +18,7 @@ from training.evaluation.evaluate import (
     RATES,
     _calibration_floor,
     _cut,
+    _work_by_sample,
     evaluate_scores,
     thresholds_of,
 )
@@ -168,6 +169,14 @@ def test_the_sample_of_the_card_counts_the_work_too(tables, rng):
         for share in shares:
             expected = inspected_per_lens(lenses, np.float32(others), 20_000, PREVALENCE, float(share))
             assert overall[f"inspected_per_lens_at_{share}_by_sample"] == expected
+
+
+def test_a_sample_must_reach_down_to_the_threshold():
+    # Eight of ten lenses are three quarters, and reach 0.2; an interpolated quantile would be 0.225.
+    lenses = np.array([0.9, 0.8, 0.7, 0.6, 0.6, 0.5, 0.3, 0.2, 0.1, 0.0])
+    for least, given in ((0.2, 2), (0.21, 1)):
+        sample = NonLensTail(np.float32([0.95]), least, 1000)
+        assert len(_work_by_sample(lenses, sample, PREVALENCE)) == given
 
 
 def test_cells_of_several_properties_need_a_hundred_lenses(tables):
