@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scanner.networks.combiner import Combined, LogitMargins, SoftmaxStack
 from scanner.networks.ensemble import Ensemble, EnsembleScores
 from scanner.networks.kind_regression import LENS_KINDS, KindRegression
-from scanner.networks.lens_regression import LensRegression, corrected
+from scanner.networks.lens_regression import LensRegression, corrected, least_looked_at
 from scanner.vocabulary.geometry import Stamps
 from scanner.vocabulary.kinds import KINDS
 
@@ -47,10 +47,10 @@ class CandidateNetwork:
         Raises:
             StampsError, ValueError: as `Ensemble.score`.
         """
-        of_committee, least = scores.p_lens.astype(np.float64), self.from_p_lens
+        of_committee = scores.p_lens.astype(np.float64)
         if self.lens is not None:
-            scores, least = replace(scores, p_committee=scores.p_lens), min(least, self.lens.from_p_lens)
-        rows = np.flatnonzero(of_committee >= least)
+            scores = replace(scores, p_committee=scores.p_lens)
+        rows = np.flatnonzero(of_committee >= least_looked_at(self.from_p_lens, self.lens))
         if not len(rows):
             return scores
         outputs = self._ensemble.outputs({band: images[seen[rows]] for band, images in stamps.items()})

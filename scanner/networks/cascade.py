@@ -14,6 +14,7 @@ from scipy.special import expit
 from scanner.networks.candidate_network import CandidateNetwork
 from scanner.networks.card import EnsembleCard
 from scanner.networks.ensemble import Ensemble, EnsembleScores, NetworkOutputs
+from scanner.networks.lens_regression import least_looked_at
 from scanner.networks.log_odds import lens_probability, log_odds
 from scanner.networks.stage_cards import EarlyExit
 from scanner.vocabulary.geometry import Geometry, Stamps
@@ -71,8 +72,7 @@ class Cascade:
 
     def least_of_candidates(self, threshold: float) -> float:
         """Return the `p_lens` of the committee from which on an object may be a candidate at a threshold."""
-        corrects = self._candidate_network and self._candidate_network.lens
-        return min(threshold, corrects.from_p_lens) if corrects else threshold
+        return least_looked_at(threshold, self._candidate_network.lens if self._candidate_network else None)
 
     def with_committee(self, committee: Ensemble, margin: float = 0.0) -> "Cascade":
         """Return the cascade without candidate network, and with its committee in another precision; the same rows reach it.

@@ -40,6 +40,11 @@ class LensRegression(Frozen, allow_inf_nan=False):
         return self.slope * mean_log_odds(of_committee, margins, self.network_share, self.clip) + self.bias
 
 
+def least_looked_at(threshold: float, lens: LensRegression | None) -> float:
+    """Return the least `p_lens` of the committee that the candidate network looks at, where candidates begin at `threshold`."""
+    return threshold if lens is None else min(threshold, lens.from_p_lens)
+
+
 def mean_log_odds(
     of_committee: NDArray[np.float64], margins: NDArray[np.float64], network_share: float, clip: float
 ) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from scanner.catalogue.plan import ScanConfig
 from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
+from scanner.networks.lens_regression import least_looked_at
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import load_network, write_package
@@ -49,9 +50,7 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
 
     shares = {network.name: share(network) for network in card.lens_networks}
     if card.candidate_stage:
-        corrects = card.candidate_stage.lens
-        least = min(threshold, corrects.from_p_lens) if corrects else threshold
-        shares[card.candidate_stage.network.name] = share_from(least)
+        shares[card.candidate_stage.network.name] = share_from(least_looked_at(threshold, card.candidate_stage.lens))
     work = [
         shares[of.name] * of.turns * mflop(ARCHITECTURES[of.architecture].build(len(of.channels)), len(of.channels))
         for of in card.all_networks

@@ -49,7 +49,7 @@ def early_exit(exclude_below, **changes):
     return EarlyExit(**{"network": "A", "combiner": stack(("A",)), "exclude_below": exclude_below, **changes})
 
 
-KIND = draft_network_card(NetworkSpec("K", "equivariant_light", channels("sky_asinh", "VIS")), "mer10", {})
+CANDIDATE = draft_network_card(NetworkSpec("K", "equivariant_light", channels("sky_asinh", "VIS")), "mer10", {})
 
 
 def kind_regression(**changes):
@@ -75,7 +75,7 @@ def lens_regression(**changes):
 
 def candidate_stage(**changes):
     """Return a candidate stage of the network K."""
-    return CandidateStage(**{"network": KIND, "combiner": kind_regression(), **changes})
+    return CandidateStage(**{"network": CANDIDATE, "combiner": kind_regression(), **changes})
 
 
 def cascade_card(exclude_below=0.01, early_exit=None, committee=None, candidate_stage=None, default_cut=None, **first):

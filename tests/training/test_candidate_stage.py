@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from scanner.networks.kind_regression import kind_features
 from scanner.vocabulary.kinds import KINDS
-from tests.scanner.cascades import KIND, stack
+from tests.scanner.cascades import CANDIDATE, stack
 from training.candidate_stage import (
     final_p_lens,
     fit_kind_regression,
@@ -48,7 +48,7 @@ def test_the_regression_gives_the_probabilities_of_the_model(rng):
 
 
 def test_the_candidate_network_helps_the_committee(natural):
-    stage = make_candidate_stage(KIND, stack(("A", "B")), natural, 0.02, CUT)
+    stage = make_candidate_stage(CANDIDATE, stack(("A", "B")), natural, 0.02, CUT)
     assert stage.network.name == stage.combiner.network == "K"
     assert stage.combiner.committee == ("A", "B")
     assert stage.combiner.compound_share == 0.02
@@ -61,14 +61,15 @@ def test_the_candidate_network_helps_the_committee(natural):
 
 def test_nonlenses_change_nothing_about_the_kinds(natural):
     changed = {name: np.where(natural.is_lens[:, None], of, 7.0) for name, of in natural.by_network.items()}
-    stages = [make_candidate_stage(KIND, stack(("A", "B")), of, 0.02, CUT) for of in (natural, Margins(changed, natural.kinds))]
+    both = natural, Margins(changed, natural.kinds)
+    stages = [make_candidate_stage(CANDIDATE, stack(("A", "B")), of, 0.02, CUT) for of in both]
     assert stages[0].combiner == stages[1].combiner
 
 
 def test_figures_are_of_lenses_that_were_not_fitted(natural, rng):
     # Margins without information must look so, however many features fit noise.
     noise = {name: rng.normal(size=(N, 3)) for name in ("A", "B", "K")}
-    metrics = make_candidate_stage(KIND, stack(("A", "B")), Margins(noise, natural.kinds), 0.02, CUT).metrics
+    metrics = make_candidate_stage(CANDIDATE, stack(("A", "B")), Margins(noise, natural.kinds), 0.02, CUT).metrics
     assert metrics["auroc_compound"] == pytest.approx(0.5, abs=0.04)
 
 
@@ -98,7 +99,7 @@ def test_the_log_odds_of_independent_networks_add_up(rng):
 
 def test_a_network_that_knows_lenses_corrects_the_committee(rng):
     natural = two_networks(rng)
-    stage = make_candidate_stage(KIND, stack(("A",)), natural, 0.02, 0.01)
+    stage = make_candidate_stage(CANDIDATE, stack(("A",)), natural, 0.02, 0.01)
     assert stage.lens.from_p_lens == 0.01
     # Weights of 0.3 and 0.7 of two calibrated log-odds of variance 4: they differ by 4 at a variance of 0.58 times 4.
     half = reaching(natural, stack(("A",)), 1e-9)
@@ -112,23 +113,22 @@ def test_a_network_that_knows_lenses_corrects_the_committee(rng):
 
 def test_the_correction_starts_at_its_limit(rng):
     natural = two_networks(rng)
-    stage = make_candidate_stage(KIND, stack(("A",)), natural, 0.02, 0.01)
+    stage = make_candidate_stage(CANDIDATE, stack(("A",)), natural, 0.02, 0.01)
     before, after = (final_p_lens(stack(("A",)), of, natural) for of in (None, stage))
     assert (before != after).tolist() == (before >= np.float32(0.01)).tolist()
 
 
 def test_a_network_that_knows_no_lenses_corrects_nothing(rng):
     natural = two_networks(rng)
-    noise = {**natural.by_network, "K": rng.normal(size=(len(natural.kinds), 3))}
+    noisy = Margins({**natural.by_network, "K": rng.normal(size=(len(natural.kinds), 3))}, natural.kinds)
     stages = [
-        make_candidate_stage(KIND, stack(("A",)), Margins(noise, natural.kinds).rows(np.arange(40000) // 5000 == k), 0.02, CUT)
-        for k in range(8)
+        make_candidate_stage(CANDIDATE, stack(("A",)), noisy.rows(np.arange(40000) // 5000 == k), 0.02, CUT) for k in range(8)
     ]
     assert [stage.lens for stage in stages] == [None] * 8
     # Too few to try a correction on one half of them are too few for one.
-    thirty = Margins(noise, natural.kinds).rows(natural.is_lens | (np.arange(40000) < 60))
+    thirty = noisy.rows(natural.is_lens | (np.arange(40000) < 60))
     assert fit_lens_regression(thirty, stack(("A",)), "K", 1e-9) is not None
-    assert make_candidate_stage(KIND, stack(("A",)), thirty, 0.02, CUT).lens is None
+    assert make_candidate_stage(CANDIDATE, stack(("A",)), thirty, 0.02, CUT).lens is None
     against = {**natural.by_network, "K": -3 * natural.by_network["K"]}
     assert fit_lens_regression(Margins(against, natural.kinds), stack(("A",)), "K", 1e-9) is None
     few = natural.rows(natural.is_lens | (np.arange(40000) < 38))
@@ -141,5 +141,5 @@ def test_an_object_that_looks_certain_prevents_no_correction(rng):
     # Non-lenses, in both halves, that float32 calls lenses with a probability of 1.
     surely["A"][1:41:2] = 19.9
     surely["K"][1:41:2] = -9.0
-    stage = make_candidate_stage(KIND, stack(("A",)), Margins(surely, natural.kinds), 0.02, CUT)
+    stage = make_candidate_stage(CANDIDATE, stack(("A",)), Margins(surely, natural.kinds), 0.02, CUT)
     assert stage.lens is not None

@@ -19,7 +19,7 @@ from scanner.scan import scoring
 from scanner.scan.sweep import synthetic_stamps
 from scanner.vocabulary.geometry import MER_10
 from tests.scanner.cascades import (
-    KIND,
+    CANDIDATE,
     Pixel,
     candidate_stage,
     cascade_card,
@@ -39,7 +39,7 @@ from tests.scanner.rounding import sweep_by_rounding
 N = 48
 
 
-class KindPixel(Pixel):
+class CandidatePixel(Pixel):
     """An engine that finds double rings where one pixel of the input is bright, and single lenses elsewhere."""
 
     def logits(self, inputs):
@@ -58,7 +58,7 @@ def stages(monkeypatch):
 
 
 def candidate_network(card, from_p_lens, share=None, lens=None):
-    ensemble = Ensemble(card.candidate_stage_card, {"K": KindPixel(3)})
+    ensemble = Ensemble(card.candidate_stage_card, {"K": CandidatePixel(3)})
     return ensemble.engines["K"], CandidateNetwork(ensemble, RINGS.assuming(share), from_p_lens, card.combiner, lens)
 
 
@@ -302,7 +302,7 @@ def test_what_decides_the_kinds_is_in_the_digest():
             r"must distinguish \('nonlens', 'single', .*, got \('nonlens', 'lens",
         ),
         (
-            {"network": KIND.model_copy(update={"name": "A"}), "combiner": kind_regression(network="A")},
+            {"network": CANDIDATE.model_copy(update={"name": "A"}), "combiner": kind_regression(network="A")},
             "share p_a",
         ),
         (

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 from scipy.special import expit, logit
 
-from scanner.networks.lens_regression import LensRegression, corrected
+from scanner.networks.lens_regression import LensRegression, corrected, least_looked_at
 from tests.scanner.cascades import lens_regression, stack
 
 MARGINS = {"A": np.array([[1.0, 2.0, 0.5], [-3.0, 0.0, -1.0]]), "B": np.array([[0.0, 1.0, 0.0], [-2.0, -2.0, 3.0]])}
@@ -38,6 +38,12 @@ def test_correction_changes_the_probability_of_a_lens_alone():
     np.testing.assert_allclose(after.kinds_given_lens, before.kinds_given_lens, rtol=1e-6)
     np.testing.assert_allclose(after.p_compound / after.p_lens, before.p_compound / before.p_lens, rtol=1e-6)
     assert after.subclass == ["double_ring" if of == "double_ring" else of for of in (before.subclass[0], "nonlens")]
+
+
+def test_it_looks_from_the_lower_limit_on():
+    assert least_looked_at(0.3, None) == 0.3
+    assert least_looked_at(0.3, lens_regression(from_p_lens=0.02)) == 0.02
+    assert least_looked_at(0.01, lens_regression(from_p_lens=0.02)) == 0.01
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
