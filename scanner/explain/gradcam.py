@@ -12,10 +12,11 @@ from torch.nn import functional
 
 from scanner.networks.folded import folded_network
 from scanner.networks.log_odds_layer import LensLogOdds
+from scanner.networks.polar_networks import LogPolar, MeanAndPeak, WrapAngles, in_pixels
 from scanner.networks.small_networks import CentreCrop, MeanOverOrientations
 from scanner.preprocess.network_inputs import Inputs
 
-_KNOWN = (nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Linear, MeanOverOrientations)
+_KNOWN = (nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Linear, MeanOverOrientations, LogPolar, WrapAngles, MeanAndPeak)
 MAX_KERNEL = 5
 """Largest side, in pixels, of the architectures' convolutions that see only a part of a map, but for those before a mean."""
 
@@ -49,6 +50,7 @@ class GradCamMapper:
         self._crop = layers.pop(0) if isinstance(layers[0], CentreCrop) else None
         if strange := [layer for layer in layers if not isinstance(layer, _KNOWN)]:
             raise ValueError(f"guided gradients need a network whose non-linear layers are nn.ReLU modules, got {strange[0]}")
+        self._is_polar = isinstance(layers[0], LogPolar)
         n_first = layers.index(_last_feature_maps(layers)) + 1
         first, rest = layers[:n_first], [*layers[n_first:], LensLogOdds()]
         # `channels_last` is twice as fast on CPUs.
@@ -70,7 +72,8 @@ class GradCamMapper:
         margin = (whole.shape[-1] - seen.shape[-1]) // 2
         features = self._guided_first(seen.requires_grad_())
         gradient = _gradient(self._guided_rest(features), seen)
-        cam = functional.interpolate(self._coarse(features.detach()), seen.shape[-2:], mode="bilinear")
+        coarse, side = self._coarse(features.detach()), seen.shape[-1]
+        cam = in_pixels(coarse, side) if self._is_polar else functional.interpolate(coarse, (side, side), mode="bilinear")
 
         def framed(values: Tensor) -> NDArray[np.float32]:
             return np.asarray(functional.pad(values, (margin,) * 4).numpy(), np.float32)

@@ -1,4 +1,4 @@
-"""Every architecture that a card may name, and the networks built from them: the paper's seven and the flagship's three."""
+"""Every architecture that a card may name, and the networks built from them: the paper's seven and those of the cascade."""
 
 import pkgutil
 from collections.abc import Mapping
@@ -88,6 +88,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 Architecture(name, f"scanner.networks.small_networks:{name}", SMALL_INPUT_PIXELS, KINDS, turns, field)
                 for name, (turns, field) in _SMALL.items()
             ),
+            Architecture("polar", "scanner.networks.polar_networks:polar", SMALL_INPUT_PIXELS, KINDS, 2, FIELD_PIXELS),
         )
     }
 )
@@ -117,8 +118,9 @@ COMMITTEE_NETWORKS: tuple[NetworkSpec, ...] = (
     NetworkSpec("equivariant-min-max", "equivariant_large", (*channels("min_max", *EUCLID), *channels("detail", "VIS"))),
     NetworkSpec("middle-sky", "equivariant_middle", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
     NetworkSpec("middle-centre", "equivariant_middle", (*channels("centre_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("polar-sky", "polar", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
 )
-"""Networks for the committee of a cascade, which differ in architecture, scale and field; the first three are shipped."""
+"""Networks for the committee of a cascade, which differ in architecture, scale, field or coordinates; three are shipped."""
 FIRST_STAGE_NETWORKS: tuple[NetworkSpec, ...] = (
     NetworkSpec("light", "equivariant_first", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
 )

@@ -49,8 +49,8 @@ def _as_one_convolution(layer: Convolution, norms: Sequence[nn.BatchNorm2d]) -> 
     for norm in norms:
         scales, shifts = _affine(norm, len(kernels))
         kernels, biases = kernels * scales[:, None, None, None], biases * scales + shifts
-    n_out, n_in, side, _ = kernels.shape
-    convolution = nn.Conv2d(n_in, n_out, side, padding=cast("tuple[int, int]", layer.padding), dtype=kernels.dtype)
+    n_out, n_in, height, width = kernels.shape
+    convolution = nn.Conv2d(n_in, n_out, (height, width), padding=cast("tuple[int, int]", layer.padding), dtype=kernels.dtype)
     convolution.weight.copy_(kernels)
     convolution.bias.copy_(biases)  # type: ignore[union-attr]
     return convolution

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scanner.networks.errors import EngineError
+from scanner.networks.polar_networks import SAMPLES_A_SIDE, LogPolar, MeanAndPeak, WrapAngles, grid_of, offsets_pixels
 from scanner.networks.small_networks import N_ORIENTATIONS, CentreCrop, MeanOverOrientations
 
 MOST_SUMMED = 2048
@@ -31,6 +32,9 @@ def openvino_graph(network: nn.Sequential, shape: tuple[int, int, int, int]) -> 
 
     builders: dict[type[nn.Module], Callable[..., Any]] = {
         CentreCrop: _centre_crop,
+        LogPolar: _log_polar,
+        MeanAndPeak: _mean_and_peak,
+        WrapAngles: _wrap_angles,
         nn.Conv2d: _convolution,
         nn.Flatten: _flatten,
         nn.Linear: _linear,
@@ -87,6 +91,29 @@ def _centre_crop(ops: Any, layer: CentreCrop, x: Any) -> Any:
     first = (_shape(x)[-1] - layer.n_pixels) // 2
     start, stop, step, axes = [first] * 2, [first + layer.n_pixels] * 2, [1, 1], [2, 3]
     return ops.slice(x, *(np.array(value) for value in (start, stop, step, axes)))
+
+
+def _log_polar(ops: Any, _: LogPolar, x: Any) -> Any:
+    batch, n_pixels = _shape(x)[0], _shape(x)[-1]
+    grid = grid_of(offsets_pixels(), n_pixels).repeat(batch, axis=0).astype(np.float32)
+    how = {"align_corners": False, "mode": "bilinear", "padding_mode": "border"}
+    samples = ops.grid_sample(x, ops.constant(grid), how)
+    size = [SAMPLES_A_SIDE] * 2
+    return ops.avg_pool(samples, size, [0, 0], [0, 0], size, exclude_pad=False)
+
+
+def _wrap_angles(ops: Any, layer: WrapAngles, x: Any) -> Any:
+    n, n_angles, axis = layer.n_angles, _shape(x)[-1], np.array([3])
+    last, first = ([n_angles - n], [n_angles]), ([0], [n])
+    ends = [ops.slice(x, np.array(start), np.array(stop), np.array([1]), axis) for start, stop in (last, first)]
+    around = ops.concat([ends[0], x, ends[1]], 3)
+    padding = np.array([0, 0, layer.n_radii, 0])
+    return ops.pad(around, padding, padding, "constant", np.float32(0))
+
+
+def _mean_and_peak(ops: Any, _: MeanAndPeak, x: Any) -> Any:
+    axes = np.array([2, 3])
+    return ops.concat([ops.reduce_mean(x, axes, keep_dims=False), ops.reduce_max(x, axes, keep_dims=False)], 1)
 
 
 def _mean_over_orientations(ops: Any, _: MeanOverOrientations, x: Any) -> Any:

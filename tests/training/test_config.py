@@ -56,10 +56,10 @@ def test_some_networks_of_a_preset_can_be_chosen():
         PRESETS["committee"].with_networks(["equivariant-sky", "light"])
 
 
-def test_a_committee_has_six_networks_that_differ():
+def test_a_committee_has_seven_networks_that_differ():
     specs = PRESETS["committee"].networks
-    assert len({(spec.architecture, spec.channels) for spec in specs}) == len(specs) == 6
-    assert len({spec.architecture for spec in specs}) == 3
+    assert len({(spec.architecture, spec.channels) for spec in specs}) == len(specs) == 7
+    assert len({spec.architecture for spec in specs}) == 4
 
 
 def test_networks_learn_from_a_teacher_or_from_grades():

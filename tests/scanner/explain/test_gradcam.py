@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from captum.attr import GuidedGradCam, LayerGradCam
+from captum.attr import GuidedBackprop, LayerGradCam
+from scipy.ndimage import map_coordinates
 from torch import nn
 
 from scanner.explain import gradcam
@@ -13,6 +14,7 @@ from scanner.explain.gradcam import GradCamMapper
 from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.folded import folded_network
 from scanner.networks.log_odds_layer import LensLogOdds
+from scanner.networks.polar_networks import INNERMOST_PIXELS, N_ANGLES, N_RADII, MeanAndPeak
 from scanner.networks.small_networks import CentreCrop, MeanOverOrientations
 from tests.hand_set_networks import FEATURE_MAP, IMAGE, PIXEL_WEIGHTS, summing_network
 from tests.scanner.random_networks import random_network
@@ -22,11 +24,26 @@ CROP = 2
 
 
 def inside(architecture, images):
+    """Return the pixels that a network sees; a polar one is given the whole image."""
     first = random_network(architecture, 1)[0]
     if not isinstance(first, CentreCrop):
         return images
     margin = (images.shape[-1] - first.n_pixels) // 2
     return images[..., margin:-margin, margin:-margin]
+
+
+def stretched(cam, n_pixels):
+    """Stretch captum's coarse map over the image; that of a polar network by SciPy's interpolation."""
+    if cam.shape[-1] == cam.shape[-2]:
+        return nn.functional.interpolate(cam, (n_pixels, n_pixels), mode="bilinear")
+    (n_radii, n_angles), cells = cam.shape[-2:], cam[0, 0].detach().numpy()
+    y, x = np.mgrid[:n_pixels, :n_pixels] - (n_pixels - 1) / 2
+    outwards = np.log(np.hypot(x, y) / INNERMOST_PIXELS) / (2 * np.pi / N_ANGLES) / N_RADII
+    rows = np.clip(outwards * n_radii - 0.5, 0, n_radii - 1)
+    columns = np.arctan2(y, x) % (2 * np.pi) / (2 * np.pi) * n_angles - 0.5
+    # SciPy's "grid-wrap" takes both axes alike, so three rounds of angles stand for one.
+    found = map_coordinates(np.tile(cells, 3), [rows, columns + n_angles], order=1)
+    return torch.from_numpy(np.where(outwards <= 1, found, 0).astype(np.float32))[None, None]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -41,9 +58,10 @@ def test_guided_grad_cam_of_each_image_equals_captums(architecture, rng):
     model = nn.Sequential(*layers, LensLogOdds())
     last = next(layer for layer in reversed(layers[: _first_after_maps(layers)]) if isinstance(layer, nn.ReLU))
     for i, image in enumerate(inside(architecture, torch.from_numpy(images))):
-        expected = GuidedGradCam(model, last).attribute(image[None].clone(), interpolate_mode="bilinear")[0]
+        gradient = GuidedBackprop(model).attribute(image[None].clone())[0]
         cam = LayerGradCam(model, last).attribute(image[None].clone(), relu_attributions=True)
-        cam = nn.functional.interpolate(cam, image.shape[-2:], mode="bilinear")[0, 0]
+        cam = stretched(cam, image.shape[-1])[0, 0]
+        expected = gradient * cam
         scale = float(expected.abs().max())
         np.testing.assert_allclose(inside(architecture, found.guided[i]), expected.detach(), atol=2e-5 * scale, rtol=1e-4)
         np.testing.assert_allclose(inside(architecture, found.cam[i]), cam.detach(), atol=2e-5 * float(cam.max()), rtol=1e-4)
@@ -54,7 +72,8 @@ def _first_after_maps(layers):
     return next(
         i
         for i, layer in enumerate(layers)
-        if isinstance(layer, nn.Flatten) or any(isinstance(later, MeanOverOrientations) for later in layers[i + 2 : i + 3])
+        if isinstance(layer, nn.Flatten | MeanAndPeak)
+        or any(isinstance(later, MeanOverOrientations) for later in layers[i + 2 : i + 3])
     )
 
 

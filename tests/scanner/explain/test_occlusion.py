@@ -88,7 +88,9 @@ def test_shipped_networks_give_the_same_logits_mask_by_mask(folder, card, rng):
 
 
 # The other architectures have the layers of one of these and other widths.
-@pytest.mark.parametrize("architecture", ["ou66", "ou200", "compact", "equivariant", "equivariant_light", "equivariant_middle"])
+@pytest.mark.parametrize(
+    "architecture", ["ou66", "ou200", "compact", "equivariant", "equivariant_light", "equivariant_middle", "polar"]
+)
 @pytest.mark.parametrize(("side", "step"), [(3, 5), (7, 6), (16, 13), (61, 3)])
 def test_masks_of_any_size_and_step(architecture, side, step, rng):
     """Windows start on even and odd pixels, overlap, end at the last pixel, and fill whole maps."""

@@ -1,0 +1,126 @@
+"""A network that sees stamps in logarithmic polar coordinates: there, a larger ring is the same picture farther out.
+
+Circles about the middle of the stamp become lines, and a turn of the stamp moves the picture along them. Cells are as wide as
+high, so arcs keep their shapes.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scanner.vocabulary.kinds import KINDS
+
+N_RADII, N_ANGLES = 48, 96
+"""Cells from the inside out, and about the middle; angles can be halved three times, and quarter turns with them."""
+INNERMOST_PIXELS = 2.0
+"""Inner edge of the innermost cells; the outer edge of the outermost is 46.3 pixels."""
+SAMPLES_A_SIDE = 2
+"""A cell is the mean of this many samples squared: the outermost cells are three pixels wide."""
+_WIDTHS = (16, 32, 48, 64)
+"""Channels at the full resolution, and after each of three halvings."""
+_N_HIDDEN = 128
+_DROPOUT = 0.2
+
+
+def polar(n_channels: int) -> nn.Sequential:
+    """Build a network from `[batch, n_channels, 100, 100]` to logits `[batch, kind]`; 88 MFLOP with five channels.
+
+    Quarter turns change no logit, because angles wrap around.
+    """
+    if n_channels < 1:
+        raise ValueError(f"a network reads at least one channel, got n_channels={n_channels}")
+    full, half, quarter, eighth = _WIDTHS
+    return nn.Sequential(
+        LogPolar(),
+        *_convolved(n_channels, full),
+        nn.MaxPool2d(2),
+        *_convolved(full, half),
+        *_convolved(half, half),
+        nn.MaxPool2d(2),
+        *_convolved(half, quarter),
+        *_convolved(quarter, quarter, n_angles=5),
+        nn.MaxPool2d(2),
+        # Seven of twelve angles: a cell sees the other side of the ring.
+        *_convolved(quarter, eighth, n_angles=7),
+        *_convolved(eighth, eighth, n_angles=7),
+        MeanAndPeak(),
+        nn.Linear(2 * eighth, _N_HIDDEN),
+        nn.ReLU(),
+        nn.Dropout(_DROPOUT),
+        nn.Linear(_N_HIDDEN, len(KINDS)),
+    )
+
+
+class LogPolar(nn.Module):
+    """Sample the middle of `[batch, channel, y, x]` to `[batch, channel, radius, angle]`, from the inside out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._offsets_pixels = offsets_pixels()
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Positions need more digits than bfloat16 has.
+        exact = x if x.dtype == torch.float64 else x.float()
+        grid = torch.from_numpy(grid_of(self._offsets_pixels, x.shape[-1])).to(exact)
+        samples = functional.grid_sample(exact, grid.expand(len(x), -1, -1, -1), padding_mode="border", align_corners=False)
+        return functional.avg_pool2d(samples, SAMPLES_A_SIDE).to(x.dtype)
+
+
+class WrapAngles(nn.Module):
+    """Pad `[batch, channel, radius, angle]` for a convolution: beyond the last angle follows the first, beyond radii zeros."""
+
+    def __init__(self, n_radii: int, n_angles: int) -> None:
+        super().__init__()
+        self.n_radii, self.n_angles = n_radii, n_angles
+
+    def forward(self, x: Tensor) -> Tensor:
+        around = torch.cat([x[..., -self.n_angles :], x, x[..., : self.n_angles]], dim=-1)
+        return functional.pad(around, (0, 0, self.n_radii, self.n_radii))
+
+
+class MeanAndPeak(nn.Module):
+    """Reduce `[batch, n, radius, angle]` to the mean and the largest value of each map, `[batch, 2 * n]`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x.mean((-2, -1)), x.amax((-2, -1))], dim=1)
+
+
+def in_pixels(maps: Tensor, n_pixels: int) -> Tensor:
+    """Stretch maps `[batch, channel, radius, angle]` of a polar network over its field, `[batch, channel, y, x]`.
+
+    Values between the middles of cells are interpolated; the corners of the field, which the network does not see, are 0.
+    """
+    middle = (n_pixels - 1) / 2
+    y, x = torch.meshgrid(torch.arange(n_pixels) - middle, torch.arange(n_pixels) - middle, indexing="ij")
+    cell, radius = 2 * torch.pi / N_ANGLES, torch.hypot(x, y)
+    outwards = torch.log(radius / INNERMOST_PIXELS) / (cell * N_RADII)
+    around = torch.remainder(torch.atan2(y, x), 2 * torch.pi) / (2 * torch.pi)
+    n_angles = maps.shape[-1]
+    # With one more cell at both ends, angles before the middle of the first cell are interpolated, too.
+    grid = torch.stack([(around * n_angles + 1) / (n_angles + 2), outwards], dim=-1) * 2 - 1
+    wrapped = WrapAngles(0, 1)(maps)
+    stretched = functional.grid_sample(
+        wrapped, grid.to(maps).expand(len(maps), -1, -1, -1), padding_mode="border", align_corners=False
+    )
+    return stretched * (outwards <= 1).to(maps)
+
+
+def offsets_pixels() -> NDArray[np.float64]:
+    """Return the samples' offsets from the middle of a stamp, in pixels, `[radius, angle, (x, y)]`."""
+    cell = 2 * np.pi / N_ANGLES
+    radii, angles = ((np.arange(n * SAMPLES_A_SIDE) + 0.5) / SAMPLES_A_SIDE * cell for n in (N_RADII, N_ANGLES))
+    directions = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    return np.asarray(INNERMOST_PIXELS * np.exp(radii)[:, None, None] * directions)
+
+
+def grid_of(offsets: NDArray[np.float64], n_pixels: int) -> NDArray[np.float64]:
+    """Return offsets in pixels as `grid_sample` takes them, `[1, y, x, (x, y)]`: the edges of the image are at -1 and 1."""
+    return (offsets * 2 / n_pixels)[None]
+
+
+def _convolved(n_in: int, n_out: int, n_angles: int = 3) -> tuple[nn.Module, ...]:
+    """Build a convolution over three radii and `n_angles` angles that keeps the size of the map."""
+    convolution = nn.Conv2d(n_in, n_out, (3, n_angles), bias=False)
+    return WrapAngles(1, n_angles // 2), convolution, nn.BatchNorm2d(n_out), nn.ReLU()
