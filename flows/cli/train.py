@@ -40,7 +40,7 @@ def train(
         out: Work folder: checkpoints, histories, learning curves, and the package in `out/NAME`.
         name: Name of the ensemble.
         preset: `flagship`: three small networks for 10 arcsec stamps of MER mosaics; `committee`, `first_stage` and
-            `candidates`: the six larger networks of a cascade, the small one, and the one that looks at the candidates, which
+            `candidates`: the seven larger networks of a cascade, the small one, and the one that looks at the candidates, which
             learns from lenses and from what `lensscan models false-positives` copies; `kind`: the last, if it is to learn from
             lenses alone, and to tell their kind alone; `paper`: the seven of Wilde et al. 2022, 250 epochs; `laptop`: the
             seven, a few epochs.

@@ -18,7 +18,8 @@ from scanner.preprocess.network_inputs import Inputs
 
 _KNOWN = (nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Linear, MeanOverOrientations, LogPolar, WrapAngles, MeanAndPeak)
 MAX_KERNEL = 5
-"""Largest side, in pixels, of the architectures' convolutions that see only a part of a map, but for those before a mean."""
+"""Largest height, in pixels or radii, of the architectures' convolutions that see only a part of a map, but for those before a
+mean."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class GradCamMaps:
 
     The last feature maps of the paper's networks, whose convolutions have no padding, see only the middle of the image:
     stretched over the whole image, a cell at the edge lies up to 5 arcsec farther out than the pixels that it saw. The cells of
-    the flagship lie in the right places.
+    the flagship lie in the right places. Maps of a polar network are turned back to pixels; they are 0 outside its disc.
     """
 
     cam: NDArray[np.float32]

@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from scanner.networks.architectures import FIELD_PIXELS
+from scanner.networks.small_networks import CentreCrop
 from scanner.vocabulary.kinds import KINDS
 
 N_RADII, N_ANGLES = 48, 96
-"""Cells from the inside out, and about the middle; angles can be halved three times, and quarter turns with them."""
+"""Number of cells along a radius, and around the middle. A quarter turn is 24 angles, which can be halved three times, so it
+remains a whole number of cells."""
 INNERMOST_PIXELS = 2.0
-"""Inner edge of the innermost cells; the outer edge of the outermost is 46.3 pixels."""
+"""Radius of the inner edge of the innermost cells; the outermost cells end at 46.3 pixels."""
 SAMPLES_A_SIDE = 2
-"""A cell is the mean of this many samples squared: the outermost cells are three pixels wide."""
+"""A cell is the mean of this many samples along the radius, and as many along the angle: the outermost is three pixels wide."""
 _WIDTHS = (16, 32, 48, 64)
 """Channels at the full resolution, and after each of three halvings."""
 _N_HIDDEN = 128
@@ -27,12 +30,13 @@ _DROPOUT = 0.2
 def polar(n_channels: int) -> nn.Sequential:
     """Build a network from `[batch, n_channels, 100, 100]` to logits `[batch, kind]`; 88 MFLOP with five channels.
 
-    Quarter turns change no logit, because angles wrap around.
+    Quarter turns change no logit but for rounding, because angles wrap around.
     """
     if n_channels < 1:
         raise ValueError(f"a network reads at least one channel, got n_channels={n_channels}")
     full, half, quarter, eighth = _WIDTHS
     return nn.Sequential(
+        CentreCrop(FIELD_PIXELS),
         LogPolar(),
         *_convolved(n_channels, full),
         nn.MaxPool2d(2),
@@ -58,14 +62,23 @@ class LogPolar(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._offsets_pixels = offsets_pixels()
+        # Not a buffer, which `.to(bfloat16)` would round.
+        self._grids: dict[tuple[torch.device, torch.dtype, int], Tensor] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         # Positions need more digits than bfloat16 has.
         exact = x if x.dtype == torch.float64 else x.float()
-        grid = torch.from_numpy(grid_of(self._offsets_pixels, x.shape[-1])).to(exact)
-        samples = functional.grid_sample(exact, grid.expand(len(x), -1, -1, -1), padding_mode="border", align_corners=False)
+        samples = functional.grid_sample(
+            exact, self._grid(exact).expand(len(x), -1, -1, -1), padding_mode="border", align_corners=False
+        )
         return functional.avg_pool2d(samples, SAMPLES_A_SIDE).to(x.dtype)
+
+    def _grid(self, x: Tensor) -> Tensor:
+        """Return the samples' places in images like `x`; a device gets them once, so that it does not wait for every batch."""
+        key = x.device, x.dtype, x.shape[-1]
+        if key not in self._grids:
+            self._grids[key] = torch.from_numpy(grid_of(offsets_pixels(), x.shape[-1])).to(x)
+        return self._grids[key]
 
 
 class WrapAngles(nn.Module):
@@ -90,15 +103,17 @@ class MeanAndPeak(nn.Module):
 def in_pixels(maps: Tensor, n_pixels: int) -> Tensor:
     """Stretch maps `[batch, channel, radius, angle]` of a polar network over its field, `[batch, channel, y, x]`.
 
-    Values between the middles of cells are interpolated; the corners of the field, which the network does not see, are 0.
+    Values between the middles of cells are interpolated. Pixels inside the innermost cells take the values of these; the
+    corners of the field, which the network does not see, are 0.
     """
     middle = (n_pixels - 1) / 2
-    y, x = torch.meshgrid(torch.arange(n_pixels) - middle, torch.arange(n_pixels) - middle, indexing="ij")
+    offsets = torch.arange(n_pixels, dtype=torch.float64) - middle
+    y, x = torch.meshgrid(offsets, offsets, indexing="ij")
     cell, radius = 2 * torch.pi / N_ANGLES, torch.hypot(x, y)
     outwards = torch.log(radius / INNERMOST_PIXELS) / (cell * N_RADII)
     around = torch.remainder(torch.atan2(y, x), 2 * torch.pi) / (2 * torch.pi)
     n_angles = maps.shape[-1]
-    # With one more cell at both ends, angles before the middle of the first cell are interpolated, too.
+    # With one more cell at both ends, angles between the middles of the last and the first cell are interpolated, too.
     grid = torch.stack([(around * n_angles + 1) / (n_angles + 2), outwards], dim=-1) * 2 - 1
     wrapped = WrapAngles(0, 1)(maps)
     stretched = functional.grid_sample(

@@ -60,6 +60,7 @@ def test_a_committee_has_seven_networks_that_differ():
     specs = PRESETS["committee"].networks
     assert len({(spec.architecture, spec.channels) for spec in specs}) == len(specs) == 7
     assert len({spec.architecture for spec in specs}) == 4
+    assert {spec.channels[0].scaling for spec in specs if spec.name.endswith("-sky")} == {"sky_asinh"}
 
 
 def test_networks_learn_from_a_teacher_or_from_grades():

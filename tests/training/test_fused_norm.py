@@ -105,7 +105,7 @@ def test_networks_learn_as_with_their_own_layers(spec):
     n_fused, n_norms = (
         sum(isinstance(of, kind) for of in layers) for layers, kind in ((fused, FusedNorm), (network, nn.BatchNorm2d))
     )
-    assert n_fused == n_norms
+    assert n_fused == n_norms > 0
     x, labels = torch.randn(4, len(spec.channels), 100, 100), torch.arange(4)
     for trained, inputs in ((fused, x), (exact, x.double())):
         nn.functional.cross_entropy(trained.train()(inputs), labels).backward()

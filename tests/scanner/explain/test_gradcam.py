@@ -41,7 +41,7 @@ def stretched(cam, n_pixels):
     outwards = np.log(np.hypot(x, y) / INNERMOST_PIXELS) / (2 * np.pi / N_ANGLES) / N_RADII
     rows = np.clip(outwards * n_radii - 0.5, 0, n_radii - 1)
     columns = np.arctan2(y, x) % (2 * np.pi) / (2 * np.pi) * n_angles - 0.5
-    # SciPy's "grid-wrap" takes both axes alike, so three rounds of angles stand for one.
+    # SciPy's "grid-wrap" takes both axes alike, so the angles are repeated three times and the middle copy is read.
     found = map_coordinates(np.tile(cells, 3), [rows, columns + n_angles], order=1)
     return torch.from_numpy(np.where(outwards <= 1, found, 0).astype(np.float32))[None, None]
 

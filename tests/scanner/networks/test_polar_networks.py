@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import map_coordinates
 
+from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.polar_networks import (
     INNERMOST_PIXELS,
     N_ANGLES,
@@ -12,6 +13,7 @@ from scanner.networks.polar_networks import (
     LogPolar,
     MeanAndPeak,
     WrapAngles,
+    in_pixels,
     offsets_pixels,
     polar,
 )
@@ -56,12 +58,14 @@ def test_angles_grow_from_x_to_y():
 
 def test_cells_are_means_of_interpolated_samples():
     image = np.random.default_rng(1).normal(size=(SIDE, SIDE))
-    offsets = offsets_pixels() + (SIDE - 1) / 2
-    samples = map_coordinates(image, [offsets[..., 1], offsets[..., 0]], order=1)
+    radii, angles = ((np.arange(n) + 0.5) * np.pi / 96 for n in (96, 192))
+    x, y = (2 * np.exp(radii)[:, None] * of(angles) + (SIDE - 1) / 2 for of in (np.cos, np.sin))
+    samples = map_coordinates(image, [y, x], order=1)
     expected = samples.reshape(N_RADII, 2, N_ANGLES, 2).mean((1, 3))
     found = LogPolar()(torch.from_numpy(image)[None, None])[0, 0].numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
-    # All of them lie in the field that the network sees.
+    # All of them lie in the field that the network sees, and in a disc of the stated radius.
+    assert INNERMOST_PIXELS * np.exp(2 * np.pi * N_RADII / N_ANGLES) == pytest.approx(46.3, abs=0.05)
     assert np.abs(offsets_pixels()).max() < SIDE / 2
 
 
@@ -94,15 +98,37 @@ def test_quarter_turns_change_no_logit(turn):
     torch.testing.assert_close(network(torch.rot90(x, turn, (-2, -1))), network(x), rtol=1e-9, atol=1e-12)
 
 
-def test_the_last_map_spans_more_than_half_of_the_angles():
-    """Light in one direction reaches features of the opposite one."""
+def test_features_of_a_direction_see_the_opposite_one():
     torch.manual_seed(3)
-    spatial = polar(1)[:-5].double().eval()
-    x = torch.zeros(1, 1, SIDE, SIDE, dtype=torch.float64, requires_grad=True)
-    features = spatial(x + torch.randn_like(x))
-    # Of a mirrored pair of directions, the first depends on pixels of the second.
-    (gradient,) = torch.autograd.grad(features[..., 0].sum(), x)
-    assert gradient[0, 0, :, : SIDE // 4].abs().max() > 0
+    convolutions = polar(1)[2:-5].double().eval()
+    cells = torch.randn(1, 1, N_RADII, N_ANGLES, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(convolutions(cells)[..., 0].sum(), cells)
+    # The first of twelve angles holds cells 0 to 7; 48 to 55 lie on the other side.
+    assert gradient[..., 48:56].abs().max() > 0
+
+
+def test_maps_are_turned_back_to_pixels():
+    maps = np.random.default_rng(4).random((2, 1, 6, 12))
+    found = in_pixels(torch.from_numpy(maps), SIDE)[:, 0].numpy()
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    rows = np.log(np.hypot(x, y) / 2) / np.pi * 6 - 0.5
+    columns = np.arctan2(y, x) % (2 * np.pi) / (2 * np.pi) * 12 - 0.5
+    for one, cells in zip(found, maps[:, 0], strict=True):
+        expected = map_coordinates(np.tile(cells, 3), [np.clip(rows, 0, 5), columns + 12], order=1)
+        np.testing.assert_allclose(one, np.where(np.hypot(x, y) <= 2 * np.exp(np.pi), expected, 0), atol=1e-9)
+    assert not found[:, 0, 0].any()
+    assert found[:, SIDE // 2, 2].all()
+
+
+def test_layers_of_the_network():
+    layers = list(polar(5))
+    assert [layer.p for layer in layers if isinstance(layer, torch.nn.Dropout)] == [0.2]
+    convolutions = [i for i, layer in enumerate(layers) if isinstance(layer, torch.nn.Conv2d)]
+    assert [tuple(layers[i].kernel_size) for i in convolutions] == [(3, 3)] * 4 + [(3, 5), (3, 7), (3, 7)]
+    for i in convolutions:
+        assert isinstance(layers[i + 1], torch.nn.BatchNorm2d)
+        assert isinstance(layers[i + 2], torch.nn.ReLU)
+    assert ARCHITECTURES["polar"].turns == 2
 
 
 def test_a_network_needs_channels():
