@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scanner.networks.errors import EngineError
-from scanner.networks.polar_networks import SAMPLES_A_SIDE, LogPolar, MeanAndPeak, WrapAngles, grid_of, offsets_pixels
+from scanner.networks.polar_networks import SAMPLES_A_SIDE, LogPolar, MeanAndPeak, WrapAngles, sample_grid
 from scanner.networks.small_networks import N_ORIENTATIONS, CentreCrop, MeanOverOrientations
 
 MOST_SUMMED = 2048
@@ -95,7 +95,7 @@ def _centre_crop(ops: Any, layer: CentreCrop, x: Any) -> Any:
 
 def _log_polar(ops: Any, _: LogPolar, x: Any) -> Any:
     batch, n_pixels = _shape(x)[0], _shape(x)[-1]
-    grid = grid_of(offsets_pixels(), n_pixels).repeat(batch, axis=0).astype(np.float32)
+    grid = sample_grid(n_pixels).repeat(batch, axis=0).astype(np.float32)
     how = {"align_corners": False, "mode": "bilinear", "padding_mode": "border"}
     samples = ops.grid_sample(x, ops.constant(grid), how)
     size = [SAMPLES_A_SIDE] * 2

@@ -77,7 +77,9 @@ class LogPolar(nn.Module):
         """Return the samples' places in images like `x`; a device gets them once, so that it does not wait for every batch."""
         key = x.device, x.dtype, x.shape[-1]
         if key not in self._grids:
-            self._grids[key] = torch.from_numpy(grid_of(offsets_pixels(), x.shape[-1])).to(x)
+            # A tensor of inference mode could not be used for gradients later.
+            with torch.inference_mode(mode=False):
+                self._grids[key] = torch.from_numpy(sample_grid(x.shape[-1])).to(x.device, x.dtype)
         return self._grids[key]
 
 
@@ -130,9 +132,9 @@ def offsets_pixels() -> NDArray[np.float64]:
     return np.asarray(INNERMOST_PIXELS * np.exp(radii)[:, None, None] * directions)
 
 
-def grid_of(offsets: NDArray[np.float64], n_pixels: int) -> NDArray[np.float64]:
-    """Return offsets in pixels as `grid_sample` takes them, `[1, y, x, (x, y)]`: the edges of the image are at -1 and 1."""
-    return (offsets * 2 / n_pixels)[None]
+def sample_grid(n_pixels: int) -> NDArray[np.float64]:
+    """Return the samples' places as `grid_sample` takes them, `[1, radius, angle, (x, y)]`: the image ends at -1 and 1."""
+    return (offsets_pixels() * 2 / n_pixels)[None]
 
 
 def _convolved(n_in: int, n_out: int, n_angles: int = 3) -> tuple[nn.Module, ...]:

@@ -24,7 +24,7 @@ CROP = 2
 
 
 def inside(architecture, images):
-    """Return the pixels that a network sees; a polar one is given the whole image."""
+    """Return the pixels that a network sees."""
     first = random_network(architecture, 1)[0]
     if not isinstance(first, CentreCrop):
         return images

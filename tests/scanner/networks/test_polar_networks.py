@@ -76,6 +76,14 @@ def test_positions_keep_their_digits_in_bfloat16():
     np.testing.assert_allclose(half.float(), LogPolar()(image), atol=0.01)
 
 
+def test_gradients_pass_after_inference():
+    layer, x = LogPolar(), torch.ones(1, 1, SIDE, SIDE)
+    with torch.inference_mode():
+        layer(x)
+    layer(x.requires_grad_()).sum().backward()
+    assert x.grad.sum() == pytest.approx(N_RADII * N_ANGLES, rel=1e-4)
+
+
 def test_padding_goes_round_in_angle_and_ends_in_radius():
     x = torch.arange(1.0, 13.0).reshape(1, 1, 3, 4)
     padded = WrapAngles(1, 2)(x)[0, 0]
