@@ -98,7 +98,7 @@ def simulate(
         kinds: Kinds and look-alikes, such as `"single,spiral"`, `"nonlens=3,double_ring=1"` or `["single", "spiral"]`; by
             default half of the objects are lenses.
         geometry: `mer10` (10 arcsec, as `mer3-cascade` reads it), `mer` (20 arcsec) or `challenge` (for the paper's networks).
-        preset: Population, `euclid`, `broad` or `wilde2022`.
+        preset: Population, `euclid`, `broad`, `any_host` or `wilde2022`.
 
     Raises:
         ValueError: an argument is out of range; the message names it.

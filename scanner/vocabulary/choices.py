@@ -4,9 +4,10 @@ from typing import Literal
 
 GeometryName = Literal["challenge", "mer", "mer10"]
 """Names of the geometries in `scanner.vocabulary.geometry`."""
-PopulationPreset = Literal["euclid", "broad", "wilde2022"]
+PopulationPreset = Literal["euclid", "broad", "any_host", "wilde2022"]
 """`euclid` follows the forecast of Collett (2015) and is for real images; `broad` has the lenses and look-alikes that this
-forecast makes rare, for training beside it; `wilde2022` is the paper's section 2.2."""
+forecast makes rare, and `any_host` lenses with the light of any galaxy, both for training beside it; `wilde2022` is the paper's
+section 2.2."""
 TrainingPreset = Literal["candidates", "committee", "first_stage", "flagship", "kind", "laptop", "paper"]
 """Names of the configurations in `training.config.PRESETS`."""
 MAPS_PER_UNIT, MOST_MAPS_PER_UNIT = 100, 1000

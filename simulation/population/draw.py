@@ -11,7 +11,7 @@ from numpy.random import Generator
 from infra.errors import LensscanError
 from scanner.vocabulary.choices import PopulationPreset
 from scanner.vocabulary.kinds import KINDS
-from simulation.population import broad, forecast, wilde2022
+from simulation.population import any_host, broad, forecast, wilde2022
 from simulation.population.broad_lookalikes import BROAD_BUILDERS
 from simulation.population.field import draw_neighbours
 from simulation.population.galaxies import BUILDERS, Builder
@@ -59,7 +59,7 @@ BROAD_LOOKALIKE_SHARES: Mapping[Lookalike, float] = MappingProxyType(
         "group": 0.06,
     }
 )
-"""Shares of the non-lenses of the preset `broad`: the galaxies of its lenses without arcs, and what resembles its lenses."""
+"""Shares of the non-lenses of `broad` and `any_host`: the galaxies of their lenses without arcs, and what resembles lenses."""
 
 
 def kind_of_draw(draw: Draw) -> Kind:
@@ -137,7 +137,7 @@ def draw_lookalike(preset: PopulationPreset, rng: Generator) -> Lookalike:
     """Draw the look-alike of a non-lens; in `wilde2022` all are lens galaxies without arcs, as in the paper."""
     if preset == "wilde2022":
         return ARCLESS_LENS
-    shares = BROAD_LOOKALIKE_SHARES if preset == "broad" else LOOKALIKE_SHARES
+    shares = LOOKALIKE_SHARES if preset == "euclid" else BROAD_LOOKALIKE_SHARES
     names = tuple(shares)
     return names[int(rng.choice(len(names), p=list(shares.values())))]
 
@@ -157,6 +157,12 @@ def _draw_broad(draw: Draw, rng: Generator, angle: float) -> System:
     if kind_of_draw(draw) != "nonlens":
         return broad.draw_lens(cast("Kind", draw), rng, angle)
     return _draw_nonlens("broad", draw, rng, angle, broad.draw_lens, BROAD_BUILDERS)
+
+
+def _draw_any_host(draw: Draw, rng: Generator, angle: float) -> System:
+    if kind_of_draw(draw) != "nonlens":
+        return any_host.draw_lens(cast("Kind", draw), rng, angle)
+    return _draw_nonlens("any_host", draw, rng, angle, any_host.draw_lens, BROAD_BUILDERS)
 
 
 def _draw_nonlens(
@@ -183,5 +189,5 @@ def _draw_wilde2022(draw: Draw, rng: Generator, angle: float) -> System:
 
 
 _DRAW: Mapping[PopulationPreset, Callable[[Draw, Generator, float], System]] = MappingProxyType(
-    {"euclid": _draw_euclid, "broad": _draw_broad, "wilde2022": _draw_wilde2022}
+    {"euclid": _draw_euclid, "broad": _draw_broad, "any_host": _draw_any_host, "wilde2022": _draw_wilde2022}
 )

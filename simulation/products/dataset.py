@@ -92,7 +92,9 @@ def dataset_spec(
             "lenses of the preset wilde2022 lie off the centre: its geometry must be challenge or mer, got mer10"
         )
     if preset == "wilde2022" and textures_uri:
-        raise SimulationError("textures are for the presets euclid and broad, got wilde2022, which keeps to its paper")
+        raise SimulationError(
+            "textures are for the presets euclid, broad and any_host, got wilde2022, which keeps to its paper"
+        )
     psf_digest, textures_digest = (uri and sha256_bytes(read_bytes(uri)) for uri in (psf_uri, textures_uri))
     if psf_uri:
         read_psfs(psf_uri)

@@ -306,7 +306,7 @@ def test_shards_say_which_textures_they_have(textured):
 
 
 def test_textures_that_cannot_be_used_are_refused(textured, tmp_path):
-    with pytest.raises(SimulationError, match="textures are for the presets euclid and broad, got wilde2022"):
+    with pytest.raises(SimulationError, match="textures are for the presets euclid, broad and any_host, got wilde2022"):
         dataset_spec(1, 1, "wilde2022", textures_uri=textured.textures_uri)
     assert dataset_spec(1, 1, "euclid", textures_uri=textured.textures_uri).textures_sha256
     (tmp_path / "text.parquet").write_text("no textures")

@@ -27,7 +27,7 @@ def test_objects_are_those_of_a_shard():
         ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
         ({"kinds": "lens"}, "kind must be one of .*, got 'lens'"),
         ({"geometry": "hst"}, "geometry must be one of challenge, mer, mer10, got 'hst'"),
-        ({"preset": "lsst"}, "preset must be one of euclid, broad, wilde2022, got 'lsst'"),
+        ({"preset": "lsst"}, "preset must be one of euclid, broad, any_host, wilde2022, got 'lsst'"),
     ],
 )
 def test_arguments_out_of_range_are_named(changes, says):
