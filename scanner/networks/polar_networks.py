@@ -58,7 +58,11 @@ def polar(n_channels: int) -> nn.Sequential:
 
 
 class LogPolar(nn.Module):
-    """Sample the middle of `[batch, channel, y, x]` to `[batch, channel, radius, angle]`, from the inside out."""
+    """Sample the middle of `[batch, channel, y, x]` to `[batch, channel, radius, angle]`, from the inside out.
+
+    In training, each object is turned by any angle and stretched by up to one cell, at random, so that a network does not learn
+    the pixels of one orientation.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,9 +72,10 @@ class LogPolar(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # Positions need more digits than bfloat16 has.
         exact = x if x.dtype == torch.float64 else x.float()
-        samples = functional.grid_sample(
-            exact, self._grid(exact).expand(len(x), -1, -1, -1), padding_mode="border", align_corners=False
-        )
+        grid = self._grid(exact).expand(len(x), -1, -1, -1)
+        if self.training:
+            grid = _turned_and_stretched(grid)
+        samples = functional.grid_sample(exact, grid, padding_mode="border", align_corners=False)
         return functional.avg_pool2d(samples, SAMPLES_A_SIDE).to(x.dtype)
 
     def _grid(self, x: Tensor) -> Tensor:
@@ -135,6 +140,15 @@ def offsets_pixels() -> NDArray[np.float64]:
 def sample_grid(n_pixels: int) -> NDArray[np.float64]:
     """Return the samples' places as `grid_sample` takes them, `[1, radius, angle, (x, y)]`: the image ends at -1 and 1."""
     return (offsets_pixels() * 2 / n_pixels)[None]
+
+
+def _turned_and_stretched(grid: Tensor) -> Tensor:
+    """Turn and stretch the places `[object, radius, angle, (x, y)]` of each object at random, about the middle."""
+    angle, steps = 2 * torch.pi * torch.rand(2, len(grid), device=grid.device, dtype=grid.dtype)
+    stretch = torch.exp((steps - torch.pi) * 2 / N_ANGLES)
+    x, y = stretch * torch.cos(angle), stretch * torch.sin(angle)
+    turns = torch.stack([torch.stack([x, y], dim=-1), torch.stack([-y, x], dim=-1)], dim=-2)
+    return (grid.flatten(1, 2) @ turns).view_as(grid)
 
 
 def _convolved(n_in: int, n_out: int, n_angles: int = 3) -> tuple[nn.Module, ...]:

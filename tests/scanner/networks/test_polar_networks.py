@@ -30,7 +30,7 @@ def picture(brightness):
 
 
 def sampled(brightness):
-    return LogPolar()(picture(brightness))[0, 0].numpy()
+    return LogPolar().eval()(picture(brightness))[0, 0].numpy()
 
 
 def test_a_ring_lights_the_cells_of_its_radius():
@@ -62,7 +62,7 @@ def test_cells_are_means_of_interpolated_samples():
     x, y = (2 * np.exp(radii)[:, None] * of(angles) + (SIDE - 1) / 2 for of in (np.cos, np.sin))
     samples = map_coordinates(image, [y, x], order=1)
     expected = samples.reshape(N_RADII, 2, N_ANGLES, 2).mean((1, 3))
-    found = LogPolar()(torch.from_numpy(image)[None, None])[0, 0].numpy()
+    found = LogPolar().eval()(torch.from_numpy(image)[None, None])[0, 0].numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
     # All of them lie in the field that the network sees, and in a disc of the stated radius.
     assert INNERMOST_PIXELS * np.exp(2 * np.pi * N_RADII / N_ANGLES) == pytest.approx(46.3, abs=0.05)
@@ -71,13 +71,38 @@ def test_cells_are_means_of_interpolated_samples():
 
 def test_positions_keep_their_digits_in_bfloat16():
     image = picture(lambda r, _: np.exp(-(((r - 30) / 2) ** 2)))
-    half = LogPolar()(image.bfloat16())
+    layer = LogPolar().eval()
+    half = layer(image.bfloat16())
     assert half.dtype == torch.bfloat16
-    np.testing.assert_allclose(half.float(), LogPolar()(image), atol=0.01)
+    np.testing.assert_allclose(half.float(), layer(image), atol=0.01)
+
+
+def test_each_object_is_turned_and_stretched_in_training():
+    radius = INNERMOST_PIXELS * FACTOR**24
+    blob = picture(lambda r, angle: np.exp(-(((r - radius) / 3) ** 2) - (angle / 0.2) ** 2))
+    torch.manual_seed(5)
+    cells = LogPolar()(torch.cat([blob, 2 * blob], dim=1).expand(600, -1, -1, -1))
+    # All channels alike: the second stays twice the first.
+    torch.testing.assert_close(cells[:, 1], 2 * cells[:, 0])
+    weights = cells[:, 0].numpy() / cells[:, 0].sum((-2, -1), keepdim=True).numpy()
+    rows = np.sum(weights * np.arange(N_RADII)[:, None], axis=(1, 2))
+    at = np.arange(N_ANGLES) * 2 * np.pi / N_ANGLES
+    turns = np.angle(np.sum(weights * np.exp(1j * at), axis=(1, 2)))
+    assert np.abs(np.mean(np.exp(1j * turns))) < 4 / np.sqrt(600)
+    assert np.abs(np.mean(np.exp(2j * turns))) < 4 / np.sqrt(600)
+    # Evenly by up to one cell either way.
+    assert np.ptp(rows) == pytest.approx(2, abs=0.1)
+    assert np.std(rows) == pytest.approx(2 / np.sqrt(12), rel=0.05)
+    assert np.mean(rows) == pytest.approx(np.sum(sampled_rows(blob)), abs=0.05)
+
+
+def sampled_rows(blob):
+    cells = LogPolar().eval()(blob)[0, 0].numpy()
+    return cells.sum(axis=1) / cells.sum() * np.arange(N_RADII)
 
 
 def test_gradients_pass_after_inference():
-    layer, x = LogPolar(), torch.ones(1, 1, SIDE, SIDE)
+    layer, x = LogPolar().eval(), torch.ones(1, 1, SIDE, SIDE)
     with torch.inference_mode():
         layer(x)
     layer(x.requires_grad_()).sum().backward()
@@ -136,7 +161,7 @@ def test_layers_of_the_network():
     for i in convolutions:
         assert isinstance(layers[i + 1], torch.nn.BatchNorm2d)
         assert isinstance(layers[i + 2], torch.nn.ReLU)
-    assert ARCHITECTURES["polar"].turns == 2
+    assert ARCHITECTURES["polar"].turns == 1
 
 
 def test_a_network_needs_channels():
