@@ -307,7 +307,7 @@ def combine(
         members: Ensembles, by name or folder, whose networks make up the committee; of a cascade, those of its committee.
         first: Ensemble of one network, the first stage, or a cascade; without it the committee looks at every object.
         candidates: Ensemble of one network, as `lensscan train --preset candidates` or `--preset kind` makes it, or a cascade
-            with a candidate network; without it the result has none. It sees each candidate in two to four orientations.
+            with a candidate network; without it the result has none. It sees each candidate in one to four orientations.
         natural: Folder or `s3://` prefix of shards of the preset `euclid` that no network was trained on.
         broad: Shards of the preset `broad` that no network was trained on.
         name: Name to give to `--ensemble` later.

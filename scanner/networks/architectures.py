@@ -88,7 +88,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 Architecture(name, f"scanner.networks.small_networks:{name}", SMALL_INPUT_PIXELS, KINDS, turns, field)
                 for name, (turns, field) in _SMALL.items()
             ),
-            Architecture("polar", "scanner.networks.polar_networks:polar", SMALL_INPUT_PIXELS, KINDS, 2, FIELD_PIXELS),
+            Architecture("polar", "scanner.networks.polar_networks:polar", SMALL_INPUT_PIXELS, KINDS, 1, FIELD_PIXELS),
         )
     }
 )
@@ -126,6 +126,6 @@ FIRST_STAGE_NETWORKS: tuple[NetworkSpec, ...] = (
 )
 """The first stage of a cascade."""
 CANDIDATE_NETWORKS: tuple[NetworkSpec, ...] = (
-    NetworkSpec("candidate-sky", "equivariant_large", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("candidate-sky", "polar", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
 )
 """The network of a cascade that looks at its candidates."""
