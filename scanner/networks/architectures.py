@@ -33,8 +33,8 @@ class Architecture:
     input_pixels: int
     classes: tuple[str, ...]
     """Classes of the outputs (logits), in order; the first is always `nonlens`."""
-    turns: Literal[2, 4] = 4
-    """Orientations that a committee averages over: mirror images alone if quarter turns change no logit."""
+    turns: Literal[1, 2, 4] = 4
+    """Orientations to average over: mirror images alone if quarter turns change no logit, 1 if these add little."""
     field_pixels: int | None = None
     """Side of the middle of the input that decides the outputs; None if every pixel does."""
 

@@ -47,7 +47,7 @@ def test_a_prediction_is_of_the_input_or_of_like_units(shards, measured_units, m
     assert (found.threshold, found.cost) == (0.01, None)
     # Too few rows are scored for a share, but the ensemble was evaluated.
     assert found.candidates_by_sample is None
-    assert 40 * 0.004 < found.candidates_by_evaluation.value < 40 * 0.008
+    assert 40 * 0.0025 < found.candidates_by_evaluation.value < 40 * 0.005
     priced = describe_plan(str(shards), measured=True, exact=True, workers=2, n_units=10, price_per_core_hour=0.5)
     assert (priced.prediction.estimate.n_units, priced.prediction.is_of_input) == (10, False)
     assert priced.prediction.estimate.n_rows == 10 * 30
