@@ -51,7 +51,8 @@ def simulate(
         n: Number of objects.
         seed: The data set's seed; object i depends on the seed and i alone.
         preset: `euclid`: the population of Collett (2015) among look-alikes, as Euclid sees them; `broad`: lenses and
-            look-alikes that this population makes rare, for training beside it; `wilde2022`: the paper's.
+            look-alikes that this population makes rare, and `any_host`: lenses with the light of any galaxy, both for
+            training beside it; `wilde2022`: the paper's.
         kinds: Kinds, with their weights: `single`, `compound_arc`, `double_ring`, `nonlens` (all look-alikes in their shares),
             or a look-alike: `twin` (a lens galaxy without arcs), `elliptical`, `disc`, `spiral`, `ring_galaxy`, `edge_on`,
             `merger`, `companions`, `blue_companions`, `group`, `faint`, `star`, `artefact`. By default half are non-lenses.
