@@ -139,7 +139,7 @@ def assemble(
         prevalence: Fraction of lenses that `p_lens` assumes.
         compound_share: Fraction of the lenses that `p_compound` assumes to be compound.
         progress: Called with (objects scored, objects in all).
-        turns: Let the committee of a cascade see each object in several orientations; a candidate network always does.
+        turns: Let the committee of a cascade see each object in several orientations; a candidate network has its own.
         candidates: Package with one network, or a cascade with a candidate network, which looks at the candidates of a cascade;
             None: no network does.
 
@@ -241,7 +241,7 @@ def _first_network(folder: Path) -> NetworkCard:
 
 
 def _candidate_network(folder: Path, others: Mapping[str, tuple[Path, NetworkCard]], first: Path | None) -> NetworkCard:
-    """Return the network of a package that looks at the candidates; so few objects can be seen in several orientations."""
+    """Return the network of a package that looks at the candidates, in as many orientations as help its architecture."""
     if first is None:
         raise TrainingError("a candidate network needs a cascade: name a first stage too")
     card = read_card(folder)
