@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 from simulation.lensing import einstein_radius_arcsec
 from simulation.population import any_host, broad
 from simulation.population.draw import BROAD_LOOKALIKE_SHARES, draw_system
-from simulation.population.galaxies import total_vis_mag
+from simulation.population.galaxies import BUILDERS, total_vis_mag
 from simulation.systems import ARCLESS_LENS, Sersic
 
 KINDS = ("single", "compound_arc", "double_ring")
@@ -81,3 +81,20 @@ def test_non_lenses_are_its_hosts_and_what_resembles_lenses(rng):
 def test_no_kind_but_a_lens_is_drawn(rng):
     with pytest.raises(ValueError, match="got 'nonlens'"):
         any_host.draw_lens("nonlens", rng, 0.0)
+
+
+def test_hosts_have_the_shares_of_their_types(monkeypatch):
+    drawn = []
+
+    def recorded(name, build):
+        return lambda *given: (drawn.append(name), build(*given))[1]
+
+    monkeypatch.setattr(any_host, "BUILDERS", {name: recorded(name, build) for name, build in BUILDERS.items()})
+    rng = np.random.default_rng(6)
+    for _ in range(N):
+        any_host.draw_lens("single", rng, 30.0)
+    shares = {"elliptical": 0.35, "disc": 0.25, "spiral": 0.15, "edge_on": 0.25}
+    assert set(drawn) == set(shares)
+    for name, share in shares.items():
+        # Three standard errors of 400 draws.
+        assert drawn.count(name) / N == pytest.approx(share, abs=3 * np.sqrt(share * (1 - share) / N))
