@@ -12,7 +12,7 @@ from scanner.networks.lens_regression import LensRegression, corrected, mean_log
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.stage_cards import CandidateStage
 from scanner.vocabulary.kinds import KINDS
-from training.evaluation.calibrate import CLIP, fit_scaled
+from training.evaluation.calibrate import CLIP, fit_lens_curve, fit_scaled
 from training.evaluation.metrics import auroc
 from training.margins import Margins
 
@@ -83,7 +83,15 @@ def fit_lens_regression(natural: Margins, committee: SoftmaxStack, network: str,
     slope, bias = float(model.coef_[0, 0]), float(model.intercept_[0])
     if slope <= 0:
         return None
-    return LensRegression(from_p_lens=from_p_lens, network_share=NETWORK_SHARE, slope=slope, bias=bias, clip=CLIP)
+    # A straight line promises too much for the surest objects: a few non-lenses lie far above the others.
+    return LensRegression(
+        from_p_lens=from_p_lens,
+        network_share=NETWORK_SHARE,
+        slope=slope,
+        bias=bias,
+        curve=fit_lens_curve(slope * together + bias, found.is_lens),
+        clip=CLIP,
+    )
 
 
 def reaching(natural: Margins, committee: SoftmaxStack, p_lens: float) -> Margins:

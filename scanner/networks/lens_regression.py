@@ -8,6 +8,7 @@ from pydantic import Field
 
 from infra.frozen import Frozen
 from scanner.networks.combiner import Combined, LogitMargins, SoftmaxStack
+from scanner.networks.lens_curve import LensCurve
 
 
 class LensRegression(Frozen, allow_inf_nan=False):
@@ -23,6 +24,8 @@ class LensRegression(Frozen, allow_inf_nan=False):
     """Weight of the network in the mean; the committee has the rest."""
     slope: float = Field(gt=0)
     bias: float
+    curve: LensCurve | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Corrects the log-odds that the straight line gives; None if these are final."""
     clip: float = Field(gt=0)
     """Largest absolute logit margin of the network that is read."""
 
@@ -37,7 +40,8 @@ class LensRegression(Frozen, allow_inf_nan=False):
             of_committee: The committee's log-odds in the fitted mixture, `[batch]`.
             margins: Logit margins of the network, `[batch, class - 1]`.
         """
-        return self.slope * mean_log_odds(of_committee, margins, self.network_share, self.clip) + self.bias
+        straight = self.slope * mean_log_odds(of_committee, margins, self.network_share, self.clip) + self.bias
+        return straight if self.curve is None else self.curve.calibrated(straight)
 
 
 def least_looked_at(threshold: float, lens: LensRegression | None) -> float:

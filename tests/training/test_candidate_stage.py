@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import expit
 from scipy.stats import norm
 
 from scanner.networks.kind_regression import kind_features
@@ -95,6 +96,20 @@ def test_the_log_odds_of_independent_networks_add_up(rng):
     assert found.network_share == 0.6
     assert found.slope == pytest.approx(1 / 0.52, abs=0.05)
     assert found.bias == pytest.approx(0.0, abs=0.06)
+
+
+def test_the_surest_objects_are_promised_no_more_than_they_hold(rng):
+    """The true log-odds of a lens rise more slowly above 4, where a straight line goes on."""
+    log_odds = rng.normal(0, 4, 40000)
+    truth = np.minimum(log_odds, 4) + 0.3 * np.maximum(log_odds - 4, 0)
+    kinds = np.where(rng.random(40000) < expit(truth), rng.integers(1, 4, 40000), 0).astype(np.int8)
+    margins = np.repeat(log_odds[:, None] - np.log(3), 3, axis=1)
+    found = fit_lens_regression(Margins({"A": margins, "K": margins}, kinds), stack(("A",)), "K", 1e-9)
+    sure = log_odds > 7
+    says = {curve: found.model_copy(update={"curve": curve}).log_odds(log_odds, margins) for curve in (found.curve, None)}
+    errors = {curve: np.abs(of - truth)[sure].mean() for curve, of in says.items()}
+    assert errors[found.curve] < 0.3
+    assert errors[None] > 1.0
 
 
 def test_a_network_that_knows_lenses_corrects_the_committee(rng):

@@ -20,9 +20,9 @@ INVERSE_REGULARISATION = 1.0
 """Inverse strength of the L2 penalty on scaled margins; scikit-learn's default."""
 
 CURVE_KNOTS = (-4.0, 0.0, 4.0)
-"""Log-odds of a lens, in the mixture that a stack is fitted on, between which the correction of its `p_lens` is straight."""
+"""Log-odds of a lens, in the mixture that a model is fitted on, between which the curve that corrects them is straight."""
 CURVE_PRIOR = 1.0
-"""Inverse variance of the prior of the logarithm of each slope of that correction, about 0: without data all slopes are 1."""
+"""Inverse variance of the prior of the logarithm of each slope of that curve, about 0: without data all slopes are 1."""
 _NONLENS = KINDS.index("nonlens")
 
 
@@ -87,14 +87,24 @@ def with_lens_curve(stack: SoftmaxStack, margins: LogitMargins, kinds: NDArray[n
         margins: Network name to `[object, class - 1]`, of natural draws.
         kinds: `[object]`, index into `KINDS`.
     """
-    is_lens = kinds != _NONLENS
     p = stack.assuming(None, None).probabilities(margins)
     straight = np.log(np.delete(p, _NONLENS, axis=1).sum(axis=1)) - np.log(p[:, _NONLENS])
+    return stack.model_copy(update={"lens_curve": fit_lens_curve(straight, kinds != _NONLENS)})
+
+
+def fit_lens_curve(log_odds: NDArray[np.float64], is_lens: NDArray[np.bool_]) -> LensCurve:
+    """Fit the likeliest rising curve from log-odds of a lens to calibrated ones, both `[object]`.
+
+    It bends at `CURVE_KNOTS`. The prior of each slope's logarithm is normal about 0, with the variance 1 / `CURVE_PRIOR`.
+    """
     knots = np.array(CURVE_KNOTS)
     lengths = np.diff(knots, append=np.inf)
     # How far each object goes along each piece: down from the first knot, then up from each knot to the next.
     along = np.stack(
-        [np.minimum(straight - knots[0], 0), *(np.clip(straight - knot, 0, n) for knot, n in zip(knots, lengths, strict=True))]
+        [
+            np.minimum(log_odds - knots[0], 0),
+            *(np.clip(log_odds - knot, 0, n) for knot, n in zip(knots, lengths, strict=True)),
+        ]
     )
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -108,8 +118,7 @@ def with_lens_curve(stack: SoftmaxStack, margins: LogitMargins, kinds: NDArray[n
     fitted = minimize(loss, np.append(knots[0], np.zeros(len(along))), jac=True, method="L-BFGS-B").x
     slopes = np.exp(fitted[1:])
     becomes = fitted[0] + np.append(0, np.cumsum(slopes[1:-1] * lengths[:-1]))
-    curve = LensCurve(at=CURVE_KNOTS, becomes=tuple(becomes.tolist()), slopes=(float(slopes[0]), float(slopes[-1])))
-    return stack.model_copy(update={"lens_curve": curve})
+    return LensCurve(at=CURVE_KNOTS, becomes=tuple(becomes.tolist()), slopes=(float(slopes[0]), float(slopes[-1])))
 
 
 def fit_tied_stack(margins: LogitMargins, kinds: NDArray[np.integer]) -> SoftmaxStack:

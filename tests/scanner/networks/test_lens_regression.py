@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 from scipy.special import expit, logit
 
+from scanner.networks.lens_curve import LensCurve
 from scanner.networks.lens_regression import LensRegression, corrected, least_looked_at
 from tests.scanner.cascades import lens_regression, stack
 
@@ -17,6 +18,18 @@ def test_the_log_odds_are_a_multiple_of_the_mean():
     margins = np.log([[1.0, 2.0, 5.0], [1.0, 1.0, 2.0]])
     expected = 0.5 * (0.75 * np.array([3.0, -1.0]) + 0.25 * np.log([8.0, 4.0])) - 0.25
     np.testing.assert_allclose(regression.log_odds(np.array([3.0, -1.0]), margins), expected)
+
+
+def test_a_curve_corrects_the_straight_line():
+    straight = lens_regression(network_share=0.25, slope=0.5, bias=-0.25)
+    bent = straight.model_copy(update={"curve": LensCurve(at=(-0.5, 0.5), becomes=(-2.0, 1.0), slopes=(2.0, 0.5))})
+    of_committee, margins = np.array([3.0, -2.0]), np.zeros((2, 3))
+    expected = straight.log_odds(of_committee, margins)
+    np.testing.assert_allclose(expected, 0.5 * (0.75 * of_committee + 0.25 * np.log(3)) - 0.25)
+    # Above the last knot, and below the first one.
+    np.testing.assert_allclose(
+        bent.log_odds(of_committee, margins), [1 + 0.5 * (expected[0] - 0.5), -2 + 2 * (expected[1] + 0.5)]
+    )
 
 
 def test_extreme_margins_count_as_the_clip():
@@ -58,5 +71,9 @@ def test_the_slope_must_be_positive():
 
 
 def test_all_of_it_decides():
-    content = lens_regression().what_decides()
+    curve = LensCurve(at=(0.0,), becomes=(1.0,), slopes=(1.0, 1.0))
+    content = lens_regression(curve=curve).what_decides()
     assert content.keys() == LensRegression.model_fields.keys()
+    assert content["curve"]["becomes"] == [1.0]
+    # Cascades that were made before there was a curve keep their digest.
+    assert lens_regression().what_decides().keys() == content.keys() - {"curve"}
