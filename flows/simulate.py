@@ -9,6 +9,7 @@ from flows.artifacts import flow_progress
 from flows.commands.simulate import SimulateResult, simulate_shards
 from flows.retries import retried
 from scanner.vocabulary.choices import GeometryName, PopulationPreset
+from simulation.products.dataset import LARGEST_MIN_RADIUS_ARCSEC
 
 
 @flow(name="simulate", persist_result=True, result_serializer="json")
@@ -21,6 +22,7 @@ def simulate(
     geometry: GeometryName = "challenge",
     components: bool = False,
     pairs: bool = False,
+    min_einstein_radius_arcsec: Annotated[float, Field(ge=0, le=LARGEST_MIN_RADIUS_ARCSEC)] = 0.0,
     psf: str | None = None,
     textures: str | None = None,
     workers: Annotated[int | None, Field(ge=1)] = None,
@@ -38,13 +40,27 @@ def simulate(
         geometry: `challenge`, `mer` or `mer10`.
         components: Keep the noise-free lens light and each lensed source as columns.
         pairs: Follow each lens by the same lens without its arcs, in the same noise.
+        min_einstein_radius_arcsec: Least Einstein radius of the lenses, and of what lenses without arcs were before.
         psf: FITS file with a PSF for each band, instead of the model PSF.
         textures: File of `lensscan textures`, with real galaxies whose pictures take the place of some sources and late types.
         workers: Simulation processes; the configured number by default.
     """
     with flow_progress("simulate", f"Objects simulated into {out_uri}") as progress:
-        forms = {"components": components, "pairs": pairs}
         return retried(
             "simulate",
-            lambda: simulate_shards(out_uri, n, seed, preset, kinds, geometry, psf, textures, workers, progress, **forms),
+            lambda: simulate_shards(
+                out_uri,
+                n,
+                seed,
+                preset,
+                kinds,
+                geometry,
+                psf,
+                textures,
+                workers,
+                progress,
+                components=components,
+                pairs=pairs,
+                min_einstein_radius_arcsec=min_einstein_radius_arcsec,
+            ),
         )

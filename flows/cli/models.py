@@ -33,6 +33,7 @@ def simulate(
     geometry: GeometryName = "challenge",
     components: bool = False,
     pairs: bool = False,
+    min_einstein_radius_arcsec: float = 0.0,
     psf: str | None = None,
     textures: str | None = None,
     workers: Positive | None = None,
@@ -60,6 +61,7 @@ def simulate(
             noise of MER (`mer`), or the middle 10 arcsec of those (`mer10`).
         components: Keep the noise-free lens light and each lensed source as columns.
         pairs: Follow each lens by the same lens without its arcs, in the same noise.
+        min_einstein_radius_arcsec: Least Einstein radius of the lenses (at most 3), and of what each `twin` was before.
         psf: FITS file with a PSF for each band (as Euclid's MER cutouts have), instead of the model PSF.
         textures: File of `lensscan textures`: pictures of its real galaxies take the place of some sources and late types.
         workers: Simulation processes; a process makes whole shards of 500 objects.
@@ -78,6 +80,7 @@ def simulate(
         "geometry": geometry,
         "components": components,
         "pairs": pairs,
+        "min_einstein_radius_arcsec": min_einstein_radius_arcsec,
         "psf": psf,
         "textures": textures,
         "workers": workers,

@@ -31,6 +31,7 @@ def simulate_shards(
     *,
     components: bool,
     pairs: bool,
+    min_einstein_radius_arcsec: float,
 ) -> SimulateResult:
     """Write `n` simulated objects as shards under `out_uri`, with the meaning of the flow's parameters.
 
@@ -48,6 +49,7 @@ def simulate_shards(
         geometry,
         components=components,
         pairs=pairs,
+        min_einstein_radius_arcsec=min_einstein_radius_arcsec,
         psf_uri=psf and absolute(psf),
         textures_uri=textures and absolute(textures),
     )

@@ -11,6 +11,7 @@ from numpy.random import Generator
 from infra.errors import LensscanError
 from scanner.vocabulary.choices import PopulationPreset
 from scanner.vocabulary.kinds import KINDS
+from simulation.lensing import effective_einstein_radius_arcsec
 from simulation.population import any_host, broad, forecast, wilde2022
 from simulation.population.broad_lookalikes import BROAD_BUILDERS
 from simulation.population.field import draw_neighbours
@@ -60,6 +61,7 @@ BROAD_LOOKALIKE_SHARES: Mapping[Lookalike, float] = MappingProxyType(
     }
 )
 """Shares of the non-lenses of `broad` and `any_host`: the galaxies of their lenses without arcs, and what resembles lenses."""
+_MAX_DRAWS = 2000
 
 
 def kind_of_draw(draw: Draw) -> Kind:
@@ -88,7 +90,12 @@ def check_draw(preset: str, draw: str) -> None:
 
 
 def draw_system(
-    preset: PopulationPreset, draw: Draw, rng: Generator, detector_angle_deg: float, neighbours: Lights = ()
+    preset: PopulationPreset,
+    draw: Draw,
+    rng: Generator,
+    detector_angle_deg: float,
+    neighbours: Lights = (),
+    min_einstein_radius_arcsec: float = 0.0,
 ) -> System:
     """Draw a system from a preset. Only rendering shows whether its arcs are visible.
 
@@ -98,13 +105,27 @@ def draw_system(
         rng: Source of randomness.
         detector_angle_deg: Orientation of the detector.
         neighbours: Light of objects that are near by chance.
+        min_einstein_radius_arcsec: Least Einstein radius of a lens, of all masses together, for its nearest source.
 
     Raises:
-        PopulationError: the preset or the object to draw is unknown, or the preset has no such look-alike.
+        PopulationError: the preset or the object to draw is unknown, the preset has no such look-alike, or hardly such lenses.
     """
     check_draw(preset, draw)
-    system = _DRAW[preset](draw, rng, detector_angle_deg)
-    return replace(system, neighbours=(*system.neighbours, *neighbours))
+    for _ in range(_MAX_DRAWS):
+        system = _DRAW[preset](draw, rng, detector_angle_deg)
+        if _is_wide(system, min_einstein_radius_arcsec):
+            return replace(system, neighbours=(*system.neighbours, *neighbours))
+    raise PopulationError(
+        f"no {draw} of the preset {preset} with an Einstein radius of at least {min_einstein_radius_arcsec:g} arcsec "
+        f"in {_MAX_DRAWS} draws"
+    )
+
+
+def _is_wide(system: System, min_einstein_radius_arcsec: float) -> bool:
+    """Return whether a system is no lens, or its Einstein radius is at least this."""
+    if min_einstein_radius_arcsec == 0 or system.z_source1 is None:
+        return True
+    return effective_einstein_radius_arcsec(system.masses, system.z_source1) >= min_einstein_radius_arcsec
 
 
 def lens_shares(shares: Iterable[tuple[Draw, float]]) -> Shares:

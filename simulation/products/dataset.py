@@ -29,6 +29,10 @@ TWIN_ID = 2**40
 """Difference of the object ids of a lens and of the same lens without its arcs."""
 
 
+LARGEST_MIN_RADIUS_ARCSEC = 3.0
+"""Largest value of `min_einstein_radius_arcsec`: few lenses of the presets are wider."""
+
+
 class DatasetSpec(Frozen):
     """Specification of a data set."""
 
@@ -43,6 +47,8 @@ class DatasetSpec(Frozen):
     """Whether to keep the noise-free lens light and each lensed source."""
     pairs: bool = False
     """Whether every lens is followed by the same lens without its arcs, in the same noise."""
+    min_einstein_radius_arcsec: float = Field(default=0.0, ge=0, le=LARGEST_MIN_RADIUS_ARCSEC)
+    """Least Einstein radius of the lenses, and of what lenses without arcs were before."""
     psf_uri: str | None = None
     """FITS file with a PSF for each band, instead of the model's."""
     psf_sha256: str | None = None
@@ -74,19 +80,25 @@ def dataset_spec(
     *,
     components: bool = False,
     pairs: bool = False,
+    min_einstein_radius_arcsec: float = 0.0,
     psf_uri: str | None = None,
     textures_uri: str | None = None,
 ) -> DatasetSpec:
     """Build a specification from a user's arguments; `kinds` as for `parse_kinds`.
 
     Raises:
-        SimulationError: a kind or weight is invalid, the preset has no such kind, or it does not fit the geometry or textures.
+        SimulationError: a kind, weight or Einstein radius is invalid, the preset has no such kind, or it does not fit the
+            geometry or textures.
         PsfError: the PSF file cannot be used.
         TextureError: the file of textures cannot be used.
     """
     shares = KIND_SHARES if kinds is None else parse_kinds(kinds)
     for draw, _ in shares:
         check_draw(preset, draw)
+    if not 0 <= min_einstein_radius_arcsec <= LARGEST_MIN_RADIUS_ARCSEC:
+        raise SimulationError(
+            f"min_einstein_radius_arcsec must be in [0, {LARGEST_MIN_RADIUS_ARCSEC:g}], got {min_einstein_radius_arcsec:g}"
+        )
     if preset == "wilde2022" and geometry == MER_10.name:
         raise SimulationError(
             "lenses of the preset wilde2022 lie off the centre: its geometry must be challenge or mer, got mer10"
@@ -108,6 +120,7 @@ def dataset_spec(
         geometry=geometry,
         components=components,
         pairs=pairs,
+        min_einstein_radius_arcsec=min_einstein_radius_arcsec,
         psf_uri=psf_uri,
         psf_sha256=psf_digest,
         textures_uri=textures_uri,
@@ -169,6 +182,7 @@ def simulate_at(
             psfs=psfs,
             textures=textures,
             arcless_lens_shares=lens_shares(spec.kinds),
+            min_einstein_radius_arcsec=spec.min_einstein_radius_arcsec,
             keep_components=spec.components,
             with_twin=spec.pairs,
         )
@@ -269,8 +283,9 @@ def _shard_indices(spec: DatasetSpec, shard_number: int) -> range:
 
 def per_object(spec: DatasetSpec) -> str:
     """Return the part of the specification that, with its index, determines an object."""
-    # Shards of earlier versions say nothing of pairs and textures, and are still shards of data sets without them.
-    absent = {name for name in ("pairs", "textures_sha256") if not getattr(spec, name)}
+    # Shards of earlier versions say nothing of these, and are still shards of data sets without them.
+    newer = ("pairs", "min_einstein_radius_arcsec", "textures_sha256")
+    absent = {name for name in newer if not getattr(spec, name)}
     return spec.model_dump_json(exclude={"n", "psf_uri", "textures_uri", *absent})
 
 

@@ -92,6 +92,7 @@ def simulate_object(
     psfs: Mapping[str, Psf] | None = None,
     textures: Sequence[Texture] = (),
     arcless_lens_shares: Shares = LENS_SHARES,
+    min_einstein_radius_arcsec: float = 0.0,
     keep_components: bool = False,
     with_twin: bool = False,
 ) -> Simulated:
@@ -106,6 +107,7 @@ def simulate_object(
         textures: Real galaxies, of which some late types become pictures; a picture draws numbers of a generator of its own, so
             that an object without one is the same as without textures.
         arcless_lens_shares: Kinds of lens whose galaxies become lenses without arcs, with their shares.
+        min_einstein_radius_arcsec: Least Einstein radius of a lens, and of what a lens without arcs was before.
         keep_components: Also render the noise-free components separately.
         with_twin: Also observe a lens without its arcs, with the same flaws and the same draws of noise.
 
@@ -117,7 +119,7 @@ def simulate_object(
     optics = Optics(geometry, conditions, psfs)
     texturing = Texturing(tuple(textures), rng.spawn(1)[0]) if textures else None
     neighbours = draw_surroundings(preset, rng, angle)
-    system, lensed = visible_system(draw_of, optics, rng, preset, arcless_lens_shares, texturing)
+    system, lensed = visible_system(draw_of, optics, rng, preset, arcless_lens_shares, texturing, min_einstein_radius_arcsec)
     neighbours = texturing.galaxies(neighbours) if texturing else neighbours
     system = replace(system, neighbours=(*system.neighbours, *neighbours))
     scene = render(system, optics, lensed, keep_components=keep_components)
@@ -143,6 +145,7 @@ def visible_system(
     preset: PopulationPreset = "euclid",
     arcless_lens_shares: Shares = LENS_SHARES,
     texturing: Texturing | None = None,
+    min_einstein_radius_arcsec: float = 0.0,
 ) -> tuple[System, Lensed | None]:
     """Draw a system without neighbours, with visible arcs if it is a lens; return it with its lensed sources, or None.
 
@@ -153,6 +156,7 @@ def visible_system(
         preset: Population.
         arcless_lens_shares: As for `simulate_object`.
         texturing: Draws pictures of real galaxies in place of some late types.
+        min_einstein_radius_arcsec: As for `simulate_object`.
 
     Raises:
         SimulationError: no system is visible in `MAX_TRIES` draws.
@@ -162,9 +166,18 @@ def visible_system(
     if draw_of == ARCLESS_LENS:
         # The galaxy is that of a visible lens; otherwise it would differ from those of lenses.
         lens_of = draw_kind(arcless_lens_shares, rng)
-        return without_sources(visible_system(lens_of, optics, rng, preset, texturing=texturing)[0]), None
+        lensed_galaxy, _ = visible_system(
+            lens_of, optics, rng, preset, texturing=texturing, min_einstein_radius_arcsec=min_einstein_radius_arcsec
+        )
+        return without_sources(lensed_galaxy), None
     for _ in range(MAX_TRIES):
-        system = draw_system(preset, draw_of, rng, optics.conditions.detector_angle_deg)
+        system = draw_system(
+            preset,
+            draw_of,
+            rng,
+            optics.conditions.detector_angle_deg,
+            min_einstein_radius_arcsec=min_einstein_radius_arcsec,
+        )
         system = texturing.system(system) if texturing else system
         lensed = lens(system, optics) if system.source1 else None
         if lensed is not None or not system.source1:

@@ -20,6 +20,7 @@ SIMULATE = {
     "geometry": "mer",
     "components": True,
     "pairs": True,
+    "min_einstein_radius_arcsec": 1.5,
     "psf": "psf.fits",
     "textures": "textures.parquet",
     "workers": 2,

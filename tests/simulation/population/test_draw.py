@@ -3,6 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from simulation.lensing import effective_einstein_radius_arcsec
 from simulation.population.draw import (
     DRAWS,
     LOOKALIKE_SHARES,
@@ -48,6 +49,22 @@ def test_lenses_have_the_parts_of_their_kind(rng):
         assert len(middle) == 1
         assert (middle[0].x_arcsec, middle[0].y_arcsec) == (system.source1[0].x_arcsec, system.source1[0].y_arcsec)
         assert middle[0].velocity_dispersion_km_s < system.masses[0].velocity_dispersion_km_s
+
+
+@pytest.mark.parametrize("preset", ["euclid", "broad", "any_host"])
+def test_narrow_lenses_are_drawn_again(preset, rng):
+    lenses = [draw_system(preset, "single", rng, 0.0, min_einstein_radius_arcsec=2.0) for _ in range(40)]
+    radii = [effective_einstein_radius_arcsec(lens.masses, lens.z_source1) for lens in lenses]
+    assert 2.0 <= min(radii) < 2.3
+    assert max(radii) > 2.7
+    # Nothing else has an Einstein radius.
+    assert draw_system(preset, "spiral", rng, 0.0, min_einstein_radius_arcsec=2.0).lookalike == "spiral"
+
+
+def test_a_preset_without_such_lenses_says_so(rng):
+    message = r"no double_ring of the preset broad with an Einstein radius of at least 9 arcsec in \d+ draws"
+    with pytest.raises(PopulationError, match=message):
+        draw_system("broad", "double_ring", rng, 0.0, min_einstein_radius_arcsec=9.0)
 
 
 def test_the_papers_preset_has_no_neighbours_and_no_look_alikes(rng):

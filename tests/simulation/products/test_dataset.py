@@ -219,6 +219,18 @@ def test_pairs_do_not_change_the_lens_itself(paired):
     assert paired.filter(is_own).equals(alone)
 
 
+def test_the_least_einstein_radius_is_that_of_every_lens():
+    spec = DatasetSpec(n=6, seed=3, kinds=(("single", 0.5), ("twin", 0.5)), geometry="mer10", min_einstein_radius_arcsec=1.5)
+    objects = [simulate_at(spec, index) for index in range(6)]
+    radii = [of.scene.truth["einstein_radius1_arcsec"] for of in objects]
+    assert {of.system.kind for of in objects} == {"single", "nonlens"}
+    assert min(radius for radius in radii if radius is not None) >= 1.5
+    # The galaxy of a twin was that of a wide lens, too: another one than without the limit.
+    narrow = [simulate_at(spec.model_copy(update={"min_einstein_radius_arcsec": 0.0}), index) for index in range(6)]
+    twins = [i for i, of in enumerate(objects) if of.system.kind == "nonlens"]
+    assert any(objects[i].system.galaxy != narrow[i].system.galaxy for i in twins)
+
+
 def test_a_shard_of_pairs_is_recognised(tmp_path):
     (uri,) = shard_uris(PAIRS, str(tmp_path))
     create_if_absent(uri, encode_shard(simulate_shard(PAIRS, 0)), "a")
@@ -299,6 +311,7 @@ def test_shards_say_which_textures_they_have(textured):
     plain = {"seed", "preset", "kinds", "geometry", "components", "psf_sha256"}
     assert set(described(DatasetSpec(n=1, seed=7))) == plain
     assert set(described(DatasetSpec(n=1, seed=7, pairs=True))) == {*plain, "pairs"}
+    assert set(described(DatasetSpec(n=1, seed=7, min_einstein_radius_arcsec=1.0))) == {*plain, "min_einstein_radius_arcsec"}
     spec = textured.model_copy(update={"n": 1})
     assert set(described(spec)) == {*plain, "textures_sha256"}
     assert described(spec)["textures_sha256"] == textured.textures_sha256
