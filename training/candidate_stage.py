@@ -16,7 +16,7 @@ from training.evaluation.calibrate import CLIP, fit_lens_curve, fit_scaled
 from training.evaluation.metrics import auroc
 from training.margins import Margins
 
-NETWORK_SHARE = 0.6
+NETWORK_SHARE = 0.5
 """Weight of the candidate network in the mean of its log-odds and the committee's. With more, more lens galaxies without arcs
 pass; with less, more blue companions (STUDY.md)."""
 _SINGLE = KINDS.index("single")

@@ -92,9 +92,9 @@ def two_networks(rng, n=40000, variance=4.0):
 
 def test_the_log_odds_of_independent_networks_add_up(rng):
     found = fit_lens_regression(two_networks(rng), stack(("A",)), "K", 1e-9)
-    # The sum is what is right; a share of 0.6 is nearest to it at a slope of 1 / (0.6^2 + 0.4^2).
-    assert found.network_share == 0.6
-    assert found.slope == pytest.approx(1 / 0.52, abs=0.05)
+    # The sum is what is right: twice the mean.
+    assert found.network_share == 0.5
+    assert found.slope == pytest.approx(2.0, abs=0.05)
     assert found.bias == pytest.approx(0.0, abs=0.06)
 
 
@@ -116,12 +116,12 @@ def test_a_network_that_knows_lenses_corrects_the_committee(rng):
     natural = two_networks(rng)
     stage = make_candidate_stage(CANDIDATE, stack(("A",)), natural, 0.02, 0.01)
     assert stage.lens.from_p_lens == 0.01
-    # Weights of 0.4 and 0.6 of two calibrated log-odds of variance 4: they differ by 4 at a variance of 0.52 times 4.
+    # The mean of two calibrated log-odds of variance 4: lenses and others differ by 4 at a variance of 2.
     half = reaching(natural, stack(("A",)), 1e-9)
     both = final_p_lens(
         stack(("A",)), stage.model_copy(update={"lens": stage.lens.model_copy(update={"from_p_lens": 1e-9})}), half
     )
-    assert auroc(both, half.is_lens) == pytest.approx(norm.cdf(np.sqrt(4 / 0.52 / 2)), abs=0.005)
+    assert auroc(both, half.is_lens) == pytest.approx(norm.cdf(2.0), abs=0.005)
     assert stage.metrics["auroc_lens"] > stage.metrics["auroc_lens_of_committee"] + 0.03
     assert stage.metrics["log_loss"] < stage.metrics["log_loss_of_committee"] - 0.03
 

@@ -216,7 +216,8 @@ def test_the_cut_is_that_of_the_corrected_probabilities(made, tmp_path, monkeypa
     text = card_markdown(card)
     assert "It corrects the `p_lens` of objects to which the committee gives 1.00e-04 or more." in text
     assert f"{stage.lens.slope:.2f} times a mean, plus {stage.lens.bias:.2f}" in text
-    assert "which has a weight of 0.6." in text
+    assert "which has a weight of 0.5. A curve corrects these log-odds again: -4 becomes " in text
+    assert f"slopes of {stage.lens.curve.slopes[0]:.2f} below and {stage.lens.curve.slopes[1]:.2f} above." in text
     assert "The `p_lens` of candidates is that of the committee." not in text
     assert stage.metrics["auroc_lens"] > stage.metrics["auroc_lens_of_committee"]
     p_lens = {uri: final_p_lens(card.combiner, stage, margins) for uri, margins in read.items()}

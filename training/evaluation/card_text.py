@@ -8,6 +8,7 @@ from infra.store.files import replace_whole
 from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import write_card
 from scanner.networks.combiner import MeanCombiner
+from scanner.networks.lens_regression import LensRegression
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.stage_cards import CandidateStage, EarlyExit
 from training.evaluation.evaluation_text import cuts_table, matched_table
@@ -181,14 +182,7 @@ def _early_exit(early_exit: EarlyExit | None) -> list[str]:
 def _candidate_stage(stage: CandidateStage | None) -> list[str]:
     if stage is None:
         return []
-    of_lens = "The `p_lens` of candidates is that of the committee."
-    if stage.lens:
-        share, slope, bias = stage.lens.network_share, stage.lens.slope, stage.lens.bias
-        of_lens = (
-            f"It corrects the `p_lens` of objects to which the committee gives {stage.lens.from_p_lens:.2e} or more. In the "
-            f"mixture that the committee is fitted on, the log-odds of a lens are then {slope:.2f} times a mean, plus "
-            f"{bias:.2f}: the mean of the committee's log-odds and the network's, which has a weight of {share:g}."
-        )
+    of_lens = _correction(stage.lens) if stage.lens else "The `p_lens` of candidates is that of the committee."
     introduction = (
         f"`{stage.network.name}` looks at the candidates alone. A regression on what it and the committee say gives their "
         f"kind. {of_lens} The figures are of half of the natural draws, after the regressions were fitted on the other half. "
@@ -197,6 +191,23 @@ def _candidate_stage(stage: CandidateStage | None) -> list[str]:
     )
     figures = [f"- {name.replace('_', ' ')}: {value:.4f}" for name, value in stage.metrics.items()]
     return ["## Candidate network", "", introduction, "", *figures, ""]
+
+
+def _correction(lens: LensRegression) -> str:
+    text = (
+        f"It corrects the `p_lens` of objects to which the committee gives {lens.from_p_lens:.2e} or more. In the "
+        f"mixture that the committee is fitted on, the log-odds of a lens are then {lens.slope:.2f} times a mean, plus "
+        f"{lens.bias:.2f}: the mean of the committee's log-odds and the network's, which has a weight of "
+        f"{lens.network_share:g}."
+    )
+    if lens.curve is None:
+        return text
+    knots = ", ".join(f"{at:g} becomes {becomes:.2f}" for at, becomes in zip(lens.curve.at, lens.curve.becomes, strict=True))
+    below, above = lens.curve.slopes
+    return (
+        f"{text} A curve corrects these log-odds again: {knots}; between these it is straight, with slopes of {below:.2f} below"
+        f" and {above:.2f} above."
+    )
 
 
 def _default_cut(card: EnsembleCard) -> list[str]:
