@@ -89,12 +89,13 @@ def _figures_of(pooling: Pooling, half: Margins, other: Margins, broad: Margins)
 def best_pooling(compared: Sequence[PoolingFigures]) -> Pooling:
     """Return the pooling with the highest recall of broad lenses among those with nearly the best recall of natural ones.
 
-    Poolings outside `_WITHOUT_VETO` are left out even with a higher recall: real images may mislead one network alone.
+    Poolings outside `_WITHOUT_VETO` are left out even with a higher recall: real images may mislead one network alone. Of two
+    that find as many broad lenses, the one that finds more natural ones is returned.
     """
     without_veto = [figures for figures in compared if figures.pooling in _WITHOUT_VETO]
     least = max(figures.natural_recall for figures in without_veto) - MOST_RECALL_LOST
     good = (figures for figures in without_veto if figures.natural_recall >= least)
-    return max(good, key=lambda figures: figures.broad_recall).pooling
+    return max(good, key=lambda figures: (figures.broad_recall, figures.natural_recall)).pooling
 
 
 def default_cut(p_lens: PLens, data: Data, prevalence: float) -> float:

@@ -58,6 +58,8 @@ def test_the_best_pooling_loses_little_on_natural_draws():
     assert best_pooling([trimmed, figures("mean_probability", 0.651, 0.7)]) == "mean_probability"
     assert best_pooling([trimmed, figures("mean_probability", 0.639, 0.9)]) == "without_lowest"
     assert best_pooling([trimmed, figures("mean_probability", 0.68, 0.5)]) == "without_lowest"
+    assert best_pooling([trimmed, figures("mean_probability", 0.68, 0.6)]) == "mean_probability"
+    assert best_pooling([trimmed, figures("mean_probability", 0.66, 0.6)]) == "without_lowest"
 
 
 def test_the_best_pooling_gives_no_network_a_veto():
