@@ -3,7 +3,14 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from tests.training.evaluation.known_margins import drawn
-from training.evaluation.calibrate import CURVE_KNOTS, can_stack, expected_calibration_error, fit_stack, with_lens_curve
+from training.evaluation.calibrate import (
+    CURVE_KNOTS,
+    CURVE_PRIOR,
+    can_stack,
+    expected_calibration_error,
+    fit_stack,
+    with_lens_curve,
+)
 
 
 def test_a_stack_recovers_the_posterior_of_a_known_model():
@@ -78,7 +85,7 @@ def test_a_lens_curve_has_the_slopes_of_the_likelihood():
         becomes = first + np.concatenate([[0], np.cumsum(slopes[1:3] * np.diff(CURVE_KNOTS))])
         z = np.interp(x, CURVE_KNOTS, becomes)
         z += slopes[0] * np.minimum(x - CURVE_KNOTS[0], 0) + slopes[3] * np.maximum(x - CURVE_KNOTS[-1], 0)
-        return np.sum(np.where(kinds > 0, z, 0) - np.log1p(np.exp(z))) - np.sum(np.log(slopes) ** 2) / 2
+        return np.sum(np.where(kinds > 0, z, 0) - np.log1p(np.exp(z))) - CURVE_PRIOR * np.sum(np.log(slopes) ** 2) / 2
 
     slopes = np.array([best.slopes[0], *inner, best.slopes[1]])
     highest = log_posterior(best.becomes[0], slopes)
