@@ -301,7 +301,7 @@ def combine(
     In a cascade one small network looks at every object, and a committee at those that it cannot exclude. Every stage is
     calibrated on natural draws. The committee's margins are pooled so that no network has a veto, in the way that finds most
     broad lenses. One network of the committee looks before the others: its early exit. The limits of first stage and early exit
-    lose at most 0.4 % of the lenses that the committee would keep, natural and broad. With `--candidates`, one more
+    lose at most 0.5 % of the lenses that the committee would keep, natural and broad. With `--candidates`, one more
     network looks at the candidates alone, and tells single from compound lenses. Their `p_lens` is corrected, too, if that
     lowers the log loss of natural candidates that the correction is not fitted on.
 

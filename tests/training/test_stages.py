@@ -46,13 +46,13 @@ def passed(stage, margins):
     return stage.combiner.combine(margins.by_network).p_lens >= stage.exclude_below
 
 
-def test_the_limit_loses_four_in_a_thousand_kept_lenses():
+def test_the_limit_loses_five_in_a_thousand_kept_lenses():
     rng = np.random.default_rng(2)
     data = margins_of(rng, 20_000)
     first, committee = committee_of(data, "a"), committee_of(data, "bc")
     limit = limit_of_first_stage(first, committee, [data], CUT)
     lost = np.mean(first.combine(data.by_network).p_lens[kept(committee, data)] < limit)
-    assert 0.003 < lost <= 0.004
+    assert 0.004 < lost <= 0.005
     other = margins_of(rng, 500, vetoes=1.0)
     other.by_network["a"][:] = other.by_network["a"] - 3
     both = limit_of_first_stage(first, committee, [data, other], 0.0001)
