@@ -222,7 +222,7 @@ DEFECTS = (
         "M88",
         "simulation/products/render.py",
         "Lenses without arcs are drawn from the default mix of kinds, not from that of the data set.",
-        "visible_system(draw_of, optics, rng, preset, arcless_lens_shares, texturing)",
+        "visible_system(draw_of, optics, rng, preset, arcless_lens_shares, texturing, min_einstein_radius_arcsec)",
         "visible_system(draw_of, optics, rng, preset, texturing=texturing)",
         ("tests/simulation/products/test_simulated_objects.py",),
     ),

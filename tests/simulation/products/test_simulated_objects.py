@@ -44,9 +44,9 @@ def asked_for(monkeypatch):
     """Record the kinds of the drawn systems; the real function draws them."""
     kinds = []
 
-    def remembered(preset, draw_of, *args):
+    def remembered(preset, draw_of, *args, **options):
         kinds.append(draw_of)
-        return draw_system(preset, draw_of, *args)
+        return draw_system(preset, draw_of, *args, **options)
 
     draw_system = render.draw_system
     monkeypatch.setattr(render, "draw_system", remembered)
