@@ -62,6 +62,7 @@ BROAD_LOOKALIKE_SHARES: Mapping[Lookalike, float] = MappingProxyType(
 )
 """Shares of the non-lenses of `broad` and `any_host`: the galaxies of their lenses without arcs, and what resembles lenses."""
 _MAX_DRAWS = 2000
+"""One lens of `euclid` in fifty has an Einstein radius of 3 arcsec or more."""
 
 
 def kind_of_draw(draw: Draw) -> Kind:
@@ -108,7 +109,8 @@ def draw_system(
         min_einstein_radius_arcsec: Least Einstein radius of a lens, of all masses together, for its nearest source.
 
     Raises:
-        PopulationError: the preset or the object to draw is unknown, the preset has no such look-alike, or hardly such lenses.
+        PopulationError: the preset or the object to draw is unknown, it has no such look-alike, or no lens as wide as
+            asked in `_MAX_DRAWS` draws.
     """
     check_draw(preset, draw)
     for _ in range(_MAX_DRAWS):
