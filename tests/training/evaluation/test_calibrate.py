@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from tests.training.evaluation.known_margins import drawn
@@ -8,6 +9,7 @@ from training.evaluation.calibrate import (
     CURVE_PRIOR,
     can_stack,
     expected_calibration_error,
+    fit_lens_curve,
     fit_stack,
     with_lens_curve,
 )
@@ -71,6 +73,16 @@ def test_a_lens_curve_corrects_what_a_straight_line_cannot():
     assert curved.lens_curve.at == CURVE_KNOTS
     found = 1 - curved.probabilities({"a": np.repeat(np.linspace(-15, 15, 500)[:, None], 3, axis=1)})[:, 0]
     assert np.all(np.diff(found) > 0)
+
+
+def test_lenses_without_non_lenses_hardly_steepen_a_curve():
+    """Beyond the last knot there are lenses alone: they favour a steep slope, and prove none."""
+    rng = np.random.default_rng(3)
+    below = rng.normal(0, 2, 3000)
+    below = below[below < CURVE_KNOTS[-1]]
+    log_odds = np.concatenate([below, rng.uniform(4, 7, 300)])
+    is_lens = np.concatenate([rng.random(len(below)) < expit(below), np.full(300, fill_value=True)])
+    assert fit_lens_curve(log_odds, is_lens).slopes[1] == pytest.approx(1, abs=0.2)
 
 
 def test_a_lens_curve_has_the_slopes_of_the_likelihood():
