@@ -1,63 +1,34 @@
-"""Simulate objects, score them, and keep scores and kinds alone: a hundred thousand objects take a few megabytes.
+"""Simulate objects, score them, and keep scores and kinds alone."""
 
-Objects are made in blocks. Each block has a file, so that a run that was killed goes on with the missing blocks.
-"""
-
-import io
-import os
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from infra.local_pool import LocalPool
 from infra.progress import Progress, no_progress
-from infra.store.storage import absolute, create_if_absent, exists, join, read_bytes
-from scanner.networks.card_file import read_card
 from scanner.networks.engines import ResolvedEngineName
-from scanner.networks.package import load_scorer
 from scanner.scan.manifest import score_stamps
 from scanner.scan.scoring import CutoutScanner
-from scanner.sources.shards import shard_of
+from scanner.sources.shards import Shard
 from scanner.vocabulary.network_columns import network_column_name
-from simulation.products.dataset import DatasetSpec, per_object, simulate_objects
-from simulation.products.render import SimulationError
-from simulation.run import results
-from simulation.simulator import ONE_THREAD
-
-ROWS_PER_BLOCK = 200
-"""Number of objects whose pixels a process holds at once; 160 kB each in 10 arcsec stamps."""
-_SPEC_KEY, _ENSEMBLE_KEY = b"lensscan.dataset", b"lensscan.ensemble_sha256"
-_TRUTH = ("index", "kind", "morphology")
-
-Task = tuple[DatasetSpec, int]
-"""A data set, and the number of a block of it."""
+from simulation.object_blocks import BlockWriter, objects_of_blocks
+from simulation.products.dataset import DatasetSpec
 
 
-class ScoringSimulator:
-    """Makes blocks of scored objects in a worker, which writes them itself."""
+class ScoringSimulator(BlockWriter):
+    """Makes blocks of scored objects."""
+
+    prefix = "scored"
 
     def __init__(self, package: Path, engine: ResolvedEngineName, out_uri: str) -> None:
         """Load an ensemble package, and write under `out_uri`."""
-        scorer = load_scorer(package, engine, checks_pixels=False)
-        self._scanner, self._out_uri = CutoutScanner(scorer, check_above=None), out_uri
-        self._sha256, self._names = scorer.sha256, scorer.network_names
+        super().__init__(package, engine, out_uri)
+        self._scanner = CutoutScanner(self.scorer, check_above=None)
 
-    def block(self, task: Task) -> str:
-        """Simulate and score one block, write it unless it exists, and return its URI."""
-        spec, number = task
-        uri = block_uri(self._out_uri, number)
-        shard = shard_of(simulate_objects(spec, _indices(spec, number)))
+    def outputs(self, shard: Shard) -> dict[str, pa.Array | pa.ChunkedArray]:
+        """Return `status`, `p_lens`, `p_compound` and `p_<network>` of the objects of a shard."""
         scores = score_stamps(shard.stamps, self._scanner)
-        kept = ["status", "p_lens", "p_compound", *map(network_column_name, self._names)]
-        table = pa.table({**_columns(shard.truth, _TRUTH), **_columns(scores, kept)})
-        about = {_SPEC_KEY: per_object(spec).encode(), _ENSEMBLE_KEY: self._sha256.encode()}
-        sink = io.BytesIO()
-        pq.write_table(table.replace_schema_metadata(about), sink, compression="zstd", write_page_checksum=True)
-        create_if_absent(uri, sink.getvalue(), f"{os.getpid()}-{number}")
-        return uri
+        names = ("status", "p_lens", "p_compound", *map(network_column_name, self.scorer.network_names))
+        return {name: scores[name] for name in names}
 
 
 def score_simulated(
@@ -84,85 +55,4 @@ def score_simulated(
         SimulationError: the folder holds blocks of other objects or of another ensemble.
         PackageError: the package cannot be used.
     """
-    out_uri = absolute(out_uri)
-    sha256 = read_card(package).sha256
-    numbers = range(-(-spec.n // ROWS_PER_BLOCK))
-    uris = [block_uri(out_uri, number) for number in numbers]
-    missing = [number for number in numbers if not _is_done(uris[number], spec, number, sha256)]
-    n_done = spec.n - sum(len(_indices(spec, number)) for number in missing)
-    progress(n_done, spec.n)
-    for _, number in _made([(spec, number) for number in missing], package, engine, out_uri, n_workers):
-        n_done += len(_indices(spec, number))
-        progress(n_done, spec.n)
-    return pa.concat_tables(_read(uri) for uri in uris).replace_schema_metadata(None)
-
-
-def nonlenses(n: int, seed: int, geometry: str) -> DatasetSpec:
-    """Return a data set of non-lenses alone, in the shares of the preset `euclid`.
-
-    Raises:
-        ValueError: a number is out of range, or there is no such geometry.
-    """
-    return DatasetSpec.model_validate({"n": n, "seed": seed, "kinds": (("nonlens", 1.0),), "geometry": geometry})
-
-
-def done_blocks(spec: DatasetSpec, sha256: str, out_uri: str) -> pa.Table:
-    """Return the objects of those blocks that are there, as `score_simulated` returns all; at least one block must be.
-
-    Raises:
-        SimulationError: there is no block, or one holds other objects, or scores of another ensemble.
-    """
-    numbers = range(-(-spec.n // ROWS_PER_BLOCK))
-    done = [number for number in numbers if _is_done(block_uri(out_uri, number), spec, number, sha256)]
-    if not done:
-        raise SimulationError(f"{out_uri}: holds no blocks of scored objects")
-    return pa.concat_tables(_read(block_uri(out_uri, number)) for number in done).replace_schema_metadata(None)
-
-
-def block_uri(out_uri: str, number: int) -> str:
-    """Return the URI of a block's file."""
-    return join(out_uri, f"scored-{number:05d}.parquet")
-
-
-def _made(tasks: list[Task], package: Path, engine: ResolvedEngineName, out_uri: str, n_workers: int) -> Iterator[Task]:
-    """Make blocks and yield the task of each, in order of completion."""
-    if not tasks:
-        return
-    if n_workers == 1:
-        simulator = ScoringSimulator(package, engine, out_uri)
-        for task in tasks:
-            simulator.block(task)
-            yield task
-        return
-    factory = f"{ScoringSimulator.__module__}:{ScoringSimulator.__name__}"
-    with closing(LocalPool(factory, (package, engine, out_uri), min(n_workers, len(tasks)), 1, ONE_THREAD)) as pool:
-        yield from (task for task, _ in results(pool, "block", tasks))
-
-
-def _is_done(uri: str, spec: DatasetSpec, number: int, sha256: str) -> bool:
-    """Return whether a block is there; raises `SimulationError` if it holds other objects, or other scores."""
-    if not exists(uri):
-        return False
-    table = _read(uri)
-    about = table.schema.metadata or {}
-    if about.get(_SPEC_KEY) != per_object(spec).encode() or about.get(_ENSEMBLE_KEY) != sha256.encode():
-        raise SimulationError(f"{uri} holds other objects, or scores of another ensemble; use another folder")
-    if table["index"].to_pylist() != list(_indices(spec, number)):
-        raise SimulationError(f"{uri} holds {table.num_rows} objects: its last block cannot grow; use another folder")
-    return True
-
-
-def _read(uri: str) -> pa.Table:
-    try:
-        return pq.read_table(pa.BufferReader(read_bytes(uri)), page_checksum_verification=True)
-    except pa.ArrowException as error:
-        raise SimulationError(f"{uri}: not a block of scored objects ({' '.join(str(error).split())[:200]})") from error
-
-
-def _indices(spec: DatasetSpec, number: int) -> range:
-    first = number * ROWS_PER_BLOCK
-    return range(first, min(first + ROWS_PER_BLOCK, spec.n))
-
-
-def _columns(table: pa.Table, names: tuple[str, ...] | list[str]) -> dict[str, pa.ChunkedArray]:
-    return {name: table[name] for name in names}
+    return objects_of_blocks(ScoringSimulator, spec, package, engine, out_uri, n_workers, progress)

@@ -14,7 +14,7 @@ from scanner.networks.stage_cards import CandidateStage
 from scanner.vocabulary.kinds import KINDS
 from training.evaluation.calibrate import CLIP, fit_lens_curve, fit_scaled
 from training.evaluation.metrics import auroc
-from training.margins import Margins
+from training.margins import Margins, random_half
 
 NETWORK_SHARE = 0.5
 """Weight of the candidate network in the mean of its log-odds and the committee's. With more, more lens galaxies without arcs
@@ -40,7 +40,7 @@ def make_candidate_stage(
         compound_share: Fraction of the lenses that is assumed to be compound.
         from_p_lens: Smallest `p_lens` of the committee that may be corrected.
     """
-    fitted_on = np.random.default_rng(0).permutation(len(natural.kinds)) % 2 == 0
+    fitted_on = random_half(len(natural.kinds))
     halves = natural.rows(fitted_on), natural.rows(~fitted_on)
     lenses = natural.rows(natural.is_lens)
     figures = _figures_of_kinds(halves[0].rows(halves[0].is_lens), halves[1].rows(halves[1].is_lens), committee, card.name)

@@ -2,31 +2,28 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load
 
 from infra.frozen import Frozen
 from infra.progress import Progress, part_of
 from infra.provenance import code_version, digest
-from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.card import EnsembleCard, TrainingDataCard, data_sets_of
-from scanner.networks.card_file import read_card, read_weights
-from scanner.networks.combiner import Pooling
+from scanner.networks.combiner import Pooling, SoftmaxStack
 from scanner.networks.log_odds import restated
-from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import write_package
+from scanner.networks.stage_cards import CandidateStage, EarlyExit, FirstStage
 from scanner.vocabulary.kinds import KINDS
+from training.calibration_shards import CalibrationShards
 from training.candidate_stage import final_p_lens, make_candidate_stage
-from training.errors import TrainingError
-from training.evaluation.calibrate import MIN_OBJECTS_PER_KIND, can_stack
+from training.cascade_networks import CascadeNetworks
 from training.evaluation.card_text import CITATION
-from training.evaluation.known_shards import kind_counts, read_kinds
 from training.evaluation.metrics import log_loss, metrics, recall_at_false_positives, threshold_at_rate
-from training.evaluation.shard_scores import Footers, shard_footers, shards_digest
-from training.margins import Margins, read_margins
+from training.evaluation.shard_scores import shards_digest
+from training.margins import Margins, MoreNonLenses, random_half, read_margins
 from training.stages import Data, calibrated, make_stages
 
 CUT_LOSES = {"natural": 0.06, "broad": 0.10}
@@ -64,14 +61,9 @@ class PoolingFigures(Frozen):
 
 def compare_poolings(natural: Margins, broad: Margins) -> tuple[PoolingFigures, ...]:
     """Fit each pooling on half of the natural objects, drawn at random; measure it on the others and on the broad objects."""
-    fitted_on = _fitted_on(len(natural.kinds))
+    fitted_on = random_half(len(natural.kinds))
     half, other = natural.rows(fitted_on), natural.rows(~fitted_on)
     return tuple(_figures_of(pooling, half, other, broad) for pooling in _POOLINGS)
-
-
-def _fitted_on(n: int) -> NDArray[np.bool_]:
-    """Choose the half of `n` natural objects that poolings are fitted on, `[object]`."""
-    return np.random.default_rng(0).permutation(n) % 2 == 0
 
 
 def _figures_of(pooling: Pooling, half: Margins, other: Margins, broad: Margins) -> PoolingFigures:
@@ -113,173 +105,114 @@ def rounded_down(cut: float) -> float:
     return float(f"{math.floor(cut / step + 1e-9) * step:.1e}")
 
 
+@dataclass(frozen=True)
+class FittedCascade:
+    """What is fitted to the margins of the networks of a cascade."""
+
+    combiner: SoftmaxStack
+    compared: tuple[PoolingFigures, ...]
+    """Figures of all poolings, of which the combiner has the best."""
+    first: FirstStage | None
+    early_exit: EarlyExit | None
+    candidate_stage: CandidateStage | None
+    p_lens: PLens
+    """`p_lens` that the committee and the stage after it give the objects of each data set."""
+    cut: float
+    """The default cut."""
+
+
+def fit_cascade(networks: CascadeNetworks, data: Data, prevalence: float, compound_share: float) -> FittedCascade:
+    """Choose the pooling of the committee, calibrate every stage, and set the limits of the stages and the default cut.
+
+    Args:
+        networks: Networks of the cascade.
+        data: Their margins on natural draws, `natural`, and on objects of the preset `broad`, `broad`.
+        prevalence: Fraction of lenses that `p_lens` assumes.
+        compound_share: Fraction of the lenses that `p_compound` assumes to be compound.
+
+    Raises:
+        TrainingError: the committee keeps no lens of a data set.
+    """
+    of_committee = {name: margins.of(tuple(networks.committee)) for name, margins in data.items()}
+    compared = compare_poolings(of_committee["natural"], of_committee["broad"])
+    combiner = calibrated(of_committee["natural"], best_pooling(compared)).assuming(prevalence, compound_share)
+    first = early_exit = candidate_stage = None
+    if networks.first:
+        p_of_committee = {name: final_p_lens(combiner, None, margins) for name, margins in data.items()}
+        kept = rounded_down(default_cut(p_of_committee, data, prevalence))
+        first, early_exit = make_stages(networks.first[1], combiner, data, kept, compound_share)
+    if networks.candidate:
+        least = min(CORRECTED_FROM * prevalence, 0.5)
+        candidate_stage = make_candidate_stage(networks.candidate[1], combiner, data["natural"], compound_share, least)
+    p_lens = {name: final_p_lens(combiner, candidate_stage, margins) for name, margins in data.items()}
+    cut = rounded_down(default_cut(p_lens, data, prevalence))
+    return FittedCascade(combiner, compared, first, early_exit, candidate_stage, p_lens, cut)
+
+
 def assemble(
     name: str,
-    first: Path | None,
-    members: Sequence[Path],
-    natural_uri: str,
-    broad_uri: str,
+    networks: CascadeNetworks,
+    shards: CalibrationShards,
     out: Path,
     prevalence: float,
     compound_share: float,
     progress: Progress,
-    *,
-    turns: bool = True,
-    candidates: Path | None = None,
+    more_nonlenses: MoreNonLenses | None = None,
 ) -> EnsembleCard:
-    """Write the package `out/name`: a cascade of the network of one package and those of others, or an ensemble of the others.
+    """Write the package `out/name`: a cascade of networks, or an ensemble of those of the committee if there is no first stage.
 
     Args:
         name: Name of the ensemble.
-        first: Package with one network, the first stage, or a cascade whose first stage is taken; None: the committee looks at
-            every object.
-        members: Packages whose networks make up the committee; of a cascade, those of its committee.
-        natural_uri: Shards of the preset `euclid` that no network saw; every stage is calibrated on them.
-        broad_uri: Shards of the preset `broad` that no network saw; the pooling and the first stage's limit depend on them too.
+        networks: Its networks.
+        shards: Every stage is calibrated on the natural ones; pooling and limits of the stages depend on the broad ones, too.
         out: Folder of the package's folder.
         prevalence: Fraction of lenses that `p_lens` assumes.
         compound_share: Fraction of the lenses that `p_compound` assumes to be compound.
         progress: Called with (objects scored, objects in all).
-        turns: Let the committee of a cascade see each object in several orientations; a candidate network has its own.
-        candidates: Package with one network, or a cascade with a candidate network, which looks at the candidates of a cascade;
-            None: no network does.
+        more_nonlenses: Non-lenses in natural shares that every stage is calibrated on, too.
 
     Raises:
-        TrainingError: two networks share a name or read different geometries, the first package has several networks, the
-            candidate network cannot be used, or the shards cannot be used or hold too few objects of a kind.
+        TrainingError: an object of the shards cannot be used, or the committee keeps no lens of theirs.
         PackageError: a package cannot be read.
     """
-    committee = _all_networks(members, with_turns=turns and first is not None)
-    first_card = _first_network(first) if first else None
-    everything = dict(committee)
-    if first and first_card:
-        if first_card.name in committee:
-            raise TrainingError(f"networks of a cascade must have different names, got {first_card.name} in both stages")
-        everything = {first_card.name: (first, first_card), **committee}
-    last_card = _candidate_network(candidates, everything, first) if candidates else None
-    if candidates and last_card:
-        everything[last_card.name] = candidates, last_card
-    _check_geometry(everything)
-    footers = [shard_footers(uri) for uri in (natural_uri, broad_uri)]
-    _check_natural(natural_uri, read_kinds(footers[0]))
-    _check_broad(broad_uri, read_kinds(footers[1]))
-    sizes = [sum(footer.num_rows for footer in files.values()) for files in footers]
-    natural = read_margins(everything, natural_uri, part_of(progress, 0, sum(sizes)))
-    broad = read_margins(everything, broad_uri, part_of(progress, sizes[0], sum(sizes)))
-    of_committee = [margins.of(tuple(committee)) for margins in (natural, broad)]
-    compared = compare_poolings(*of_committee)
-    pooling = best_pooling(compared)
-    combiner = calibrated(of_committee[0], pooling).assuming(prevalence, compound_share)
+    n_natural, n_objects = shards.n_natural, shards.n_objects
+    natural = read_margins(networks.everything, shards.natural_uri, part_of(progress, 0, n_objects))
+    broad = read_margins(networks.everything, shards.broad_uri, part_of(progress, n_natural, n_objects))
+    if more_nonlenses:
+        natural = natural.with_nonlenses(more_nonlenses.margins)
     data = {"natural": natural, "broad": broad}
-    p_of_committee = {of: final_p_lens(combiner, None, margins) for of, margins in data.items()}
-    kept = rounded_down(default_cut(p_of_committee, data, prevalence))
-    stage, early_exit = make_stages(first_card, combiner, data, kept, compound_share) if first_card else (None, None)
-    least = min(CORRECTED_FROM * prevalence, 0.5)
-    candidate_stage = make_candidate_stage(last_card, combiner, natural, compound_share, least) if last_card else None
-    p_lens = {of: final_p_lens(combiner, candidate_stage, margins) for of, margins in data.items()}
-    cut = rounded_down(default_cut(p_lens, data, prevalence))
-    what = f"A cascade: one small network, then a committee of {len(committee)}" if stage else f"{len(committee)} networks"
-    what += ", then a network for the candidates" if candidate_stage else ""
+    fitted = fit_cascade(networks, data, prevalence, compound_share)
+    p_natural = restated(fitted.p_lens["natural"], prevalence, fitted.combiner.fitted_prevalence)
     card = EnsembleCard(
         format_version=2,
         name=name,
-        description=f"{what} ({code_version()}).",
+        description=_description(networks),
         licence="MIT",
-        geometry=next(network for _, network in committee.values()).geometry,
-        first=stage,
-        early_exit=early_exit,
-        networks=tuple(network for _, network in committee.values()),
-        combiner=combiner,
-        candidate_stage=candidate_stage,
-        training_data=_training_data(footers, [read_card(folder) for folder in _distinct(first, *members, candidates)]),
-        metrics=_metrics(restated(p_lens["natural"], prevalence, combiner.fitted_prevalence), natural, compared)
-        | _cut_metrics(p_lens, data, cut),
-        default_cut=cut,
+        geometry=networks.geometry,
+        first=fitted.first,
+        early_exit=fitted.early_exit,
+        networks=tuple(network for _, network in networks.committee.values()),
+        combiner=fitted.combiner,
+        candidate_stage=fitted.candidate_stage,
+        training_data=_training_data(shards, networks.packages(), more_nonlenses),
+        metrics=_metrics(p_natural, natural, fitted.compared) | _cut_metrics(fitted.p_lens, data, fitted.cut),
+        default_cut=fitted.cut,
         calibration=(
             "Multinomial logistic regression of the kind on the networks' logit differences, "
-            f"pooled as {pooling!r}, and a curve that corrects its log-odds of a lens, both fitted on "
+            f"pooled as {fitted.combiner.pooling!r}, and a curve that corrects its log-odds of a lens, both fitted on "
             f"{len(natural.kinds)} natural draws that no network saw."
         ),
         assumed_prevalence=prevalence,
         limits=(),
         citation=CITATION,
     )
-    states = {of: load(read_weights(folder, network)) for of, (folder, network) in everything.items()}
-    return write_package(out / name, card, states)
+    return write_package(out / name, card, networks.weights())
 
 
-def _check_geometry(networks: Mapping[str, tuple[Path, NetworkCard]]) -> None:
-    by_network = {name: network.geometry for name, (_, network) in networks.items()}
-    if len(set(by_network.values())) > 1:
-        got = ", ".join(f"{geometry} of {name}" for name, geometry in by_network.items())
-        raise TrainingError(f"networks that are combined must read the same geometry, got {got}")
-
-
-def _check_natural(uri: str, kinds: NDArray[np.int8]) -> None:
-    """Check that poolings can be fitted on one half of the natural objects and measured on the other."""
-    fitted_on = _fitted_on(len(kinds))
-    for half in (kinds[fitted_on], kinds[~fitted_on]):
-        if not can_stack(half):
-            raise TrainingError(
-                f"{uri}: needs at least {MIN_OBJECTS_PER_KIND} objects of each kind in each of two random halves, "
-                f"got {kind_counts(half)} in one and {kind_counts(kinds)} in all"
-            )
-
-
-def _check_broad(uri: str, kinds: NDArray[np.int8]) -> None:
-    is_lens = kinds != _NONLENS
-    if is_lens.all() or not is_lens.any():
-        raise TrainingError(f"{uri}: needs lenses and non-lenses, got {kind_counts(kinds)}")
-
-
-def _first_network(folder: Path) -> NetworkCard:
-    card = read_card(folder)
-    if card.first:
-        return card.first.network
-    if len(card.networks) != 1:
-        raise TrainingError(f"{folder}: the first stage must be a package of one network, got {len(card.networks)}")
-    return card.networks[0]
-
-
-def _candidate_network(folder: Path, others: Mapping[str, tuple[Path, NetworkCard]], first: Path | None) -> NetworkCard:
-    """Return the network of a package that looks at the candidates, in as many orientations as help its architecture."""
-    if first is None:
-        raise TrainingError("a candidate network needs a cascade: name a first stage too")
-    card = read_card(folder)
-    if card.candidate_stage is None and len(card.networks) != 1:
-        n = len(card.networks)
-        raise TrainingError(
-            f"{folder}: the candidate network must be alone in its package, or that of a cascade, got {n} networks"
-        )
-    network = _turned(card.candidate_stage.network if card.candidate_stage else card.networks[0])
-    if network.name in others:
-        raise TrainingError(f"networks of a cascade must have different names, got {network.name} in two stages")
-    if network.classes != KINDS:
-        raise TrainingError(
-            f"{folder}: the candidate network must distinguish {', '.join(KINDS)}, got {', '.join(network.classes)}"
-        )
-    return network
-
-
-def _distinct(*folders: Path | None) -> list[Path]:
-    """Return the folders that are given, each once."""
-    return list(dict.fromkeys(folder for folder in folders if folder is not None))
-
-
-def _all_networks(folders: Sequence[Path], *, with_turns: bool) -> dict[str, tuple[Path, NetworkCard]]:
-    """Return the networks of packages by name, each with its folder; with the turns that a committee can afford, or without."""
-    found: dict[str, tuple[Path, NetworkCard]] = {}
-    for folder in folders:
-        for network in read_card(folder).networks:
-            if network.name in found:
-                raise TrainingError(f"networks of a committee must have different names, got {network.name} twice")
-            found[network.name] = folder, _turned(network) if with_turns else network
-    return found
-
-
-def _turned(network: NetworkCard) -> NetworkCard:
-    """Return the network with the turns of its architecture, unless its card names others."""
-    return network if network.turns != 1 else network.model_copy(update={"turns": ARCHITECTURES[network.architecture].turns})
+def _description(networks: CascadeNetworks) -> str:
+    n = len(networks.committee)
+    what = f"A cascade: one small network, then a committee of {n}" if networks.first else f"{n} networks"
+    return f"{what}{', then a network for the candidates' if networks.candidate else ''} ({code_version()})."
 
 
 def _cut_metrics(p_lens: PLens, data: Data, cut: float) -> dict[str, float]:
@@ -300,12 +233,17 @@ def _metrics(p: NDArray[np.float64], natural: Margins, compared: Sequence[Poolin
     return figures
 
 
-def _training_data(footers: Sequence[Footers], cards: Sequence[EnsembleCard]) -> TrainingDataCard:
+def _training_data(
+    shards: CalibrationShards, cards: Sequence[EnsembleCard], more_nonlenses: MoreNonLenses | None
+) -> TrainingDataCard:
     described = [f"{card.name}: {card.training_data.description}" for card in cards]
-    n_calibrated = sum(footer.num_rows for files in footers for footer in files.values())
-    calibrated_on = [shards_digest(files) for files in footers]
+    calibrated_on = [shards_digest(footers) for footers in (shards.natural, shards.broad)]
+    text = f"Calibrated on {shards.n_objects} further objects"
+    if more_nonlenses:
+        text += f", and on non-lenses alone: {more_nonlenses.data_set}"
+        calibrated_on.append(more_nonlenses.digest)
     return TrainingDataCard(
-        description=f"{'. '.join(described)}. Calibrated on {n_calibrated} further objects",
+        description=f"{'. '.join(described)}. {text}",
         digest=digest(calibrated_on),
         n_objects={},
         data_sets=tuple(dict.fromkeys((*data_sets_of(cards), *calibrated_on))),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.progress import Progress
+from infra.provenance import digest
 from infra.store.storage import read_bytes
 from scanner.networks.card import EnsembleCard, TrainingDataCard
 from scanner.networks.combiner import LogitMargins, MeanCombiner
@@ -44,10 +45,31 @@ class Margins:
         """Return the margins of some networks on the same objects."""
         return Margins({name: self.by_network[name] for name in names}, self.kinds)
 
+    def with_nonlenses(self, by_network: LogitMargins) -> "Margins":
+        """Return these margins, and behind them those of further objects, all of them non-lenses, by the same networks."""
+        (n_more,) = {len(by_network[name]) for name in self.by_network}
+        together = {name: np.concatenate([values, by_network[name]]) for name, values in self.by_network.items()}
+        return Margins(together, np.append(self.kinds, np.full(n_more, _NONLENS, self.kinds.dtype)))
+
     @property
     def is_lens(self) -> NDArray[np.bool_]:
         """`[object]`: true for lenses of any kind."""
         return self.kinds != _NONLENS
+
+
+@dataclass(frozen=True)
+class MoreNonLenses:
+    """Non-lenses of a natural population, of which the margins were kept and the pixels were not."""
+
+    margins: LogitMargins
+    """Margins of every network, `[object, class - 1]`, by its name."""
+    data_set: str
+    """The data set, as `n=200000, seed=5, geometry mer10, preset euclid`."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what made the objects."""
+        return digest(self.data_set)
 
 
 def read_margins(networks: Mapping[str, tuple[Path, NetworkCard]], shards_uri: str, progress: Progress) -> Margins:
@@ -66,7 +88,7 @@ def read_margins(networks: Mapping[str, tuple[Path, NetworkCard]], shards_uri: s
     for name, (folder, card) in networks.items():
         made = make_engine(load_network(folder, card), len(card.channels), card.field_pixels, engine)
         engines[name] = made if card.turns == 1 else TurnedEngine(made, card.turns)
-    ensemble = Ensemble(_unfitted_card(cards), engines, checks_pixels=False)
+    ensemble = Ensemble(unfitted_card(cards), engines, checks_pixels=False)
     margins: dict[str, list[NDArray[np.float64]]] = {name: [] for name in networks}
     n_objects, n_done = sum(footer.num_rows for footer in footers.values()), 0
     for uri in footers:
@@ -82,7 +104,13 @@ def read_margins(networks: Mapping[str, tuple[Path, NetworkCard]], shards_uri: s
     return Margins({name: np.concatenate(parts) for name, parts in margins.items()}, kinds)
 
 
-def _unfitted_card(networks: Sequence[NetworkCard]) -> EnsembleCard:
+def random_half(n: int) -> NDArray[np.bool_]:
+    """Choose the half of `n` objects that a model is fitted on where the other half measures it, `[object]`."""
+    return np.random.default_rng(0).permutation(n) % 2 == 0
+
+
+def unfitted_card(networks: Sequence[NetworkCard]) -> EnsembleCard:
+    """Return the card of an ensemble in which every network sees every object; its scores are calibrated on nothing."""
     return EnsembleCard(
         format_version=2,
         name="unfitted",

@@ -11,6 +11,8 @@ from scanner.vocabulary.choices import GeometryName, PopulationPreset
 models = App(name="models", help="Ensembles of networks: list, show, import, restate, check their maps.")
 app.command(models)
 
+CALIBRATION_SEED = 27_000_002
+"""Seed of the non-lenses that `models combine` simulates: no data set of this repository has it."""
 SHOWN = {
     "name": "name",
     "good for": "purpose",
@@ -294,6 +296,10 @@ def combine(
     first: str | None = None,
     candidates: str | None = None,
     turns: bool = True,
+    nonlenses: NotNegative = 0,
+    seed: NotNegative = CALIBRATION_SEED,
+    margins: str | None = None,
+    workers: Positive | None = None,
     json: bool = False,
 ) -> None:
     """Make an ensemble of networks that were trained one by one; with `--first`, a cascade.
@@ -304,6 +310,9 @@ def combine(
     lose at most 0.5 % of the lenses that the committee would keep, natural and broad. With `--candidates`, one more
     network looks at the candidates alone, and tells single from compound lenses. Their `p_lens` is corrected, too, if that
     lowers the log loss of natural candidates that the correction is not fitted on.
+
+    Few non-lenses look like a lens, so that a high `p_lens` rests on few objects. With `--nonlenses`, many more are simulated:
+    every network sees them, and only its margins are kept. After a kill, the same command continues with the missing ones.
 
     For example: `lensscan models combine runs/sky runs/centre --first light --natural data/val --broad data/broad --name mine`
 
@@ -317,16 +326,23 @@ def combine(
         name: Name to give to `--ensemble` later.
         turns: Let the committee of a cascade see each object in two to four orientations: a little sharper, and as many times
             the cost.
+        nonlenses: Number of non-lenses to simulate, in the shares of the preset `euclid`.
+        seed: Seed of these objects, which must not be one that the networks were trained or evaluated with.
+        margins: Folder or `s3://` prefix of the margins on the way; by default margins-NAME in the working folder.
+        workers: Number of processes that simulate; by default the setting `workers`.
         json: Print JSON instead of text.
     """
-    from flows.commands.combine import combine_packages
+    from flows.commands.combine import SimulatedNonLenses, combine_packages
     from flows.terminal import print_json, print_lines, terminal_progress
     from training.errors import TrainingError
 
     if not members:
         raise TrainingError("models combine needs the ensembles of the committee: name at least one")
+    more = SimulatedNonLenses(nonlenses, seed, margins, workers) if nonlenses else None
     with terminal_progress("scoring", quiet=json) as report:
-        card, folder = combine_packages(members, first, natural, broad, name, report, turns=turns, candidates=candidates)
+        card, folder = combine_packages(
+            members, first, natural, broad, name, report, turns=turns, candidates=candidates, more=more
+        )
     stage, early_exit, last = card.first, card.early_exit, card.candidate_stage
     result = {
         "ensemble": card.name,

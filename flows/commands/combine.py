@@ -1,16 +1,36 @@
 """`lensscan models combine`: make a cascade of networks that were trained one by one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from flows.ensembles import chosen_package
-from infra.progress import Progress
+from infra.progress import Progress, part_of
 from infra.settings import Settings
 from scanner.networks.card import EnsembleCard
+from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import folder_for_new
+from simulation.object_blocks import nonlenses
+from simulation.object_margins import margins_of_simulated
+from training.calibration_shards import CalibrationShards
 from training.cascade import assemble
+from training.cascade_networks import CascadeNetworks, choose_networks
 from training.config import COMPOUND_SHARE, PREVALENCE
 from training.evaluation.card_text import write_card_with_text
+from training.margins import MoreNonLenses
+
+
+@dataclass(frozen=True)
+class SimulatedNonLenses:
+    """Non-lenses to simulate for a calibration."""
+
+    n: int
+    seed: int
+    margins_uri: str | None
+    """Folder of the margins on the way; None: margins-NAME in the working folder."""
+    workers: int | None
+    """Number of processes; None: that of the settings."""
 
 
 def combine_packages(
@@ -23,17 +43,34 @@ def combine_packages(
     *,
     turns: bool = True,
     candidates: str | None = None,
+    more: SimulatedNonLenses | None = None,
 ) -> tuple[EnsembleCard, Path]:
     """Combine the networks of packages, given by names or folders, and write the package among the user's ensembles.
 
     Raises:
         TrainingError: two networks share a name, or the shards cannot be used.
+        SimulationError: the folder of the margins holds those of other objects or networks.
         PackageError: a package cannot be read, or the name is taken.
     """
     folder = folder_for_new(name, Settings.read().ensembles_dir)
     packages = [chosen_package(member) for member in members]
     first_package, last = (chosen_package(stage) if stage else None for stage in (first, candidates))
-    data, priors = (natural_uri, broad_uri), (PREVALENCE, COMPOUND_SHARE)
-    card = assemble(name, first_package, packages, *data, folder.parent, *priors, progress, turns=turns, candidates=last)
+    networks = choose_networks(first_package, packages, last, turns=turns)
+    shards = CalibrationShards.read(natural_uri, broad_uri)
+    n_more = more.n if more else 0
+    n_all = n_more + shards.n_objects
+    simulated = _simulated(networks, name, more, part_of(progress, 0, n_all)) if more else None
+    parts = (shards, folder.parent, PREVALENCE, COMPOUND_SHARE, part_of(progress, n_more, n_all), simulated)
+    card = assemble(name, networks, *parts)
     write_card_with_text(folder, card)
     return card, folder
+
+
+def _simulated(networks: CascadeNetworks, name: str, more: SimulatedNonLenses, progress: Progress) -> MoreNonLenses:
+    """Simulate non-lenses, and return the margins of all networks."""
+    settings, spec = Settings.read(), nonlenses(more.n, more.seed, networks.geometry)
+    where, workers = more.margins_uri or f"margins-{name}", more.workers or settings.workers
+    with TemporaryDirectory(prefix="lensscan-combine-") as folder:
+        networks.write_unfitted(Path(folder))
+        margins = margins_of_simulated(spec, Path(folder), resolve_engine(settings.engine), where, workers, progress)
+    return MoreNonLenses(margins, f"n={more.n}, seed={more.seed}, geometry {networks.geometry}, preset euclid")

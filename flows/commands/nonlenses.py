@@ -11,7 +11,8 @@ from scanner.catalogue.outcomes import SCORED
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
 from scanner.networks.nonlens_sample import NonLensTail, with_sample
-from simulation.scored_objects import nonlenses, score_simulated
+from simulation.object_blocks import nonlenses
+from simulation.scored_objects import score_simulated
 from training.evaluation.card_text import write_card_with_text
 
 

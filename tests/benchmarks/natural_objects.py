@@ -16,9 +16,10 @@ from infra.settings import Settings
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import find_package
+from simulation.object_blocks import ROWS_PER_BLOCK, block_uri, done_blocks, nonlenses
 from simulation.population.draw import LENS_SHARES
 from simulation.products.dataset import DatasetSpec
-from simulation.scored_objects import ROWS_PER_BLOCK, ScoringSimulator, block_uri, done_blocks, nonlenses
+from simulation.scored_objects import ScoringSimulator
 
 N_NONLENSES, N_LENSES, N_CALIBRATION = 60_000, 3_000, 60_000
 SEEDS = {"nonlenses": 27_110_001, "lenses": 27_110_002, "calibration": 27_110_003}
@@ -59,7 +60,7 @@ def simulate(package: Path, scratch: Path, only: str | None = None) -> None:
     of = {only: of[only]} if only else of
     simulators = {name: ScoringSimulator(package, engine, str(scratch / name)) for name in of}
     for name, number in order(of):
-        if not Path(block_uri(str(scratch / name), number)).exists():
+        if not Path(block_uri(str(scratch / name), number, ScoringSimulator.prefix)).exists():
             simulators[name].block((of[name], number))
             _LOG.info("%s %d", name, number)
 
@@ -67,14 +68,15 @@ def simulate(package: Path, scratch: Path, only: str | None = None) -> None:
 def read(package: Path, scratch: Path) -> Scored:
     """Return the objects of the blocks that are done."""
     card = read_card(package)
-    return Scored(**{n: done_blocks(spec, card.sha256, str(scratch / n)) for n, spec in specs(card.geometry).items()})
+    of = specs(card.geometry)
+    return Scored(**{n: done_blocks(ScoringSimulator, spec, card.sha256, str(scratch / n)) for n, spec in of.items()})
 
 
 def read_with_sample(package: Path, scratch: Path, sample: Path, n: int, seed: int) -> Scored:
     """Return the lenses that are done, and halves of the `n` scores of `lensscan models nonlenses` as the other two sets."""
     card = read_card(package)
-    lenses = done_blocks(specs(card.geometry)["lenses"], card.sha256, str(scratch / "lenses"))
-    others = done_blocks(nonlenses(n, seed, card.geometry), card.sha256, str(sample))
+    lenses = done_blocks(ScoringSimulator, specs(card.geometry)["lenses"], card.sha256, str(scratch / "lenses"))
+    others = done_blocks(ScoringSimulator, nonlenses(n, seed, card.geometry), card.sha256, str(sample))
     return Scored(others.slice(0, n // 2), lenses, others.slice(n // 2))
 
 

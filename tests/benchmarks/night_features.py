@@ -22,9 +22,9 @@ from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_scorer
 from scanner.sources.shards import shard_of
+from simulation.object_blocks import nonlenses
 from simulation.population.draw import LENS_SHARES
 from simulation.products.dataset import DatasetSpec, simulate_objects
-from simulation.scored_objects import nonlenses
 
 N_NONLENSES, N_LENSES = 20_000, 120
 SEEDS = {"lenses": 27_110_012, "nonlenses": 27_110_011}

@@ -1,17 +1,15 @@
-"""Scored objects equal those of simulation and scoring apart, from any number of processes, and after a kill."""
+"""Scored objects equal those of simulation and scoring apart."""
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
-import simulation.scored_objects
+import simulation.object_blocks
 from scanner.networks.package import load_scorer
 from scanner.scan.manifest import score_stamps
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.shards import shard_of
+from simulation.object_blocks import done_blocks
 from simulation.products.dataset import DatasetSpec, simulate_objects
-from simulation.products.render import SimulationError
-from simulation.scored_objects import block_uri, done_blocks, nonlenses, score_simulated
+from simulation.scored_objects import ScoringSimulator, score_simulated
 from tests.scanner.ensembles import SPECS, write_test_package
 
 SPEC = DatasetSpec(n=5, seed=3, kinds=(("nonlens", 0.5), ("single", 0.5)))
@@ -20,7 +18,7 @@ SPEC = DatasetSpec(n=5, seed=3, kinds=(("nonlens", 0.5), ("single", 0.5)))
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """Return a package, with blocks of two objects."""
-    monkeypatch.setattr(simulation.scored_objects, "ROWS_PER_BLOCK", 2)
+    monkeypatch.setattr(simulation.object_blocks, "ROWS_PER_BLOCK", 2)
     write_test_package(tmp_path / "package", SPECS[:2])
     return tmp_path / "package"
 
@@ -37,58 +35,4 @@ def test_scores_are_those_of_the_same_objects(package, tmp_path):
     for name in ("p_lens", "p_OU_H", "p_OU_66"):
         assert table[name].to_numpy() == pytest.approx(scores[name].to_numpy(), rel=1e-5)
     assert set(table.column_names) == {"index", "kind", "morphology", "status", "p_lens", "p_compound", "p_OU_H", "p_OU_66"}
-    assert done_blocks(SPEC, load_scorer(package, "torch").sha256, str(tmp_path / "s")).equals(table)
-
-
-def test_a_killed_run_goes_on(package, tmp_path):
-    whole = score_simulated(SPEC, package, "torch", str(tmp_path / "s"))
-    lost, kept = (tmp_path / "s" / f"scored-0000{number}.parquet" for number in (1, 2))
-    lost.unlink()
-    before, calls = kept.stat().st_mtime_ns, []
-    sha256 = load_scorer(package, "torch").sha256
-    assert done_blocks(SPEC, sha256, str(tmp_path / "s"))["index"].to_pylist() == [0, 1, 4]
-    again = score_simulated(SPEC, package, "torch", str(tmp_path / "s"), 1, lambda *done: calls.append(done))
-    assert again.equals(whole)
-    assert kept.stat().st_mtime_ns == before
-    assert calls == [(3, 5), (5, 5)]
-
-
-def test_processes_make_the_same_blocks(package, tmp_path, monkeypatch):
-    monkeypatch.undo()  # Worker processes have blocks of the full size.
-    one, two = (score_simulated(SPEC, package, "torch", str(tmp_path / str(n)), n) for n in (1, 2))
-    assert two.drop_columns(["p_lens", "p_OU_H", "p_OU_66"]).equals(one.drop_columns(["p_lens", "p_OU_H", "p_OU_66"]))
-    assert two["p_lens"].to_numpy() == pytest.approx(one["p_lens"].to_numpy(), rel=1e-5)
-
-
-def test_blocks_of_other_objects_are_refused(package, tmp_path):
-    out = str(tmp_path / "s")
-    score_simulated(SPEC, package, "torch", out)
-    with pytest.raises(SimulationError, match="holds other objects, or scores of another ensemble"):
-        score_simulated(SPEC.model_copy(update={"seed": 4}), package, "torch", out)
-    with pytest.raises(SimulationError, match="holds 1 objects: its last block cannot grow"):
-        score_simulated(SPEC.model_copy(update={"n": 6}), package, "torch", out)
-    write_test_package(tmp_path / "other", SPECS[:2], seed=1)
-    with pytest.raises(SimulationError, match="holds other objects, or scores of another ensemble"):
-        score_simulated(SPEC, tmp_path / "other", "torch", out)
-
-
-def test_a_damaged_block_is_refused(package, tmp_path):
-    score_simulated(SPEC, package, "torch", str(tmp_path / "s"))
-    (tmp_path / "s" / "scored-00001.parquet").write_bytes(b"PAR1")
-    with pytest.raises(SimulationError, match=r"scored-00001\.parquet: not a block of scored objects"):
-        score_simulated(SPEC, package, "torch", str(tmp_path / "s"))
-
-
-def test_no_blocks_are_no_objects(tmp_path):
-    with pytest.raises(SimulationError, match="holds no blocks of scored objects"):
-        done_blocks(SPEC, "0" * 64, str(tmp_path))
-
-
-def test_non_lenses_have_the_shares_of_the_preset(package, tmp_path):
-    spec = nonlenses(3, 1, "challenge")
-    table = score_simulated(spec, package, "torch", str(tmp_path / "s"))
-    assert set(table["kind"].to_pylist()) == {"nonlens"}
-    assert np.isfinite(table["p_lens"].to_numpy()).all()
-    assert pq.read_table(block_uri(str(tmp_path / "s"), 0)).num_rows == 2
-    with pytest.raises(ValueError, match="geometry"):
-        nonlenses(3, 1, "round")
+    assert done_blocks(ScoringSimulator, SPEC, load_scorer(package, "torch").sha256, str(tmp_path / "s")).equals(table)

@@ -7,15 +7,16 @@ import pytest
 import torch
 
 from infra.progress import no_progress
-from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
+from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import TrainingDataCard
 from scanner.networks.card_file import read_card, write_card
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_network, load_scorer
 from scanner.preprocess.channel import channels
-from tests.scanner.ensembles import SPECS, write_test_package
+from tests.scanner.ensembles import write_test_package
 from tests.training.margins import margins_of
 from tests.training.shards import write_shards
+from training.calibration_shards import CalibrationShards
 from training.candidate_stage import final_p_lens
 from training.cascade import (
     PoolingFigures,
@@ -25,17 +26,23 @@ from training.cascade import (
     default_cut,
     rounded_down,
 )
-from training.errors import TrainingError
+from training.cascade_networks import choose_networks
 from training.evaluation.calibrate import fit_stack
 from training.evaluation.card_text import card_markdown
 from training.evaluation.metrics import auroc
 from training.evaluation.shard_scores import shard_footers, shards_digest
-from training.margins import Margins
+from training.margins import Margins, MoreNonLenses, read_margins
 
 FIRST = NetworkSpec("light", "equivariant_light", channels("sky_asinh", "VIS"))
 MEMBERS = tuple(
     NetworkSpec(name, "equivariant_light", channels("sky_asinh", band)) for name, band in (("A", "VIS"), ("B", "H"))
 )
+
+
+def assembled(name, first, members, natural, broad, *given, **options):
+    """Assemble a package of chosen networks on shards of these folders."""
+    networks = choose_networks(first, members, **options)
+    return assemble(name, networks, CalibrationShards.read(natural, broad), *given)
 
 
 def figures(pooling, natural_recall, broad_recall):
@@ -108,7 +115,7 @@ def made(tmp_path_factory):
 def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     folder, natural, broad = made
     steps = []
-    card = assemble(
+    card = assembled(
         "joined",
         folder / "first",
         [folder / "A", folder / "B"],
@@ -140,7 +147,7 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     assert load_scorer(tmp_path / "joined").network_names == ("light", "A", "B")
     assert [network.turns for network in card.all_networks] == [1, 2, 2]
     packages, data = [folder / "A", folder / "B"], (natural, broad)
-    plain = assemble("plain", folder / "first", packages, *data, tmp_path, 0.0005, 0.02, no_progress, turns=False)
+    plain = assembled("plain", folder / "first", packages, *data, tmp_path, 0.0005, 0.02, no_progress, turns=False)
     assert [network.turns for network in plain.all_networks] == [1, 1, 1]
     assert "| without_lowest | " in card_markdown(card)
 
@@ -153,7 +160,7 @@ def test_a_cascade_lists_the_data_of_its_members(made, tmp_path):
         data = TrainingDataCard(description="", digest=digest, n_objects={}, data_sets=(digest,) if name == "A" else ())
         write_card(tmp_path / name, read_card(tmp_path / name).model_copy(update={"training_data": data}))
     members = [tmp_path / "A", tmp_path / "B"]
-    card = assemble("joined", tmp_path / "first", members, natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    card = assembled("joined", tmp_path / "first", members, natural, broad, tmp_path, 0.0005, 0.02, no_progress)
     assert card.training_data.data_sets[:3] == tuple(digests)
     assert len(card.training_data.data_sets) == 5
 
@@ -161,8 +168,8 @@ def test_a_cascade_lists_the_data_of_its_members(made, tmp_path):
 def test_a_cascade_can_be_calibrated_again(made, tmp_path):
     folder, natural, broad = made
     given = (natural, broad, tmp_path, 0.0005, 0.02, no_progress)
-    card = assemble("once", folder / "first", [folder / "A", folder / "B"], *given, turns=False)
-    again = assemble("again", tmp_path / "once", [tmp_path / "once"], *given, turns=False)
+    card = assembled("once", folder / "first", [folder / "A", folder / "B"], *given, turns=False)
+    again = assembled("again", tmp_path / "once", [tmp_path / "once"], *given, turns=False)
     assert again.sha256 == card.sha256
 
 
@@ -172,8 +179,8 @@ def test_a_cascade_may_have_a_candidate_network(made, tmp_path):
     members = [folder / "A", folder / "B"]
     spec = NetworkSpec("K", "equivariant_light", channels("sky_asinh", "VIS"))
     write_test_package(tmp_path / "K", (spec,), 9, geometry="mer10", name="K")
-    plain = assemble("plain", folder / "first", members, *given)
-    card = assemble("joined", folder / "first", members, *given, candidates=tmp_path / "K")
+    plain = assembled("plain", folder / "first", members, *given)
+    card = assembled("joined", folder / "first", members, *given, candidates=tmp_path / "K")
     assert card.candidate_stage.combiner.committee == ("A", "B")
     assert card.candidate_stage.combiner.compound_share == 0.02
     assert card.candidate_stage.network.turns == 2
@@ -186,7 +193,7 @@ def test_a_cascade_may_have_a_candidate_network(made, tmp_path):
     stored = load_network(tmp_path / "joined", card.candidate_stage.network).state_dict()
     expected = load_network(tmp_path / "K", read_card(tmp_path / "K").networks[0]).state_dict()
     assert all(torch.equal(stored[name], expected[name]) for name in expected)
-    again = assemble("again", tmp_path / "joined", [tmp_path / "joined"], *given, candidates=tmp_path / "joined")
+    again = assembled("again", tmp_path / "joined", [tmp_path / "joined"], *given, candidates=tmp_path / "joined")
     assert again.sha256 == card.sha256
 
 
@@ -208,8 +215,8 @@ def test_the_cut_is_that_of_the_corrected_probabilities(made, tmp_path, monkeypa
 
     monkeypatch.setattr("training.cascade.read_margins", drawn)
     given = (natural, broad, tmp_path, 0.0005, 0.02, no_progress)
-    card = assemble("joined", folder / "first", [folder / "A", folder / "B"], *given, candidates=tmp_path / "K")
-    plain_card = assemble("plain", folder / "first", [folder / "A", folder / "B"], *given)
+    card = assembled("joined", folder / "first", [folder / "A", folder / "B"], *given, candidates=tmp_path / "K")
+    plain_card = assembled("plain", folder / "first", [folder / "A", folder / "B"], *given)
     stage = card.candidate_stage
     assert stage.lens.from_p_lens == pytest.approx(0.0001)
     # The stages lose lenses of the committee alone, whatever is corrected later.
@@ -230,24 +237,9 @@ def test_the_cut_is_that_of_the_corrected_probabilities(made, tmp_path, monkeypa
     assert card.metrics["auroc"] == pytest.approx(auroc(p_lens[natural], read[natural].is_lens), abs=1e-6)
 
 
-def test_a_candidate_network_that_cannot_be_used_is_refused(made, tmp_path):
-    folder, natural, broad = made
-    given = (natural, broad, tmp_path, 0.0005, 0.02, no_progress)
-    write_test_package(tmp_path / "paper", SPECS[:1], geometry="mer10", name="paper")
-    write_test_package(tmp_path / "two", MEMBERS, geometry="mer10", name="two")
-    for first, last, message in (
-        (folder / "first", folder / "A", "got A in two stages"),
-        (folder / "first", tmp_path / "two", "must be alone in its package, or that of a cascade, got 2 networks"),
-        (folder / "first", tmp_path / "paper", "must distinguish nonlens, single, .*, got nonlens, lens"),
-        (None, folder / "B", "a candidate network needs a cascade"),
-    ):
-        with pytest.raises(TrainingError, match=message):
-            assemble("x", first, [folder / "A"], *given, candidates=last)
-
-
 def test_one_large_network_has_no_early_exit(made, tmp_path):
     folder, natural, broad = made
-    card = assemble("alone", folder / "first", [folder / "A"], natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    card = assembled("alone", folder / "first", [folder / "A"], natural, broad, tmp_path, 0.0005, 0.02, no_progress)
     assert card.first
     assert card.early_exit is None
     assert "Early exit" not in card_markdown(card)
@@ -256,7 +248,7 @@ def test_one_large_network_has_no_early_exit(made, tmp_path):
 def test_without_a_first_stage_the_committee_sees_every_object(made, tmp_path):
     folder, natural, broad = made
     members = [folder / "A", folder / "B"]
-    card = assemble("joined", None, members, natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    card = assembled("joined", None, members, natural, broad, tmp_path, 0.0005, 0.02, no_progress)
     assert card.first is card.early_exit is None
     # Turns would cost every object several times the work.
     assert [(network.name, network.turns) for network in card.networks] == [("A", 1), ("B", 1)]
@@ -271,35 +263,22 @@ def test_without_a_first_stage_the_committee_sees_every_object(made, tmp_path):
     assert len(rows) == 2
 
 
-def test_plain_networks_are_turned_and_others_mirrored():
-    architectures = ("compact", "compact_wide", "equivariant", "equivariant_wide", "equivariant_middle")
-    assert [ARCHITECTURES[name].turns for name in architectures] == [4, 4, 2, 2, 2]
-
-
-def test_networks_that_cannot_be_told_apart_are_refused(made, tmp_path):
+def test_further_non_lenses_calibrate_every_stage(made, tmp_path):
     folder, natural, broad = made
-    a, first = folder / "A", folder / "first"
-    for stages, message in (((first, [a, a]), "got A twice"), ((a, [a]), "got A in both stages")):
-        with pytest.raises(TrainingError, match=message):
-            assemble("x", *stages, natural, broad, tmp_path, 0.0005, 0.02, no_progress)
-
-
-def test_shards_that_cannot_calibrate_are_refused(made, tmp_path):
-    folder, natural, broad = made
-    few = write_shards(tmp_path / "few", 80, kinds=("nonlens", "single", "single", "double_ring"))
-    lenses = write_shards(tmp_path / "lenses", 8, kinds=("single",))
-    unknown = write_shards(tmp_path / "unknown", 8, kinds=(None,))
-    for data, says in (
-        ((few, broad), r"few: needs at least 5 objects of each kind in each of two .*'compound_arc': 0.* in all"),
-        ((natural, lenses), r"lenses: needs lenses and non-lenses, got .*'nonlens': 0"),
-        ((natural, unknown), r"unknown/shard-00000\.parquet: kind must be one of .*None"),
-    ):
-        with pytest.raises(TrainingError, match=says):
-            assemble("x", None, [folder / "A"], *data, tmp_path, 0.0005, 0.02, no_progress)
-
-
-def test_networks_of_different_geometries_are_refused(made, tmp_path):
-    folder, natural, broad = made
-    write_test_package(tmp_path / "C", (NetworkSpec("C", "equivariant_light", channels("sky_asinh", "VIS")),), name="C")
-    with pytest.raises(TrainingError, match="must read the same geometry, got mer10 of A, challenge of C"):
-        assemble("x", None, [folder / "A", tmp_path / "C"], natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    given = (folder / "first", [folder / "A", folder / "B"], natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    plain = assembled("plain", *given)
+    # Further non-lenses that look like lenses: a lens is then less likely than its margins promised.
+    read = read_margins(choose_networks(folder / "first", [folder / "A", folder / "B"]).everything, natural, no_progress)
+    alike = {name: np.repeat(values[read.is_lens], 3, axis=0) for name, values in read.by_network.items()}
+    more = MoreNonLenses(alike, "n=180, seed=5, geometry mer10, preset euclid")
+    card = assembled("more", *given, more)
+    lenses = read.rows(read.is_lens)
+    for before, after in ((plain.combiner, card.combiner), (plain.first.combiner, card.first.combiner)):
+        assert after.fitted_prevalence == pytest.approx(60 / 260)
+        assert before.fitted_prevalence == pytest.approx(60 / 80)
+        p_before, p_after = (stage.combine(lenses.by_network).p_lens.mean() for stage in (before, after))
+        assert p_after < p_before
+    assert "fitted on 260 natural draws that no network saw." in card.calibration
+    text = "Calibrated on 140 further objects, and on non-lenses alone: n=180, seed=5, geometry mer10, preset euclid"
+    assert card.training_data.description.endswith(text)
+    assert card.training_data.data_sets == (*plain.training_data.data_sets, more.digest)

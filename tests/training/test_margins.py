@@ -18,7 +18,7 @@ from tests.training.margins import margins_of
 from tests.training.shards import write_shards
 from training.errors import TrainingError
 from training.evaluation.shard_scores import shard_footers
-from training.margins import read_margins
+from training.margins import random_half, read_margins
 
 SPEC = NetworkSpec("A", "equivariant_light", channels("sky_asinh", "VIS"))
 
@@ -65,3 +65,33 @@ def test_rows_and_networks_are_chosen_together():
     assert np.array_equal(lenses.by_network["b"], margins.by_network["b"][10:])
     assert lenses.is_lens.all()
     assert len(lenses.kinds) == 30
+
+
+def test_further_objects_are_non_lenses_behind_the_others():
+    rng = np.random.default_rng(0)
+    margins = margins_of(rng, 3)
+    more = {name: rng.normal(size=(2, 3)) for name in reversed(margins.by_network)}
+    found = margins.with_nonlenses(more)
+    assert found.kinds.tolist() == [*margins.kinds.tolist(), 0, 0]
+    assert found.kinds.dtype == margins.kinds.dtype
+    assert list(found.by_network) == list(margins.by_network)
+    for name, values in found.by_network.items():
+        assert np.array_equal(values[:-2], margins.by_network[name])
+        assert np.array_equal(values[-2:], more[name])
+
+
+def test_further_objects_need_margins_of_every_network():
+    margins = margins_of(np.random.default_rng(0), 3)
+    first, *others = margins.by_network
+    with pytest.raises(KeyError):
+        margins.with_nonlenses({first: np.zeros((2, 3))})
+    with pytest.raises(ValueError, match="unpack"):
+        margins.with_nonlenses({first: np.zeros((2, 3)), **{name: np.zeros((1, 3)) for name in others}})
+
+
+def test_half_of_the_objects_is_chosen_at_random():
+    chosen = random_half(1001)
+    assert chosen.sum() == 501
+    assert np.array_equal(chosen, random_half(1001))
+    # The order of the objects does not matter: about half of any run of them is chosen.
+    assert 30 < chosen[:100].sum() < 70

@@ -12,7 +12,8 @@ from scanner.networks.card_file import read_card
 from scanner.networks.nonlens_sample import read_sample
 from scanner.review.yields.guarantee import guaranteed
 from scanner.review.yields.night import expected_lists, read_night
-from simulation.scored_objects import nonlenses, score_simulated
+from simulation.object_blocks import nonlenses
+from simulation.scored_objects import score_simulated
 from tests.other_survey import ATLAS, UNCALIBRATED
 from tests.scanner.catalogue_parts import NIGHT, finished
 from tests.scanner.ensembles import SPECS, write_test_package

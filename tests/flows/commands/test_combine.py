@@ -15,6 +15,7 @@ from scanner.preprocess.channel import channels
 from scanner.vocabulary.geometry import MER_10
 from tests.scanner.ensembles import write_test_package
 from tests.training.shards import write_shards
+from training.errors import TrainingError
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +67,29 @@ def test_a_candidate_network_is_trained_on_lenses_and_added(made, tmp_path, monk
     scores, of_a = scorer.score(stamps), without.score(stamps)
     assert scores.p_networks["A"].tolist() == of_a.p_networks["A"].tolist()
     assert (scores.kinds_given_lens != card.combiner.combine({"A": without.logit_margins(stamps)["A"]}).kinds_given_lens).all()
+
+
+def test_simulated_non_lenses_calibrate_too(made, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path / "mine"))
+    monkeypatch.chdir(tmp_path)
+    data = {"natural": str(made / "natural"), "broad": str(made / "broad"), "json": True}
+    stages = {"first": str(made / "light"), "candidates": str(made / "K")}
+    combine(str(made / "A"), name="with", nonlenses=3, seed=8, **data, **stages)
+    card = read_card(tmp_path / "mine" / "with")
+    assert card.training_data.description.endswith("on non-lenses alone: n=3, seed=8, geometry mer10, preset euclid")
+    assert "fitted on 83 natural draws" in card.calibration
+    assert card.combiner.training_fractions[0] == pytest.approx(23 / 83)
+    # Margins that are there are used again, and give the same ensemble.
+    (block,) = (tmp_path / "margins-with").iterdir()
+    written = block.stat().st_mtime_ns
+    combine(str(made / "A"), name="again", nonlenses=3, seed=8, margins=str(tmp_path / "margins-with"), **data, **stages)
+    assert block.stat().st_mtime_ns == written
+    assert read_card(tmp_path / "mine" / "again").sha256 == card.sha256
+
+
+def test_shards_are_checked_before_the_simulation(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path / "mine"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TrainingError, match="holds no shards"):
+        combine(str(made / "A"), natural=str(tmp_path), broad=str(made / "broad"), name="mine", nonlenses=3)
+    assert not (tmp_path / "margins-mine").exists()
