@@ -3,6 +3,7 @@
 import traceback
 
 import httpx
+from prefect.exceptions import ParameterTypeError
 from prefect.settings import PREFECT_API_URL
 
 from infra.store.files import one_line
@@ -12,7 +13,9 @@ _CLIENT = {"prefect", "httpx", "httpcore", "anyio"}
 
 
 def server_trouble(error: Exception) -> str | None:
-    """Return a message for the user, or None if the error has another cause."""
+    """Return a message for the user, or None if the error has another cause than server or parameters of a flow."""
+    if isinstance(error, ParameterTypeError):
+        return one_line(str(error))
     url = PREFECT_API_URL.value()
     server = f"the Prefect server at {one_line(url)}" if url else "the Prefect server that --flow started on this machine"
     if isinstance(error, httpx.HTTPStatusError) and error.response.status_code in {401, 403}:

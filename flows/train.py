@@ -35,7 +35,7 @@ def train(
         shards_uri: Folder or `s3://` prefix of shards with truth.
         out: Work folder; the package is written to `out/name`.
         name: Name of the ensemble.
-        preset: `flagship`, `committee`, `first_stage`, `kind`, `laptop` or `paper`.
+        preset: `flagship`, `committee`, `first_stage`, `candidates`, `kind`, `laptop` or `paper`.
         epochs: Number of epochs, instead of the preset's.
         workers: Ray Train workers for each network, each on its own GPU if the cluster has enough.
         start_from: Ensemble, by name or folder, whose weights training starts from.

@@ -1,6 +1,7 @@
 """The stage of a cascade that looks at its candidates: fit its regressions, and measure what it adds."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.kind_regression import LENS_KINDS, KindRegression, kind_features
+from scanner.networks.lens_curve import LensCurve
 from scanner.networks.lens_regression import LensRegression, corrected, mean_log_odds
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.stage_cards import CandidateStage
@@ -44,15 +46,13 @@ def make_candidate_stage(
     halves = natural.rows(fitted_on), natural.rows(~fitted_on)
     lenses = natural.rows(natural.is_lens)
     figures = _figures_of_kinds(halves[0].rows(halves[0].is_lens), halves[1].rows(halves[1].is_lens), committee, card.name)
-    lens, of_half = (fit_lens_regression(margins, committee, card.name, from_p_lens) for margins in (natural, halves[0]))
-    helps = False
-    if lens and of_half:
-        helps, of_lens = _figures_of_lens(of_half, committee, halves[1], card.name)
-        figures |= of_lens
+    lens = fit_lens_regression(natural, committee, card.name, from_p_lens)
+    compared = _compare_corrections(halves[0], halves[1], committee, card.name, from_p_lens) if lens else None
+    figures |= compared.figures if compared else {}
     return CandidateStage(
         network=card,
         combiner=fit_kind_regression(lenses, committee.networks, card.name).assuming(compound_share),
-        lens=lens if helps else None,
+        lens=lens if compared and compared.helps else None,
         metrics=figures,
     )
 
@@ -79,19 +79,28 @@ def fit_lens_regression(natural: Margins, committee: SoftmaxStack, network: str,
     if (~found.is_lens).sum() < _MIN_NONLENSES or not found.is_lens.any():
         return None
     together = mean_log_odds(committee.fitted_log_odds(found.by_network), found.by_network[network], NETWORK_SHARE, CLIP)
-    model = LogisticRegression(max_iter=2000).fit(together[:, None], found.is_lens)
+    fitted = _fit_line(together, found.is_lens)
+    if fitted is None:
+        return None
+    return LensRegression(from_p_lens=from_p_lens, network_share=NETWORK_SHARE, **fitted._asdict(), clip=CLIP)
+
+
+class _BentLine(NamedTuple):
+    """A straight line, and a curve behind it, from log-odds of a lens to calibrated ones."""
+
+    slope: float
+    bias: float
+    curve: LensCurve
+
+
+def _fit_line(log_odds: NDArray[np.float64], is_lens: NDArray[np.bool_]) -> _BentLine | None:
+    """Fit the calibration of log-odds `[object]`; None if high ones would count against a lens."""
+    model = LogisticRegression(max_iter=2000).fit(log_odds[:, None], is_lens)
     slope, bias = float(model.coef_[0, 0]), float(model.intercept_[0])
     if slope <= 0:
         return None
     # A straight line promises too much for the surest objects: a few non-lenses lie far above the others.
-    return LensRegression(
-        from_p_lens=from_p_lens,
-        network_share=NETWORK_SHARE,
-        slope=slope,
-        bias=bias,
-        curve=fit_lens_curve(slope * together + bias, found.is_lens),
-        clip=CLIP,
-    )
+    return _BentLine(slope, bias, fit_lens_curve(slope * log_odds + bias, is_lens))
 
 
 def reaching(natural: Margins, committee: SoftmaxStack, p_lens: float) -> Margins:
@@ -120,24 +129,35 @@ def _figures_of_kinds(fitted_on: Margins, lenses: Margins, committee: SoftmaxSta
     }
 
 
-def _figures_of_lens(
-    lens: LensRegression, committee: SoftmaxStack, natural: Margins, network: str
-) -> tuple[bool, dict[str, float]]:
-    """Compare `p_lens` of the committee alone and corrected, in the fitted mixture.
+class _Comparison(NamedTuple):
+    """Figures of `p_lens` in the fitted mixture, with the network and without."""
 
-    Returns whether the correction lowers the log loss by more than two standard errors, and the log losses and AUROCs.
-    """
-    found = reaching(natural, committee, lens.from_p_lens)
-    before = committee.fitted_log_odds(found.by_network)
-    after = lens.log_odds(before, found.by_network[network])
+    helps: bool
+    """Whether the network lowers the log loss by more than two standard errors."""
+    figures: dict[str, float]
+
+
+def _compare_corrections(
+    fitted_on: Margins, measured_on: Margins, committee: SoftmaxStack, network: str, from_p_lens: float
+) -> _Comparison | None:
+    """Compare the correction with the committee alone, which is calibrated anew on the same objects; None if one has no fit."""
+    lens = fit_lens_regression(fitted_on, committee, network, from_p_lens)
+    fitted, found = (reaching(natural, committee, from_p_lens) for natural in (fitted_on, measured_on))
+    alone = _fit_line(committee.fitted_log_odds(fitted.by_network), fitted.is_lens) if lens else None
+    if lens is None or alone is None:
+        return None
+    of_committee = committee.fitted_log_odds(found.by_network)
+    before = alone.curve.calibrated(alone.slope * of_committee + alone.bias)
+    after = lens.log_odds(of_committee, found.by_network[network])
     sign = np.where(found.is_lens, 1.0, -1.0)
     # From log-odds, because float32 rounds sure objects to 1.
     loss_before, loss_after = (np.logaddexp(0, -sign * log_odds) for log_odds in (before, after))
     gains = loss_before - loss_after
     helps = gains.mean() > _STANDARD_ERRORS * gains.std() / np.sqrt(len(gains))
-    return bool(helps), {
+    figures = {
         "auroc_lens_of_committee": float(auroc(before, found.is_lens)),
         "auroc_lens": float(auroc(after, found.is_lens)),
         "log_loss_of_committee": float(loss_before.mean()),
         "log_loss": float(loss_after.mean()),
     }
+    return _Comparison(bool(helps), figures)

@@ -89,8 +89,8 @@ class TrainConfig(Frozen):
             raise ValueError(f"networks that learn from lenses alone must distinguish {', '.join(KINDS)}")
         if self.lenses_only and self.balance_classes:
             raise ValueError("networks that learn from lenses alone learn their mixture: balance_classes must be false")
-        if self.lenses_only and self.graded:
-            raise ValueError("networks that learn from lenses alone cannot learn from grades, which name non-lenses too")
+        if self.lenses_only and (self.graded or self.teacher):
+            raise ValueError("networks that learn from lenses alone learn from no grades and no teacher, who know non-lenses")
         return self
 
     def network(self, name: str) -> NetworkSpec:

@@ -105,6 +105,25 @@ def _early_exit(
     return EarlyExit(network=network, combiner=combiner, exclude_below=limit, metrics=_figures(passed, committee, data, cut))
 
 
+def after_stages(
+    p_lens: NDArray[np.float32], first: FirstStage | None, early_exit: EarlyExit | None, margins: Margins
+) -> NDArray[np.float32]:
+    """Return the `p_lens` of a cascade `[object]`: that of a stage that excludes an object, else the given one.
+
+    Args:
+        p_lens: What the committee and a stage after it would give every object, `[object]`.
+        first: First stage, if there is one.
+        early_exit: Early exit of the committee, if it has one.
+        margins: Margins of their networks on these objects.
+    """
+    # The early exit does not see what the first stage excludes.
+    for stage in (early_exit, first):
+        if stage:
+            alone = stage.combiner.combine(margins.by_network).p_lens
+            p_lens = np.where(alone < np.float32(stage.exclude_below), alone, p_lens)
+    return p_lens
+
+
 def _kept(committee: SoftmaxStack, margins: Margins, cut: float) -> NDArray[np.bool_]:
     """Return a mask of the lenses that the committee keeps, at least one."""
     kept = margins.is_lens & (committee.combine(margins.by_network).p_lens >= cut)

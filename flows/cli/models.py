@@ -246,7 +246,8 @@ def false_positives(
         shards: Folder or `s3://` prefix of shards with truth.
         out: Folder or `s3://` prefix for the copies alone, outside of the first.
         ensemble: Name or folder of an ensemble; the configured one by default.
-        above: Smallest p_lens of the objects that are copied; by default the ensemble's own threshold.
+        above: Smallest p_lens of the objects that are copied, before or after a candidate network corrects it; by default
+            the ensemble's own threshold.
         json: Print JSON instead of text.
     """
     from flows.commands.false_positives import copy_for_training

@@ -61,7 +61,9 @@ def explain_to_file(
     write_figure(figure, out)
     numbers = {name: _numbers(i, float(scores.p_lens[i]), card, maps) for i, name in enumerate(ids)}
     found = {"ensemble": card.name, "prevalence": card.assumed_prevalence, "figure": str(out), "objects": numbers}
-    notes = {name: "; ".join(said) for name, said in zip(ids, shown.notes or (), strict=True) if said}
+    corrections = ([f"p_lens is {said}"] if said else [] for said in shown.corrections or ())
+    of_objects = zip(ids, shown.notes or (), corrections, strict=True)
+    notes = {name: "; ".join((*said, *of_lens)) for name, said, of_lens in of_objects if said or of_lens}
     return {**found, "notes": notes, "rejected": rejected}
 
 

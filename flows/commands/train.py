@@ -59,6 +59,8 @@ def train_package(
         raise TrainingError(str(error)) from error
     if with_grades and (teacher or not start_from):
         raise TrainingError("--with-grades continues the training of an ensemble: give --start-from, and no --teacher")
+    if PRESETS[preset].lenses_only and (teacher or with_grades):
+        raise TrainingError(f"the preset {preset} learns from lenses alone: give no --teacher and no --with-grades")
     start = chosen_package(start_from) if start_from else None
     asked = chosen_package(teacher) if teacher else None
     options = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start, "teacher": asked}

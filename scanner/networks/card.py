@@ -253,9 +253,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
 
     @property
     def sha256(self) -> str:
-        """Digest of everything that decides a score: inputs, weights and combiner, without metrics, cuts and texts."""
-        candidate_stage = {"candidate_stage": self.candidate_stage.what_decides()} if self.candidate_stage else {}
-        return digest({**self._what_decides_lenses(), **candidate_stage})
+        """Digest of everything that decides a score: inputs, weights and combiner, without metrics and texts."""
+        return digest({**self._what_decides_lenses(), **self._what_decides_kinds()})
 
     @property
     def lens_sha256(self) -> str:
@@ -263,6 +262,15 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         if self.candidate_stage and self.candidate_stage.lens:
             return self.sha256
         return digest(self._what_decides_lenses())
+
+    def _what_decides_kinds(self) -> dict[str, Any]:
+        stage = self.candidate_stage
+        if stage is None:
+            return {}
+        # A candidate network looks from the default cut on, unless it corrects `p_lens` from a lower one on.
+        looks_from_cut = stage.lens is None or self.candidate_threshold < stage.lens.from_p_lens
+        cut = {"looks_from": self.candidate_threshold} if looks_from_cut else {}
+        return {"candidate_stage": {**stage.what_decides(), **cut}}
 
     def _what_decides_lenses(self) -> dict[str, Any]:
         networks = [network.what_decides() for network in self.networks]

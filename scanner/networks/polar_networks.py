@@ -146,9 +146,10 @@ def _turned_and_stretched(grid: Tensor) -> Tensor:
     """Turn and stretch the places `[object, radius, angle, (x, y)]` of each object at random, about the middle."""
     angle, steps = 2 * torch.pi * torch.rand(2, len(grid), device=grid.device, dtype=grid.dtype)
     stretch = torch.exp((steps - torch.pi) * 2 / N_ANGLES)
-    x, y = stretch * torch.cos(angle), stretch * torch.sin(angle)
-    turns = torch.stack([torch.stack([x, y], dim=-1), torch.stack([-y, x], dim=-1)], dim=-2)
-    return (grid.flatten(1, 2) @ turns).view_as(grid)
+    along, across = ((stretch * of(angle))[:, None, None] for of in (torch.cos, torch.sin))
+    x, y = grid.unbind(-1)
+    # Not a product of matrices, which autocast would take in bfloat16.
+    return torch.stack([x * along - y * across, x * across + y * along], dim=-1)
 
 
 def _convolved(n_in: int, n_out: int, n_angles: int = 3) -> tuple[nn.Module, ...]:

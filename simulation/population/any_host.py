@@ -37,4 +37,4 @@ def draw_lens(kind: Kind, rng: Generator, detector_angle_deg: float) -> System:
     middle = light[0]
     host = moved(light, deflector.x_arcsec - middle.x_arcsec, deflector.y_arcsec - middle.y_arcsec)
     behind = (mass for mass in others if mass.z != deflector.z)
-    return replace(lens, galaxy=host, masses=(deflector, *behind))
+    return replace(lens, galaxy=host, masses=(deflector, *behind), neighbours=())

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from flows.server_errors import server_trouble
+from flows.simulate import simulate
 
 LENSSCAN = str(Path(sys.executable).with_name("lensscan"))
 
@@ -50,6 +51,14 @@ def broken():
 )
 def test_errors_of_the_client_blame_the_server(act, says):
     assert says in server_trouble(raised(act))
+
+
+def test_a_parameter_out_of_range_is_named():
+    error = raised(lambda: simulate.validate_parameters({"out_uri": "x", "min_einstein_radius_arcsec": 3.5}))
+    said = server_trouble(error)
+    assert "min_einstein_radius_arcsec: Input should be less than or equal to 3" in said
+    assert "server" not in said
+    assert "\n" not in said
 
 
 @pytest.mark.parametrize("act", [lambda: 1 / 0, lambda: int("x"), lambda: subprocess.run(["nosuch-program"], check=True)])

@@ -97,11 +97,11 @@ def cascade_card(exclude_below=0.01, early_exit=None, committee=None, candidate_
     )
 
 
-def write_cascade(folder, exclude_below=0.01, early_exit=None, **changes):
+def write_cascade(folder, exclude_below=0.01, early_exit=None, seed=3, **changes):
     written = cascade_card(exclude_below, early_exit, **changes)
-    built = networks((FIRST, *COMMITTEE), 3)
+    built = networks((FIRST, *COMMITTEE), seed)
     if written.candidate_stage:
-        built |= networks((written.candidate_stage.network.spec,), 4)
+        built |= networks((written.candidate_stage.network.spec,), seed + 1)
     return write_package(folder, written, {name: network.state_dict() for name, network in built.items()})
 
 

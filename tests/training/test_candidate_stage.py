@@ -151,6 +151,15 @@ def test_a_network_that_knows_no_lenses_corrects_nothing(rng):
     assert fit_lens_regression(few, stack(("A",)), "K", 1e-9) is None
 
 
+def test_a_network_without_information_does_not_pass_for_a_calibration(rng):
+    natural = two_networks(rng)
+    # The committee is three times too sure, and K says the same of every object.
+    sure = {"A": 3 * natural.by_network["A"] + 2 * np.log(3), "K": np.full_like(natural.by_network["K"], 0.5)}
+    stage = make_candidate_stage(CANDIDATE, stack(("A",)), Margins(sure, natural.kinds), 0.02, CUT)
+    assert stage.lens is None
+    assert stage.metrics["log_loss"] == pytest.approx(stage.metrics["log_loss_of_committee"], abs=1e-3)
+
+
 def test_an_object_that_looks_certain_prevents_no_correction(rng):
     natural = two_networks(rng)
     surely = {"A": natural.by_network["A"].copy(), "K": natural.by_network["K"].copy()}

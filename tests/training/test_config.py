@@ -76,8 +76,9 @@ def test_networks_learn_the_kind_from_lenses_that_have_one():
         TrainConfig(lenses_only=True, balance_classes=False)
     with pytest.raises(ValidationError, match="balance_classes must be false"):
         TrainConfig.model_validate({**kind.model_dump(), "balance_classes": True})
-    with pytest.raises(ValidationError, match="cannot learn from grades"):
-        TrainConfig.model_validate({**kind.model_dump(), "graded": "b"})
+    for other in ("graded", "teacher"):
+        with pytest.raises(ValidationError, match="learn from no grades and no teacher"):
+            TrainConfig.model_validate({**kind.model_dump(), other: "b"})
     # Fits that began before the option existed go on.
     assert "lenses_only" in kind.model_dump()
     assert "lenses_only" not in TrainConfig().model_dump()

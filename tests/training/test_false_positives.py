@@ -5,10 +5,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.progress import no_progress
+from infra.store.storage import read_bytes
 from scanner.networks.package import load_scorer
+from scanner.sources.shard_batches import shard_batches
+from tests.scanner.cascades import candidate_stage, lens_regression, write_cascade
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.training.shards import write_shards
 from training.errors import TrainingError
+from training.evaluation.known_shards import decoded
 from training.evaluation.shard_scores import score_shards, shard_footers
 from training.false_positives import copy_false_positives
 
@@ -52,6 +56,25 @@ def test_only_nonlenses_above_the_threshold_are_copied(made, tmp_path):
         assert copy.schema.equals(original.schema, check_metadata=True)
         rows = [original["object_id"].to_pylist().index(object_id) for object_id in copy["object_id"].to_pylist()]
         assert copy.equals(original.take(rows))
+
+
+def test_a_non_lens_counts_before_its_correction_too(tmp_path):
+    """A candidate network that corrects p_lens looks at what the committee takes for a lens, and must learn it."""
+    for name, bias in (("low", -30.0), ("high", 30.0)):
+        lens = lens_regression(from_p_lens=1e-6, bias=bias)
+        write_cascade(tmp_path / name, 1e-9, candidate_stage=candidate_stage(lens=lens), default_cut=1e-6)
+    shards = write_shards(tmp_path / "shards", 16, seed=1)
+    uncorrected = load_scorer(tmp_path / "low")
+    stamps = [decoded(uri, read_bytes(uri)) for uri in shard_footers(shards)]
+    batches = [batch for shard in stamps for batch in shard_batches(shard, np.arange(8), uncorrected.geometry, 8)]
+    scores = [uncorrected.score(batch.stamps) for batch in batches]
+    is_nonlens = np.arange(16) % 4 == 0
+    committee, corrected = (np.concatenate([getattr(of, name) for of in scores]) for name in ("p_uncorrected", "p_lens"))
+    above = float(np.median(committee[is_nonlens]))
+    assert corrected.max() < above
+    for name, n in (("low", 2), ("high", 4)):
+        found = copy_false_positives(load_scorer(tmp_path / name), shards, str(tmp_path / f"{name}-out"), above, no_progress)
+        assert (found.n_nonlenses, found.n_copied) == (4, n)
 
 
 def test_no_file_is_written_where_no_object_deceives(made, tmp_path):

@@ -12,6 +12,7 @@ from training.evaluation.calibrate import fit_stack
 from training.stages import (
     MOST_LOST,
     MOST_LOST_BEFORE_EXIT,
+    after_stages,
     limit_of_first_stage,
     make_early_exit,
     make_first_stage,
@@ -84,6 +85,25 @@ def test_both_stages_together_lose_four_in_a_thousand(data):
     # The limit is the largest one: the next score would lose too many.
     assert MOST_LOST - 0.0005 < max(lost.values()) <= MOST_LOST
     assert found.metrics["natural_nonlenses_passed"] < first.metrics["natural_nonlenses_passed"] - 0.02
+
+
+def test_an_object_has_the_probability_of_the_stage_that_excludes_it(data):
+    committee, first = stages_of(data)
+    exit_ = make_early_exit(first, committee, data, CUT, COMPOUND_SHARE)
+    margins = data["natural"]
+    given = committee.combine(margins.by_network).p_lens
+    of_first, of_exit = (stage.combiner.combine(margins.by_network).p_lens for stage in (first, exit_))
+    expected = given.copy()
+    for row in range(len(given)):
+        if of_first[row] < np.float32(first.exclude_below):
+            expected[row] = of_first[row]
+        elif of_exit[row] < np.float32(exit_.exclude_below):
+            expected[row] = of_exit[row]
+    assert np.array_equal(after_stages(given, first, exit_, margins), expected)
+    both_exclude = (of_first < first.exclude_below) & (of_exit < exit_.exclude_below)
+    assert both_exclude.any()
+    assert (expected[both_exclude] == of_first[both_exclude]).all()
+    assert np.array_equal(after_stages(given, None, None, margins), given)
 
 
 def test_the_network_that_excludes_most_looks_first(data):

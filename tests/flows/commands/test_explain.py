@@ -1,6 +1,7 @@
 """Tests of `lensscan explain` on shards, tiles and manifests."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.prior import prior_words
 from tests.cutouts import write_cutout
+from tests.scanner.cascades import candidate_stage, lens_regression, write_cascade
 from tests.scanner.shifted import stamps_of
 from tests.tiles import write_tile
 
@@ -143,3 +145,12 @@ def test_a_misregistered_object_is_a_note_of_its_own(tmp_path):
     notes = explain(tmp_path / "shards", tmp_path / "why.png", ["0", "1"])["notes"]
     assert list(notes) == ["1"]
     assert notes["1"].startswith("misregistered: H 0.8")
+
+
+def test_a_corrected_probability_is_among_the_notes(shards, tmp_path):
+    lens = lens_regression(from_p_lens=1e-6)
+    write_cascade(tmp_path / "mine", 1e-9, candidate_stage=candidate_stage(lens=lens), default_cut=1e-6)
+    found = explain(shards, tmp_path / "why.png", ["1"], str(tmp_path / "mine"), None)
+    assert re.fullmatch(
+        r"p_lens is corrected by K, which has no maps; \S+ by the networks with maps", found["notes"]["1"].split("; p_lens")[-1]
+    )

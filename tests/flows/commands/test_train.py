@@ -149,6 +149,13 @@ def test_grades_need_an_ensemble_to_start_from(graded, start, tmp_path, options,
         )
 
 
+@pytest.mark.parametrize(("teacher", "grades"), [("mer3-sim", None), (None, "catalogue")])
+def test_what_learns_from_lenses_alone_needs_lenses(start, tmp_path, teacher, grades):
+    package, shards = start
+    with pytest.raises(TrainingError, match="the preset kind learns from lenses alone: give no --teacher and no --with-grades"):
+        train_package(shards, tmp_path, "mine", "kind", 1, 1, str(package), None, None, teacher, grades, no_progress)
+
+
 def test_a_catalogue_without_grades_is_an_error(tmp_path_factory, start, tmp_path):
     with pytest.raises(TrainingError, match="holds no grades; give some with `lensscan vet"):
         graded_shards(str(tmp_path), CHALLENGE.name, tmp_path / "graded")

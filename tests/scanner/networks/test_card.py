@@ -14,6 +14,7 @@ from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.preprocess.channel import channels
 from scanner.vocabulary.kinds import KINDS
+from tests.scanner.cascades import candidate_stage, cascade_card, lens_regression
 from tests.scanner.ensembles import SPECS, card
 
 
@@ -67,6 +68,14 @@ def test_a_stack_reads_every_logit_margin_of_its_networks(n_logit_margins):
 @pytest.mark.parametrize(("prevalence", "threshold"), [(None, 0.5), (0.001, 0.002), (0.25, 0.5), (0.4, 0.5)])
 def test_the_threshold_is_twice_the_prevalence_up_to_one_half(prevalence, threshold):
     assert card(assumed_prevalence=prevalence).candidate_threshold == threshold
+
+
+def test_a_cut_that_decides_which_kinds_are_told_is_in_the_digest():
+    for lens, decides in ((None, True), (lens_regression(from_p_lens=0.05), True), (lens_regression(from_p_lens=0.01), False)):
+        cards = [cascade_card(candidate_stage=candidate_stage(lens=lens), default_cut=cut) for cut in (0.02, 0.03)]
+        assert (cards[0].sha256 != cards[1].sha256) == decides
+    kinds_alone = [cascade_card(candidate_stage=candidate_stage(), default_cut=cut) for cut in (0.02, 0.03)]
+    assert kinds_alone[0].lens_sha256 == kinds_alone[1].lens_sha256
 
 
 def test_a_cut_of_the_card_changes_no_digest():

@@ -77,6 +77,15 @@ def test_positions_keep_their_digits_in_bfloat16():
     np.testing.assert_allclose(half.float(), layer(image), atol=0.01)
 
 
+def test_positions_keep_their_digits_where_training_computes_in_bfloat16():
+    image, layer, places = picture(lambda r, _: np.exp(-(((r - 40) / 1.5) ** 2))).float(), LogPolar(), []
+    for is_mixed in (False, True):
+        torch.manual_seed(5)
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_mixed):
+            places.append(layer(image.expand(8, -1, -1, -1)))
+    torch.testing.assert_close(places[1], places[0], rtol=0, atol=1e-5)
+
+
 def test_each_object_is_turned_and_stretched_in_training():
     radius = INNERMOST_PIXELS * FACTOR**24
     blob = picture(lambda r, angle: np.exp(-(((r - radius) / 3) ** 2) - (angle / 0.2) ** 2))

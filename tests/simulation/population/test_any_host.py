@@ -30,6 +30,14 @@ def test_mass_and_sources_are_those_of_a_broad_lens(kind):
         assert lens.galaxy != of_broad.galaxy
 
 
+def test_no_galaxy_of_a_cluster_betrays_the_mass():
+    rng = np.random.default_rng(4)
+    wide = [broad.draw_lens("single", rng, 30.0) for _ in range(N)]
+    assert any(lens.neighbours for lens in wide)
+    rng = np.random.default_rng(4)
+    assert not any(any_host.draw_lens("single", rng, 30.0).neighbours for _ in range(N))
+
+
 def test_the_host_stands_where_the_mass_is(lenses):
     for lens in lenses:
         middle, deflector = lens.galaxy[0], lens.masses[0]
