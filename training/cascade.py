@@ -143,7 +143,7 @@ def fit_cascade(networks: CascadeNetworks, data: Data, prevalence: float, compou
         kept = rounded_down(default_cut(p_of_committee, data, prevalence))
         first, early_exit = make_stages(networks.first[1], combiner, data, kept, compound_share)
     if networks.candidate:
-        least = min(CORRECTED_FROM * prevalence, 0.5)
+        least = CORRECTED_FROM * prevalence
         candidate_stage = make_candidate_stage(networks.candidate[1], combiner, data["natural"], compound_share, least)
     p_lens = {
         name: after_stages(final_p_lens(combiner, candidate_stage, margins), first, early_exit, margins)

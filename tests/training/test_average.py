@@ -6,9 +6,10 @@ import torch
 from safetensors.torch import load_file
 
 from scanner.networks.architectures import NetworkSpec
-from scanner.networks.card import TrainingDataCard
+from scanner.networks.card import FeatureReferenceCard, NonLensSampleCard, TrainingDataCard
 from scanner.networks.card_file import read_card, write_card
 from scanner.preprocess.channel import channels
+from scanner.purity import Cut, ValueWithInterval
 from tests.scanner.cascades import candidate_stage, early_exit, write_cascade
 from tests.scanner.ensembles import write_test_package
 from training.average import average_packages
@@ -62,6 +63,32 @@ def test_all_stages_of_a_cascade_are_averaged(tmp_path):
             torch.testing.assert_close(tensor, expected, rtol=1e-6, atol=1e-7)
 
 
+def test_nothing_that_was_measured_is_kept(tmp_path):
+    write_cascade(tmp_path / "a", early_exit=early_exit(0.02), candidate_stage=candidate_stage())
+    write_cascade(tmp_path / "b", early_exit=early_exit(0.02), candidate_stage=candidate_stage())
+    card, auroc = read_card(tmp_path / "a"), {"metrics": {"auroc": 0.9}}
+    half = ValueWithInterval(value=0.5, low=0.4, high=0.6)
+    cut = Cut(p_lens=0.02, n_false_positives=3, recall=half, purity=half, expected_purity=0.5, to_inspect_per_million=half)
+    scored = {"sha256": "0" * 64, "ensemble_sha256": card.lens_sha256, "n_objects": 9, "description": ""}
+    first, last = (
+        of.model_copy(update={**auroc, "network": of.network.model_copy(update=auroc)})
+        for of in (card.first, card.candidate_stage)
+    )
+    measured = {
+        "first": first,
+        "networks": tuple(network.model_copy(update=auroc) for network in card.networks),
+        "candidate_stage": last,
+        "cuts": (cut,),
+        "nonlens_sample": NonLensSampleCard(file="n.parquet", n_stored=1, least=0.5, **scored),
+        "feature_reference": FeatureReferenceCard(file="r.safetensors", n_natural=1, **scored),
+    }
+    write_card(tmp_path / "a", card.model_copy(update=measured))
+    found = average_packages([tmp_path / "a", tmp_path / "b"], "mean", tmp_path / "mean")
+    assert (found.cuts, found.nonlens_sample, found.feature_reference) == ((), None, None)
+    assert [network.metrics for network in found.all_networks] == [{}] * 4
+    assert (found.first.metrics, found.candidate_stage.metrics) == ({}, {})
+
+
 def test_ensembles_of_other_networks_are_refused(packages, tmp_path):
     with pytest.raises(TrainingError, match="at least two ensembles, got 1"):
         average_packages(packages[:1], "mean", tmp_path / "mean")
@@ -70,6 +97,8 @@ def test_ensembles_of_other_networks_are_refused(packages, tmp_path):
         TrainingError, match=r"cascade: must have the networks of .*1 to be averaged with it, but A, B, light differ"
     ):
         average_packages([packages[0], tmp_path / "cascade"], "mean", tmp_path / "mean")
+    with pytest.raises(TrainingError, match="cascade: must have the networks of"):
+        average_packages([*packages[:2], tmp_path / "cascade"], "mean", tmp_path / "mean")
     other = NetworkSpec("A", "equivariant_light", channels("sky_asinh", "H"))
     write_test_package(tmp_path / "other", (other,), 1, geometry="mer10", name="other")
     with pytest.raises(TrainingError, match="but A differ"):

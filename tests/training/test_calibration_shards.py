@@ -1,10 +1,13 @@
 """Shards that cannot calibrate a cascade are refused before any network runs."""
 
+import numpy as np
 import pytest
 
+from scanner.vocabulary.kinds import KINDS
 from tests.training.shards import write_shards
 from training.calibration_shards import CalibrationShards
 from training.errors import TrainingError
+from training.margins import random_half
 
 
 def test_natural_and_broad_objects_are_counted(tmp_path):
@@ -19,8 +22,15 @@ def test_shards_that_cannot_calibrate_are_refused(tmp_path):
     few = write_shards(tmp_path / "few", 80, kinds=("nonlens", "single", "single", "double_ring"))
     lenses = write_shards(tmp_path / "lenses", 8, kinds=("single",))
     unknown = write_shards(tmp_path / "unknown", 8, kinds=(None,))
+    others = write_shards(tmp_path / "others", 8, kinds=("nonlens",))
+    # The first random half of 40 objects has five of each kind, but the second one has not.
+    names = np.full(40, "nonlens", object)
+    names[random_half(40)] = [KINDS[i % 4] for i in range(20)]
+    half = write_shards(tmp_path / "half", 40, kinds=tuple(names))
     for data, says in (
         ((few, broad), r"few: needs at least 5 objects of each kind in each of two .*'compound_arc': 0.* in all"),
+        ((half, broad), r"half: needs at least 5 objects of each kind .*, got .*'nonlens': 20, 'single': 0.* in one and"),
+        ((natural, others), r"others: needs lenses and non-lenses, got .*'single': 0"),
         ((natural, lenses), r"lenses: needs lenses and non-lenses, got .*'nonlens': 0"),
         ((natural, unknown), r"unknown/shard-00000\.parquet: kind must be one of .*None"),
         ((natural, str(tmp_path / "nowhere")), "nowhere"),

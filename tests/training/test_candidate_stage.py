@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 from scipy.stats import norm
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 
 from scanner.networks.kind_regression import kind_features
 from scanner.vocabulary.kinds import KINDS
@@ -15,6 +17,7 @@ from training.candidate_stage import (
     make_candidate_stage,
     reaching,
 )
+from training.evaluation.calibrate import fit_lens_curve
 from training.evaluation.metrics import auroc
 from training.margins import Margins
 
@@ -74,6 +77,15 @@ def test_figures_are_of_lenses_that_were_not_fitted(natural, rng):
     assert metrics["auroc_compound"] == pytest.approx(0.5, abs=0.04)
 
 
+def test_figures_are_measured_on_the_other_half(natural):
+    few = natural.rows(np.arange(N) < 400)
+    metrics = make_candidate_stage(CANDIDATE, stack(("A", "B")), few, 0.02, CUT).metrics
+    fitted_on = np.random.default_rng(0).permutation(400) % 2 == 0
+    fitted, other = (few.rows(few.is_lens & half) for half in (fitted_on, ~fitted_on))
+    p_single = fit_kind_regression(fitted, ("A", "B"), "K").fitted_probabilities(other.by_network)[:, 0]
+    assert metrics["auroc_compound"] == pytest.approx(roc_auc_score(other.kinds > 1, 1 - p_single))
+
+
 def log_odds_of_two(rng, n, variance):
     """Draw log-odds of a lens, `[2, object]`, calibrated each by itself and independent, and which objects are lenses."""
     is_lens = np.arange(n) % 2 == 0
@@ -96,6 +108,14 @@ def test_the_log_odds_of_independent_networks_add_up(rng):
     assert found.network_share == 0.5
     assert found.slope == pytest.approx(2.0, abs=0.05)
     assert found.bias == pytest.approx(0.0, abs=0.06)
+
+
+def test_a_straight_line_that_is_right_stays_straight(rng):
+    natural = two_networks(rng)
+    found = fit_lens_regression(natural, stack(("A",)), "K", 1e-9)
+    np.testing.assert_allclose(found.curve.becomes, found.curve.at, atol=0.25)
+    of_a, of_k = (natural.by_network[name][:, 0] + np.log(3) for name in "AK")
+    assert np.abs(found.log_odds(of_a, natural.by_network["K"]) - of_a - of_k).mean() < 0.2
 
 
 def test_the_surest_objects_are_promised_no_more_than_they_hold(rng):
@@ -168,3 +188,55 @@ def test_an_object_that_looks_certain_prevents_no_correction(rng):
     surely["K"][1:41:2] = -9.0
     stage = make_candidate_stage(CANDIDATE, stack(("A",)), Margins(surely, natural.kinds), 0.02, CUT)
     assert stage.lens is not None
+
+
+def test_the_correction_is_fitted_on_all_draws(rng):
+    natural = two_networks(rng, 4000)
+    stage = make_candidate_stage(CANDIDATE, stack(("A",)), natural, 0.02, 0.01)
+    assert stage.lens == fit_lens_regression(natural, stack(("A",)), "K", 0.01)
+
+
+def test_a_correction_must_gain_two_standard_errors(rng):
+    """K knows a little: how much it helps is counted on the half of the draws that its correction is not fitted on."""
+    n, ratios = 2000, []
+    fitted_on = np.random.default_rng(0).permutation(n) % 2 == 0
+    for variance in np.linspace(0.01, 0.3, 12):
+        ((of_a, _), is_lens), ((of_k, _), _) = (log_odds_of_two(rng, n, of) for of in (4.0, variance))
+        kinds = np.where(is_lens, 1 + np.arange(n) // 2 % 3, 0).astype(np.int8)
+        margins = {name: np.repeat(of[:, None] - np.log(3), 3, axis=1) for name, of in (("A", of_a), ("K", of_k))}
+        natural = Margins(margins, kinds)
+        stage = make_candidate_stage(CANDIDATE, stack(("A",)), natural, 0.02, 1e-9)
+        regression = fit_lens_regression(natural.rows(fitted_on), stack(("A",)), "K", 1e-9)
+        other, sign = natural.rows(~fitted_on), np.where(is_lens, 1, -1)[~fitted_on]
+        # The committee alone is calibrated anew, in the same way.
+        line = LogisticRegression(max_iter=2000).fit(of_a[fitted_on, None], is_lens[fitted_on])
+        straight = line.coef_[0, 0] * of_a + line.intercept_[0]
+        alone = fit_lens_curve(straight[fitted_on], is_lens[fitted_on]).calibrated(straight[~fitted_on])
+        before = -np.log(expit(sign * alone))
+        after = -np.log(expit(sign * regression.log_odds(of_a[~fitted_on], other.by_network["K"])))
+        assert stage.metrics["log_loss_of_committee"] == pytest.approx(before.mean(), rel=1e-9)
+        assert stage.metrics["log_loss"] == pytest.approx(after.mean(), rel=1e-9)
+        ratios.append(np.mean(before - after) / (np.std(before - after) / np.sqrt(len(before))))
+        assert (stage.lens is not None) == (ratios[-1] > 2)
+    # The limit decides: some gain less, and some hardly more.
+    assert np.histogram(ratios, [-np.inf, 1, 2, 3, np.inf])[0].min() > 0
+
+
+def test_twenty_nonlenses_are_enough_but_lenses_are_needed(rng):
+    natural = two_networks(rng, 4000)
+    twenty = natural.rows(natural.is_lens | (np.arange(4000) < 40))
+    assert (~twenty.is_lens).sum() == 20
+    assert fit_lens_regression(twenty, stack(("A",)), "K", 1e-9) is not None
+    assert fit_lens_regression(natural.rows(~natural.is_lens), stack(("A",)), "K", 1e-9) is None
+
+
+def test_an_object_at_the_limit_is_corrected(rng):
+    natural = two_networks(rng, 4000)
+    p_lens = stack(("A",)).combine(natural.by_network).p_lens
+    limit = float(np.sort(p_lens)[3000])
+    assert len(reaching(natural, stack(("A",)), limit).kinds) == 1000
+    stage = make_candidate_stage(CANDIDATE, stack(("A",)), natural, 0.02, 0.01)
+    stage = stage.model_copy(update={"lens": stage.lens.model_copy(update={"from_p_lens": limit})})
+    assert (final_p_lens(stack(("A",)), stage, natural) != p_lens).tolist() == (p_lens >= np.float32(limit)).tolist()
+    # The limit is not rounded: a number between this score and the next is above it.
+    assert len(reaching(natural, stack(("A",)), float(np.nextafter(limit, 1))).kinds) == 999

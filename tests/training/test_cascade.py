@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import log_loss
 
 from infra.progress import no_progress
 from scanner.networks.architectures import NetworkSpec
@@ -17,7 +18,7 @@ from tests.scanner.ensembles import write_test_package
 from tests.training.margins import margins_of
 from tests.training.shards import write_shards
 from training.calibration_shards import CalibrationShards
-from training.candidate_stage import final_p_lens
+from training.candidate_stage import final_p_lens, make_candidate_stage
 from training.cascade import (
     PoolingFigures,
     assemble,
@@ -27,12 +28,12 @@ from training.cascade import (
     rounded_down,
 )
 from training.cascade_networks import choose_networks
-from training.evaluation.calibrate import fit_stack
+from training.evaluation.calibrate import fit_stack, with_lens_curve
 from training.evaluation.card_text import card_markdown
 from training.evaluation.metrics import auroc
 from training.evaluation.shard_scores import shard_footers, shards_digest
 from training.margins import Margins, MoreNonLenses, read_margins
-from training.stages import after_stages
+from training.stages import MOST_LOST, after_stages
 
 FIRST = NetworkSpec("light", "equivariant_light", channels("sky_asinh", "VIS"))
 MEMBERS = tuple(
@@ -61,9 +62,29 @@ def test_a_pooling_without_veto_finds_lenses_that_one_network_dislikes():
     assert by_name["each"].log_loss < min(by_name["without_lowest"].log_loss, by_name["mean_probability"].log_loss)
 
 
+def test_recalls_have_one_false_positive_in_a_hundred():
+    """By sorting: 2.5 of the 250 or so non-lenses of the other half, which are two, lie above the threshold."""
+    rng = np.random.default_rng(8)
+    natural, broad = margins_of(rng, 500), margins_of(rng, 300, vetoes=0.2)
+    fitted_on = np.random.default_rng(0).permutation(2000) % 2 == 0
+    half, other = natural.rows(fitted_on), natural.rows(~fitted_on)
+    found = compare_poolings(natural, broad)
+    assert [of.pooling for of in found] == ["each", "without_lowest", "mean_probability"]
+    for of in found:
+        stack = fit_stack(half.by_network, half.kinds, of.pooling)
+        stack = with_lens_curve(stack, half.by_network, half.kinds)
+        p, p_broad = (stack.probabilities(part.by_network)[:, 1:].sum(axis=1) for part in (other, broad))
+        nonlenses = np.sort(p[other.kinds == 0])[::-1]
+        threshold = nonlenses[len(nonlenses) // 100]
+        assert of.natural_recall == pytest.approx((p[other.kinds > 0] > threshold).mean(), abs=1e-9)
+        assert of.broad_recall == pytest.approx((p_broad[broad.kinds > 0] > threshold).mean(), abs=1e-9)
+        assert of.log_loss == pytest.approx(log_loss(other.kinds > 0, p), rel=1e-6)
+
+
 def test_the_best_pooling_loses_little_on_natural_draws():
     trimmed = figures("without_lowest", 0.670, 0.6)
     assert best_pooling([trimmed, figures("mean_probability", 0.651, 0.7)]) == "mean_probability"
+    assert best_pooling([trimmed, figures("mean_probability", 0.641, 0.7)]) == "mean_probability"
     assert best_pooling([trimmed, figures("mean_probability", 0.639, 0.9)]) == "without_lowest"
     assert best_pooling([trimmed, figures("mean_probability", 0.68, 0.5)]) == "without_lowest"
     assert best_pooling([trimmed, figures("mean_probability", 0.68, 0.6)]) == "mean_probability"
@@ -94,6 +115,13 @@ def test_the_default_cut_loses_few_lenses_of_either_set(prevalence, decides):
         assert lost[decides] == pytest.approx({"natural": 0.065, "broad": 0.1}[decides], abs=0.001)
     assert lost["natural"] <= 0.065
     assert lost["broad"] <= 0.1
+
+
+def test_sure_lenses_are_cut_at_even_odds():
+    margins = Margins({}, np.array([0, 1, 1, 1], np.int8))
+    sure = dict.fromkeys(("natural", "broad"), np.float32([0.1, 0.97, 0.98, 0.99]))
+    assert default_cut(sure, dict.fromkeys(sure, margins), 0.4) == 0.5
+    assert default_cut(sure, dict.fromkeys(sure, margins), 0.1) == 0.2
 
 
 @pytest.mark.parametrize(
@@ -135,7 +163,9 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     assert card.metrics["cut_natural_lenses_lost"] <= 0.1
     assert card.metrics["cut_broad_lenses_lost"] <= 0.2
     assert 0 <= card.metrics["cut_natural_nonlenses_kept"] < 0.5
+    assert "Calibrated on 140 further objects" in card.training_data.description
     assert steps[-1] == (140, 140)
+    assert sorted(steps) == steps
     assert card.combiner.lens_curve
     assert card.first.combiner.lens_curve
     assert card.combiner.lens_curve != card.first.combiner.lens_curve
@@ -181,7 +211,11 @@ def test_a_cascade_may_have_a_candidate_network(made, tmp_path):
     spec = NetworkSpec("K", "equivariant_light", channels("sky_asinh", "VIS"))
     write_test_package(tmp_path / "K", (spec,), 9, geometry="mer10", name="K")
     plain = assembled("plain", folder / "first", members, *given)
+    data = TrainingDataCard(description="", digest="d" * 64, n_objects={})
+    write_card(tmp_path / "K", read_card(tmp_path / "K").model_copy(update={"training_data": data}))
     card = assembled("joined", folder / "first", members, *given, candidates=tmp_path / "K")
+    # No one may measure the cascade on what its candidate network was trained on.
+    assert card.training_data.data_sets == ("d" * 64, *plain.training_data.data_sets)
     assert card.candidate_stage.combiner.committee == ("A", "B")
     assert card.candidate_stage.combiner.compound_share == 0.02
     assert card.candidate_stage.network.turns == 2
@@ -220,6 +254,7 @@ def test_the_cut_is_that_of_the_corrected_probabilities(made, tmp_path, monkeypa
     plain_card = assembled("plain", folder / "first", [folder / "A", folder / "B"], *given)
     stage = card.candidate_stage
     assert stage.lens.from_p_lens == pytest.approx(0.0001)
+    assert stage == make_candidate_stage(stage.network, card.combiner, read[natural], 0.02, stage.lens.from_p_lens)
     # The stages lose lenses of the committee alone, whatever is corrected later.
     assert (card.first, card.early_exit) == (plain_card.first, plain_card.early_exit)
     assert card.default_cut != plain_card.default_cut
@@ -239,6 +274,56 @@ def test_the_cut_is_that_of_the_corrected_probabilities(made, tmp_path, monkeypa
     plain = final_p_lens(card.combiner, None, read[natural])
     assert auroc(p_lens[natural], read[natural].is_lens) > auroc(plain, read[natural].is_lens) + 0.01
     assert card.metrics["auroc"] == pytest.approx(auroc(p_lens[natural], read[natural].is_lens), abs=1e-6)
+
+
+def test_every_stage_is_calibrated_on_the_natural_draws(made, tmp_path, monkeypatch):
+    """The natural and the broad objects differ, and so do the networks; each number is found again by hand."""
+    folder, *uris = made
+    rng, data = np.random.default_rng(7), {}
+    for name, middle in (("natural", 1.0), ("broad", 0.8)):
+        kinds = rng.choice(4, 8000, p=(0.5, 0.3, 0.1, 0.1)).astype(np.int8)
+        lens = np.where(kinds > 0, middle, -middle)[:, None]
+        of_kind = np.eye(4)[kinds][:, 1:]
+        width = {"light": 1.0, "A": 0.8, "B": 0.7}
+        by_network = {n: 2 * (lens + w * rng.normal(size=(8000, 1))) / w**2 + of_kind for n, w in width.items()}
+        data[name] = Margins(by_network, kinds)
+    read = dict(zip(uris, data.values(), strict=True))
+    monkeypatch.setattr("training.cascade.read_margins", lambda networks, uri, _: read[uri].of(tuple(networks)))
+    members = [folder / "A", folder / "B"]
+    card = assembled("joined", folder / "first", members, *uris, tmp_path, 0.0005, 0.02, no_progress)
+    assert card.combiner.pooling == best_pooling(compare_poolings(*(of.of(("A", "B")) for of in data.values())))
+    stages = (
+        (card.combiner, ("A", "B")),
+        (card.first.combiner, ("light",)),
+        (card.early_exit.combiner, (card.early_exit.network,)),
+    )
+    for combiner, names in stages:
+        of = data["natural"].of(names)
+        fitted = with_lens_curve(fit_stack(of.by_network, of.kinds, combiner.pooling), of.by_network, of.kinds)
+        assert combiner == fitted.assuming(0.0005, 0.02)
+    alone = {name: card.combiner.combine(of.by_network).p_lens for name, of in data.items()}
+    cut_alone = rounded_down(default_cut(alone, data, 0.0005))
+    for name, of in data.items():
+        is_lens, kept = of.kinds > 0, alone[name] >= cut_alone
+        first = card.first.combiner.combine(of.by_network).p_lens < card.first.exclude_below
+        early = card.early_exit.combiner.combine(of.by_network).p_lens < card.early_exit.exclude_below
+        found = ~(first | early) & (alone[name] >= card.default_cut)
+        assert card.metrics[f"cut_{name}_lenses_lost"] == pytest.approx(1 - found[is_lens].mean())
+        assert card.metrics[f"cut_{name}_nonlenses_kept"] == pytest.approx(found[~is_lens].mean())
+        # Of the lenses that the committee keeps at its own cut, four or five in a thousand are excluded before.
+        assert card.first.metrics[f"{name}_lenses_lost"] == pytest.approx(first[kept & is_lens].mean())
+        assert card.early_exit.metrics[f"{name}_lenses_lost"] == pytest.approx((first | early)[kept & is_lens].mean())
+    lost = [card.early_exit.metrics[f"{name}_lenses_lost"] for name in data]
+    assert MOST_LOST - 0.0005 < max(lost) <= MOST_LOST
+    # The metrics are those of the mixture that was drawn, in which half of the objects are lenses.
+    is_lens = data["natural"].kinds > 0
+    of, stages = data["natural"], (card.first, card.early_exit)
+    fitted = card.combiner.assuming(None, None).combine(of.by_network).p_lens
+    for stage in reversed(stages):
+        excluded = stage.combiner.combine(of.by_network).p_lens < stage.exclude_below
+        fitted = np.where(excluded, stage.combiner.assuming(None, None).combine(of.by_network).p_lens, fitted)
+    assert card.metrics["accuracy"] == pytest.approx(np.mean((fitted >= 0.5) == is_lens))
+    assert card.metrics["recall"] == pytest.approx(np.mean(fitted[is_lens] >= 0.5))
 
 
 def test_one_large_network_has_no_early_exit(made, tmp_path):

@@ -1,10 +1,12 @@
 """Networks of a cascade are chosen from packages, and those that cannot work together are refused."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
-from scanner.networks.card_file import read_card
+from scanner.networks.card_file import read_card, write_card
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_package, load_scorer
 from scanner.preprocess.channel import channels
@@ -51,6 +53,14 @@ def test_a_committee_behind_a_first_stage_is_turned(folder):
     assert turns(None, members) == [1, 1]
 
 
+def test_networks_keep_the_turns_that_their_cards_name(folder, tmp_path):
+    shutil.copytree(folder / "A", tmp_path / "A")
+    card = read_card(tmp_path / "A")
+    write_card(tmp_path / "A", card.model_copy(update={"networks": (card.networks[0].model_copy(update={"turns": 8}),)}))
+    found = choose_networks(folder / "first", [tmp_path / "A", folder / "B"])
+    assert [network.turns for _, network in found.committee.values()] == [8, 2]
+
+
 def test_plain_networks_are_turned_and_others_mirrored():
     architectures = ("compact", "compact_wide", "equivariant", "equivariant_wide", "equivariant_middle")
     assert [ARCHITECTURES[name].turns for name in architectures] == [4, 4, 2, 2, 2]
@@ -76,6 +86,7 @@ def test_a_candidate_network_that_cannot_be_used_is_refused(folder, tmp_path):
     write_test_package(tmp_path / "paper", SPECS[:1], geometry="mer10", name="paper")
     for first, last, message in (
         (folder / "first", folder / "A", "got A in two stages"),
+        (folder / "first", folder / "first", "got light in two stages"),
         (folder / "first", folder / "two", "must be alone in its package, or that of a cascade, got 2 networks"),
         (folder / "first", tmp_path / "paper", "must distinguish nonlens, single, .*, got nonlens, lens"),
         (None, folder / "B", "a candidate network needs a cascade"),

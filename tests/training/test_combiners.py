@@ -22,6 +22,15 @@ def test_a_tied_stack_is_the_regression_on_the_mean():
     assert tied.networks == ("a", "b")
 
 
+def test_extreme_margins_are_clipped_before_the_mean():
+    margins, kinds, _ = drawn(2000)
+    wide = {"a": 15 * margins["a"], "b": 4 * margins["b"]}
+    assert (np.abs(wide["a"]) > 20).any()
+    mean = (np.clip(wide["a"], -20, 20) + np.clip(wide["b"], -20, 20)) / 2
+    expected = fit_stack({"mean": mean}, kinds).probabilities({"mean": mean})
+    assert fit_tied_stack(wide, kinds).probabilities(wide) == pytest.approx(expected, abs=1e-9)
+
+
 def test_networks_of_different_classes_cannot_be_averaged():
     margins, kinds, _ = drawn(100)
     with pytest.raises(ValueError, match=r"equally many classes.*\[2, 3\]"):

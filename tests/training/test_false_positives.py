@@ -77,6 +77,12 @@ def test_a_non_lens_counts_before_its_correction_too(tmp_path):
         assert (found.n_nonlenses, found.n_copied) == (4, n)
 
 
+def test_an_object_at_the_threshold_is_copied(made, tmp_path):
+    root, scorer, known = made
+    scores = sorted(p for p, kind in known.values() if kind == "nonlens")
+    assert copy_false_positives(scorer, str(root / "shards"), str(tmp_path), scores[-2], no_progress).n_copied == 2
+
+
 def test_no_file_is_written_where_no_object_deceives(made, tmp_path):
     root, scorer, _ = made
     found = copy_false_positives(scorer, str(root / "shards" / "a"), str(tmp_path / "out"), 1.1, no_progress)

@@ -10,7 +10,7 @@ from scanner.networks.card_file import read_card
 from scanner.networks.package import load_package
 from scanner.preprocess.channel import channels
 from scanner.sources.shard_batches import shard_batches
-from scanner.sources.shards import decode_shard
+from scanner.sources.shards import decode_shard, encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.kinds import KINDS
 from tests.scanner.ensembles import write_test_package
@@ -56,6 +56,21 @@ def test_kinds_are_needed(tmp_path):
     (network,) = read_card(tmp_path / "A").networks
     with pytest.raises(TrainingError, match=r"shard-00000\.parquet: kind must be one of .*None"):
         read_margins({"A": (tmp_path / "A", network)}, write_shards(tmp_path / "s", 4, kinds=(None,)), no_progress)
+
+
+@pytest.mark.parametrize("spoilt", [0.0, np.nan])
+def test_every_object_must_be_usable(tmp_path, spoilt):
+    """Without one object, margins would belong to other objects' kinds."""
+    write_test_package(tmp_path / "A", (SPEC,), 2, geometry="mer10", name="A")
+    (network,) = read_card(tmp_path / "A").networks
+    stamps = {band: np.ones((3, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in MER_10.grids.items()}
+    stamps["VIS"][:, 0, 0] = 2
+    stamps["VIS"][1] = spoilt
+    shard = shard_table(np.arange(3), stamps, {"kind": ["nonlens", "single", "nonlens"]}, MER_10)
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "a.parquet").write_bytes(encode_shard(shard))
+    with pytest.raises(TrainingError, match=r"a\.parquet: an object cannot be used"):
+        read_margins({"A": (tmp_path / "A", network)}, str(tmp_path / "shards"), no_progress)
 
 
 def test_rows_and_networks_are_chosen_together():

@@ -1,5 +1,7 @@
 """The candidate network of a cascade of hand-set networks: K looks at what the committee, A and B, keeps."""
 
+import json
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -108,6 +110,28 @@ def test_the_share_of_compound_lenses_is_assumed(stages):
     assert odds[1] / odds[0] == pytest.approx((0.02 / 0.98) / (0.4 / 0.6), rel=1e-4)
 
 
+def test_kinds_and_compound_lenses_assume_the_same_share(stages):
+    whole, first, committee = stages
+    network = candidate_network(whole, 1e-6, 0.02)[1]
+    scores = Cascade(whole, first, committee, 0.01, candidate_network=network).score(pixels((9, 9, 9, 7), (9, 8, 9, 4)))
+    # K gives odds of exp(2) and of exp(-1) where two fifths are compound.
+    odds = np.exp([2, -1]) * (0.02 / 0.98) / (0.4 / 0.6)
+    np.testing.assert_allclose(scores.kinds_given_lens[:, 0], 1 / (1 + odds), rtol=1e-5)
+    np.testing.assert_allclose(scores.kinds_given_lens.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(scores.p_compound, scores.p_lens * odds / (1 + odds), rtol=1e-5)
+
+
+def test_the_limit_of_the_candidates_is_not_rounded(stages):
+    """A scan compares in float64: a limit between two scores of float32 is above the lower one."""
+    whole, first, committee = stages
+    stamps = pixels((9, 9, 8, 9))
+    p_lens = float(Cascade(whole, first, committee, 0.01).score(stamps).p_lens[0])
+    for limit, n_rows in ((p_lens, 1), (float(np.nextafter(p_lens, 1)), 0)):
+        engine, network = candidate_network(whole, limit)
+        Cascade(whole, first, committee, 0.01, candidate_network=network).score(stamps)
+        assert engine.n_rows == n_rows
+
+
 def test_a_nonlens_of_the_fitted_mixture_stays_one(stages):
     whole, first, committee = stages
     stamps = pixels((9, 4, 3, 9))
@@ -147,6 +171,23 @@ def test_it_corrects_the_candidates_from_its_own_limit_on(stages):
     assert cascade.least_of_candidates(0.9) == limit
     assert cascade.least_of_candidates(limit / 2) == limit / 2
     assert Cascade(whole, first, committee, 0.01).least_of_candidates(0.9) == 0.9
+
+
+def test_candidates_below_the_correction_keep_their_score(stages):
+    """K tells the kind of all four, and corrects the second and the last one."""
+    whole, first, committee = stages
+    stamps = pixels((9, 3, 3, -20), (9, 8, 8, 15), (9, 4, 4, 15), (9, 9, 9, -20))
+    without = Cascade(whole, first, committee, 0.01).score(stamps)
+    assert (without.p_lens > 0.1).tolist() == [False, True, False, True]
+    engine, network = candidate_network(whole, 0.001, lens=lens_regression(from_p_lens=0.1, slope=1.5))
+    scores = Cascade(whole, first, committee, 0.01, candidate_network=network).score(stamps)
+    assert engine.n_rows == 4
+    np.testing.assert_array_equal(scores.p_lens[[0, 2]], without.p_lens[[0, 2]])
+    shift = logit(0.01) - logit(0.5)
+    # Margins are pixels less 5: of three kinds in the committee, and of a single lens and a double ring in K.
+    log_odds = 0.75 * (np.array([3, 4]) + np.log(3) + np.log(1 + np.exp([10.0, -25.0]) + np.exp(-20)))
+    np.testing.assert_allclose(scores.p_lens[[1, 3]], expit(log_odds + shift), rtol=1e-5)
+    assert scores.subclass == ["nonlens", "double_ring", "double_ring", "single"]
 
 
 def test_a_correction_decides_whether_an_object_is_a_lens(stages):
@@ -198,6 +239,12 @@ def test_a_package_keeps_its_candidate_network(tmp_path, rng):
     assert [network.name for network in written.all_networks] == ["light", "A", "B", "K"]
     assert [network.name for network in written.lens_networks] == ["light", "A", "B"]
     assert load_scorer(tmp_path / "pack").network_names == ("light", "A", "B")
+    # Cascades that correct nothing have the cards that they had before there were corrections.
+    assert json.loads((tmp_path / "pack" / "card.json").read_text())["candidate_stage"].keys() == {
+        "network",
+        "combiner",
+        "metrics",
+    }
     write_cascade(tmp_path / "without")
     assert "candidate_stage" not in (tmp_path / "without" / "card.json").read_text()
     (tmp_path / "pack" / "K.safetensors").write_bytes(b"")

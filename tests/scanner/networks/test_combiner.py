@@ -218,6 +218,36 @@ def test_no_network_is_left_out_of_one():
     assert stack_features({"a": margins}, ("a",), 5.0, "without_lowest").tolist() == [[1, -2, 0.5], [3, 0, 5]]
 
 
+def test_the_most_doubtful_network_is_left_out():
+    """For each object by the odds of a lens of any kind: exp(4) + 2 exp(-9) is more than 3, and this is more than 0.3."""
+    sure, even, low = [4.0, -9.0, -9.0], [0.0, 0.0, 0.0], list(np.log([0.1, 0.1, 0.1]))
+    margins = {"a": np.array([sure, low]), "b": np.array([even, sure]), "c": np.array([low, even])}
+    expected = [np.mean([sure, even], axis=0), np.mean([sure, even], axis=0)]
+    np.testing.assert_allclose(stack_features(margins, ("a", "b", "c"), 20.0, "without_lowest"), expected, atol=1e-12)
+    two = {"a": np.array([sure]), "b": np.array([even])}
+    assert stack_features(two, ("a", "b"), 20.0, "without_lowest").tolist() == [sure]
+
+
+def test_margins_of_the_mean_probabilities_by_hand():
+    """Probabilities of the four kinds are averaged over networks, and their odds against a non-lens are read."""
+    p = np.array([[[0.7, 0.1, 0.15, 0.05], [0.02, 0.5, 0.4, 0.08]], [[0.2, 0.3, 0.1, 0.4], [0.9, 0.05, 0.03, 0.02]]])
+    margins = {name: np.log(of[:, 1:] / of[:, :1]) for name, of in zip("ab", p, strict=True)}
+    mean = p.mean(axis=0)
+    found = stack_features(margins, ("a", "b"), 20.0, "mean_probability")
+    np.testing.assert_allclose(found, np.log(mean[:, 1:] / mean[:, :1]), atol=1e-12)
+
+
+def test_fitted_log_odds_are_those_that_the_curve_gives():
+    curved = stack(lens_curve=LensCurve(at=(-0.5, 0.5), becomes=(-2.0, 1.0), slopes=(2.0, 0.5)), prevalence=0.01)
+    log_odds = curved.fitted_log_odds(MARGINS)
+    for i in range(3):
+        x = math.log((1 - by_hand(i)[0]) / by_hand(i)[0])
+        expected = -2 + 2 * (x + 0.5) if x < -0.5 else 1 + 0.5 * (x - 0.5) if x > 0.5 else -2 + 3 * (x + 0.5)
+        assert log_odds[i] == pytest.approx(expected, abs=1e-12)
+    again = curved.combine(MARGINS, log_odds)
+    np.testing.assert_allclose(again.p_lens, curved.combine(MARGINS).p_lens, rtol=1e-6)
+
+
 def test_the_spread_is_the_standard_deviation_over_networks():
     found = spread({"a": np.array([0.1, 0.5]), "b": np.array([0.3, 0.5]), "c": np.array([0.8, 0.5])})
     # Mean 0.4: (0.3**2 + 0.1**2 + 0.4**2) / 3.

@@ -24,6 +24,11 @@ def test_features_are_log_odds_against_a_single_lens():
     assert kind_features(by_network, ("A", "B"), "K", 20.0).tolist() == expected
 
 
+def test_the_log_odds_of_three_networks_are_averaged():
+    by_network = {name: margins((0, arc, ring)) for name, arc, ring in (("A", 1, 0), ("B", 2, -9), ("C", 9, 3), ("K", 5, 6))}
+    assert kind_features(by_network, ("A", "B", "C"), "K", 20.0).tolist() == [[(1 + 2 + 9) / 3, (0 - 9 + 3) / 3, 5, 6]]
+
+
 def test_probabilities_are_a_softmax_of_scaled_features():
     regression = kind_regression(
         centre=(1.0, 0.0, 0.0, 0.0), scale=(2.0, 1.0, 1.0, 1.0), biases=(0.5, 0.0, 0.0),
@@ -63,6 +68,7 @@ def test_another_share_of_compound_lenses_moves_the_odds():
         ({"weights": ((0.0,) * 3,) * 3}, "weights must hold 4 numbers a kind"),
         ({"biases": (0.0,) * 4}, "biases must hold 3 entries, got 4"),
         ({"training_fractions": (0.5, 0.3, 0.3)}, "must sum to 1, got 1.1"),
+        ({"training_fractions": (0.6, 0.2, 0.200002)}, r"must sum to 1, got 1\.000002"),
         ({"compound_share": 1.0}, "less than 1"),
         ({"committee": ()}, "at least 1 item"),
     ],

@@ -38,6 +38,13 @@ def test_extreme_margins_count_as_the_clip():
     assert at_clip == beyond
 
 
+def test_margins_are_clipped_before_the_kinds_are_added():
+    """Each of three kinds counts up to the clip of 2, so that the log-odds of a lens may reach 2 + ln 3."""
+    regression = lens_regression(clip=2.0, slope=1.0)
+    found = regression.log_odds(np.zeros(2), np.array([[5.0, 2.0, 3.0], [-9.0, -2.0, -3.0]]))
+    np.testing.assert_allclose(found, [(2 + np.log(3)) / 2, (-2 + np.log(3)) / 2])
+
+
 def test_correction_changes_the_probability_of_a_lens_alone():
     committee = stack(("A", "B"))
     of_network = np.log([[1.0, 2.0, 5.0], [0.1, 0.1, 0.2]])

@@ -105,6 +105,19 @@ def test_each_object_is_turned_and_stretched_in_training():
     assert np.mean(rows) == pytest.approx(np.sum(sampled_rows(blob)), abs=0.05)
 
 
+def test_no_object_is_mirrored_in_training():
+    """Two blobs keep their order around the middle: the second lies one radian further, from x to y."""
+    radius = INNERMOST_PIXELS * FACTOR**24
+    blobs = [
+        picture(lambda r, angle, at=at: np.exp(-(((r - radius) / 3) ** 2) - ((angle - at) / 0.2) ** 2)) for at in (0.0, 1.0)
+    ]
+    torch.manual_seed(6)
+    cells = LogPolar()(torch.cat(blobs, dim=1).expand(20, -1, -1, -1)).sum(-2).numpy()
+    phases = np.angle(cells @ np.exp(1j * np.arange(N_ANGLES) * 2 * np.pi / N_ANGLES))
+    assert np.ptp(phases[:, 0]) > 3
+    np.testing.assert_allclose(np.angle(np.exp(1j * (phases[:, 1] - phases[:, 0]))), 1, atol=0.02)
+
+
 def sampled_rows(blob):
     cells = LogPolar().eval()(blob)[0, 0].numpy()
     return cells.sum(axis=1) / cells.sum() * np.arange(N_RADII)
@@ -171,6 +184,19 @@ def test_layers_of_the_network():
         assert isinstance(layers[i + 1], torch.nn.BatchNorm2d)
         assert isinstance(layers[i + 2], torch.nn.ReLU)
     assert ARCHITECTURES["polar"].turns == 1
+    # Weights that were trained fit no other widths; multiplications and additions are 88 million, as it says.
+    widths = [(layers[i].in_channels, layers[i].out_channels) for i in convolutions]
+    assert widths == [(5, 16), (16, 32), (32, 32), (32, 48), (48, 48), (48, 64), (64, 64)]
+    n_cells = [48 * 96 // 4**n for n in (0, 1, 1, 2, 2, 3, 3)]
+    n_taps = [9, 9, 9, 9, 15, 21, 21]
+    n_products = sum(n * m * a * b for n, m, (a, b) in zip(n_cells, n_taps, widths, strict=True))
+    assert 2 * n_products == pytest.approx(88e6, rel=0.01)
+    pooled = [i for i, layer in enumerate(layers) if isinstance(layer, torch.nn.MaxPool2d)]
+    assert [sum(i < at for i in convolutions) for at in pooled] == [1, 3, 5]
+    assert [(layer.in_features, layer.out_features) for layer in layers if isinstance(layer, torch.nn.Linear)] == [
+        (128, 128),
+        (128, 4),
+    ]
 
 
 def test_a_network_needs_channels():

@@ -20,9 +20,11 @@ from scanner.explain.photometry import photometry
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package
+from scanner.scan.batch_reader import BatchReader
 from scanner.scan.best_candidates import BestCandidates
 from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.scan.sweep import Sweep, synthetic_stamps
+from scanner.sources.batches import batches_of
 from scanner.sources.cutouts import Cutout
 from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 from scanner.vocabulary.bands import EUCLID
@@ -97,6 +99,23 @@ def test_maps_are_the_same_with_and_without_sweep(exact):
     assert "bfloat16" in swept["precision"].to_pylist()
     assert swept.filter(has_map).equals(table.filter(has_map))
     assert swept["map_guided"].is_valid().equals(has_map)
+
+
+def test_candidates_of_a_sweep_have_magnitudes(exact):
+    """The zero points of the mosaics stay with rows that are scored again, gathered from several batches."""
+    rows, config, scanner, _ = exact
+    zero_points = {"VIS": 24.0, "Y": 29.0, "J": 29.5, "H": 30.0}
+
+    def batches():
+        return (replace(batch, zero_points_ab_mag=zero_points) for batch in batches_of(rows, MER_10, 8))
+
+    sweep = Sweep(ABitOff(load_package(FLAGSHIP)), "bfloat16", config.candidate_threshold, margin=0.4)
+    scanners = [CutoutScanner(scanner._ensemble, 8, of, scanner._mapping) for of in (None, sweep)]
+    whole, swept = (of.score_batches(BatchReader(batches, n_ahead=0)) for of in scanners)
+    is_candidate = np.nan_to_num(whole["p_lens"].to_numpy()) >= config.candidate_threshold
+    assert whole["mag_vis_1arcsec"].is_valid().to_pylist() == is_candidate.tolist()
+    names = [column.name for column in PHOTOMETRY_COLUMNS]
+    assert swept.select(names).equals(whole.select(names))
 
 
 class ABitOff:

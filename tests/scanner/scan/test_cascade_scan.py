@@ -93,6 +93,13 @@ def test_a_committee_that_rounds_too_much_ends_its_sweep(package, stamps, monkey
     assert "bfloat16 is off by" in caplog.text
 
 
+def test_margins_of_stages_allow_for_unmeasured_images(package, monkeypatch):
+    """The images that are measured round little, and others were off by up to 0.16: five times this is the least margin."""
+    sweep_by_rounding(monkeypatch)
+    scanner = open_scanner(package, ScanConfig(candidate_threshold=1e-4, engine="torch"))
+    assert min(scanner._sweep.margin, scanner._sweep.committee.margin) >= 5 * 0.16
+
+
 def test_possible_candidates_are_confirmed_in_batches(package, stamps, monkeypatch):
     """Every row is a possible candidate, so that each full batch is confirmed at once, and the rest at the end."""
     sweep_by_rounding(monkeypatch)

@@ -1,8 +1,10 @@
 import csv
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from astropy.io import fits
+from matplotlib.text import Text
 
 from infra.errors import LensscanError
 from scanner.explain.figure_files import FigureError
@@ -16,7 +18,9 @@ from scanner.scan.finder import Finder, Scores
 from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import CutoutScanner
 from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.probability_text import probability_text
 from tests.scanner.ensembles import write_test_package
+from tests.scanner.shifted import stamps_of
 
 BANDS = tuple(MER_10.grids)
 SPECS = (
@@ -125,6 +129,30 @@ def test_many_printed_scores_are_cut(finder, arrays):
     assert str(many).splitlines()[-1] == "and 4 more"
 
 
+def test_a_printed_score_names_the_kind():
+    row = {"object_id": "x", "status": "scored", "detail": "", "p_lens": 0.5, "subclass": "double_ring"}
+    assert str(Scores(pa.Table.from_pylist([row]), "e", None, ())).splitlines()[1] == "x: p_lens 0.500, double_ring"
+
+
+def test_misregistered_bands_are_noted(finder, rng):
+    images = stamps_of(MER_10, rng, (0.6, 0.0))
+    (detail,) = finder.score(images).to_arrow()["detail"].to_pylist()
+    assert detail.startswith("misregistered: H 0.6")
+
+
+def test_figures_show_networks_at_the_prior_of_the_ensemble(rng):
+    folder = SHIPPED_DIR / "mer3-sim"
+    shipped = Finder(folder, load_package(folder, checks_pixels=False))
+    found = shipped.explain(stamps_of(MER_10, rng), networks=read_card(folder).networks[0].name)
+    (maps,) = found.maps.values()
+    odds = maps.p_lens.astype(float) / (1 - maps.p_lens)
+    card = read_card(folder)
+    prior, fitted = card.assumed_prevalence, card.combiner.fitted_prevalence
+    odds *= prior / (1 - prior) / (fitted / (1 - fitted))
+    (expected,) = (probability_text(p) for p in odds / (1 + odds))
+    assert any(expected in text.get_text() for text in found.figure().findobj(Text))
+
+
 def test_an_explanation_holds_maps_and_draws_them(finder, arrays, tmp_path):
     arrays["VIS"][1] = 0
     found = finder.explain(arrays, crop=True)
@@ -146,7 +174,8 @@ def test_objects_and_networks_can_be_chosen(finder, arrays, manifest):
     assert np.array_equal(found.maps["blue"].occlusion, from_arrays.maps["blue"].occlusion)
     by_one_name = finder.explain(arrays, objects="2", networks="blue", crop=True)
     assert (by_one_name.object_ids, list(by_one_name.maps)) == (("2",), ["blue"])
-    assert finder.explain(arrays, objects=2, networks=["blue"], crop=True).object_ids == ("2",)
+    for number in (2, np.int64(2)):
+        assert finder.explain(arrays, objects=number, networks=["blue"], crop=True).object_ids == ("2",)
     with pytest.raises(LensscanError, match="the images: has no object 7"):
         finder.explain(arrays, objects=[7], crop=True)
 

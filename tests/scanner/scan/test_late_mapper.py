@@ -1,11 +1,13 @@
 """The late mapper makes the maps of the mapper that it loads, and says what is wrong with a package when maps are asked for."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
 
+from scanner.explain import candidate_maps
 from scanner.explain.candidate_maps import candidate_mapper
 from scanner.networks.card_file import read_card
 from scanner.networks.errors import PackageError
@@ -33,6 +35,26 @@ def test_maps_are_those_of_the_mapper(rng, torch_threads, engine):
     expected = candidate_mapper(PACKAGE, card).maps(stamps)
     for field in fields(expected):
         np.testing.assert_array_equal(getattr(late, field.name), getattr(expected, field.name))
+
+
+@pytest.mark.parametrize(
+    ("engine", "threads", "given", "after"), [("openvino", 4, (4,), 1), ("openvino", None, (), 2), ("torch", 4, (), 2)]
+)
+def test_torch_keeps_its_threads_unless_it_makes_maps_alone(monkeypatch, torch_threads, engine, threads, given, after):
+    """Where another engine scores with a number of threads, torch maps as many objects at a time, each in one thread."""
+    torch.set_num_threads(2)
+    card, calls = read_card(PACKAGE), []
+
+    class Mapper:
+        def maps(self, stamps):
+            return stamps
+
+    monkeypatch.setattr(candidate_maps, "candidate_mapper", lambda *made: (calls.append(made), Mapper())[1])
+    assert LateMapper(PACKAGE, card, engine, threads).maps({}) == {}
+    assert calls == [(PACKAGE, card, *given)]
+    # A thread takes the number that holds when it first needs torch.
+    with ThreadPoolExecutor(1) as fresh:
+        assert fresh.submit(torch.get_num_threads).result() == after
 
 
 def test_a_package_without_its_weights_is_named(tmp_path):

@@ -1,5 +1,7 @@
 """Compare fast and exact scores, with ensembles whose rounding is known by hand and with the shipped networks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,22 @@ def test_candidates_with_misregistered_bands_have_a_note(sweep, batch_size):
     assert table["detail"].to_pylist() == [note if value >= 0.8 else "padded: VIS" for value in p]
     shifts = [0.6 if value >= 0.8 else None for value in p]
     assert table["bands_shift_arcsec"].to_pylist() == [shift and pytest.approx(shift, abs=0.03) for shift in shifts]
+
+
+def test_notes_stay_with_their_rows():
+    """Rows of a batch that are scored again, and those after the end of a sweep, keep their own notes."""
+    rng = np.random.default_rng(2)
+    p = rng.permutation(np.repeat([0.2, 0.9], 200))
+    rows = [replace(row, notes=(f"padded: {i}",)) for i, row in enumerate(cutouts(p, np.zeros(400)))]
+    table = score_rows(CutoutScanner(Told(), 48, Sweep(Told(), "bfloat16", 0.5, margin=0.4), check_above=None), rows)
+    assert set(table["precision"].to_pylist()) == {"bfloat16", "float32"}
+    assert table["detail"].to_pylist() == [f"padded: {i}" for i in range(400)]
+
+
+def test_a_row_at_the_threshold_is_checked():
+    rows, p = shifted(5)
+    table = score_rows(CutoutScanner(Told(), 64, check_above=float(p[3])), rows)
+    assert table["bands_shift_arcsec"].is_valid().to_pylist() == [False, False, False, True, True]
 
 
 def test_misregistered_bands_are_noted_by_default_and_change_no_score():

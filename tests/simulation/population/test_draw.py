@@ -61,6 +61,19 @@ def test_narrow_lenses_are_drawn_again(preset, rng):
     assert draw_system(preset, "spiral", rng, 0.0, min_einstein_radius_arcsec=2.0).lookalike == "spiral"
 
 
+def test_all_masses_count_for_the_least_einstein_radius():
+    """A lens that its first mass alone would not make wide enough is drawn at once."""
+    for seed in range(40):
+        lens = draw_system("broad", "single", np.random.default_rng(seed), 0.0)
+        alone, together = (effective_einstein_radius_arcsec(of, lens.z_source1) for of in (lens.masses[:1], lens.masses))
+        if together > 1.05 * alone:
+            middle = (alone + together) / 2
+            again = draw_system("broad", "single", np.random.default_rng(seed), 0.0, min_einstein_radius_arcsec=middle)
+            assert again == lens
+            return
+    raise AssertionError("no lens has a second mass that matters")
+
+
 def test_a_preset_without_such_lenses_says_so(rng):
     message = r"no double_ring of the preset broad with an Einstein radius of at least 9 arcsec in \d+ draws"
     with pytest.raises(PopulationError, match=message):

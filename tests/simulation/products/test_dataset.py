@@ -231,6 +231,23 @@ def test_the_least_einstein_radius_is_that_of_every_lens():
     assert any(objects[i].system.galaxy != narrow[i].system.galaxy for i in twins)
 
 
+def test_the_least_einstein_radius_of_a_user_is_kept():
+    assert [dataset_spec(1, 1, min_einstein_radius_arcsec=of).min_einstein_radius_arcsec for of in (0.0, 1.5, 3.0)] == [
+        0,
+        1.5,
+        3,
+    ]
+    assert dataset_spec(1, 1) == dataset_spec(1, 1, min_einstein_radius_arcsec=0.0)
+
+
+@pytest.mark.parametrize("radius", [-0.1, 3.01, float("nan")])
+def test_an_einstein_radius_out_of_range_is_refused(radius):
+    with pytest.raises(SimulationError, match=r"min_einstein_radius_arcsec must be in \[0, 3\], got"):
+        dataset_spec(1, 1, min_einstein_radius_arcsec=radius)
+    with pytest.raises(ValidationError, match="min_einstein_radius_arcsec"):
+        DatasetSpec(n=1, seed=1, min_einstein_radius_arcsec=radius)
+
+
 def test_a_shard_of_pairs_is_recognised(tmp_path):
     (uri,) = shard_uris(PAIRS, str(tmp_path))
     create_if_absent(uri, encode_shard(simulate_shard(PAIRS, 0)), "a")

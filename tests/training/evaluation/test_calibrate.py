@@ -85,6 +85,14 @@ def test_lenses_without_non_lenses_hardly_steepen_a_curve():
     assert fit_lens_curve(log_odds, is_lens).slopes[1] == pytest.approx(1, abs=0.2)
 
 
+def test_a_curve_does_not_depend_on_the_assumed_prevalence():
+    margins, kinds, _ = bent(2000, 4)
+    straight = fit_stack(margins, kinds)
+    plain, rare = (with_lens_curve(of, margins, kinds) for of in (straight, straight.assuming(0.001, 0.02)))
+    assert rare.lens_curve == plain.lens_curve
+    assert rare == plain.assuming(0.001, 0.02)
+
+
 def test_a_lens_curve_has_the_slopes_of_the_likelihood():
     """By brute force: no other slope or height nearby has a larger posterior."""
     margins, kinds, _ = bent(500, 2)
@@ -123,6 +131,11 @@ def test_calibration_error_by_hand():
     is_lens = np.array([False, True, True, False])
     # Bins: two objects at 0.05, one of them a lens; a lens at 0.95; a non-lens at 0.85.
     assert expected_calibration_error(p, is_lens) == pytest.approx((2 * 0.45 + 0.05 + 0.85) / 4)
+
+
+def test_a_bin_holds_what_lies_between_its_edges():
+    """Both lie in the bin from 0.2 to 0.3, where half of the objects are lenses and the mean p is 0.25."""
+    assert expected_calibration_error(np.array([0.21, 0.29]), np.array([False, True])) == pytest.approx(0.5 - 0.25)
 
 
 def test_the_calibration_error_of_zero_is_the_prevalence():

@@ -18,6 +18,8 @@ def test_objects_to_inspect_per_lens_by_counting():
     assert (found.low, found.high) == pytest.approx((1 + 99 * rate[0] / recall[1], 1 + 99 * rate[1] / recall[0]))
     # Eight of ten are the fewest that are three quarters.
     assert inspected_per_lens(LENSES, OTHERS, 1000, 0.01, 0.75).value == pytest.approx(1 + 99 * 0.004 / 0.8)
+    # A fifth lens scores as high as the fourth.
+    assert inspected_per_lens(LENSES, OTHERS, 1000, 0.01, 0.4) == found
 
 
 def test_the_highest_non_lenses_are_enough():
