@@ -53,6 +53,7 @@ def average_packages(packages: Sequence[Path], name: str, out: Path) -> Ensemble
         "calibration": f"That of {first.name}, before its weights were averaged: lensscan models combine calibrates them.",
         "training_data": data,
         "metrics": {},
+        "limits": (f"Nothing was measured since the weights were averaged. Before, {first.name} had limits of its own.",),
         "cuts": (),
         "nonlens_sample": None,
         "feature_reference": None,

@@ -1,16 +1,19 @@
 """The shards that a cascade is calibrated on, checked before a network sees them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.networks.card import EnsembleCard
 from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
 from training.evaluation.calibrate import MIN_OBJECTS_PER_KIND, can_stack
 from training.evaluation.known_shards import kind_counts, read_kinds
-from training.evaluation.shard_scores import Footers, shard_footers
+from training.evaluation.shard_scores import Footers, shard_footers, shards_digest
+from training.evaluation.stated_data import FOR_TRAINING, other_pixels, presets
 from training.margins import random_half
 
 _NONLENS = KINDS.index("nonlens")
@@ -24,18 +27,38 @@ class CalibrationShards:
     broad_uri: str
     natural: Footers
     broad: Footers
+    digests: tuple[str, str]
+    """Digests of the natural and of the broad shards."""
 
     @classmethod
     def read(cls, natural_uri: str, broad_uri: str) -> Self:
         """Read what the shards say of themselves.
 
         Raises:
-            TrainingError: there are no shards, a file is none, or they hold too few objects of a kind.
+            TrainingError: there are no shards, a file is none, they hold too few objects of a kind, or they state a preset of
+                the other ones.
         """
         natural, broad = shard_footers(natural_uri), shard_footers(broad_uri)
+        _check_presets(natural_uri, presets(natural.values()), broad_uri, presets(broad.values()))
         _check_natural(natural_uri, read_kinds(natural))
         _check_broad(broad_uri, read_kinds(broad))
-        return cls(natural_uri, broad_uri, natural, broad)
+        return cls(natural_uri, broad_uri, natural, broad, (shards_digest(natural), shards_digest(broad)))
+
+    def check_for(self, geometry: str, packages: Iterable[EnsembleCard]) -> None:
+        """Check that the shards can calibrate the networks of packages.
+
+        Raises:
+            TrainingError: a network was trained on them, or they state a geometry with other pixels or smaller stamps.
+        """
+        # A package without counts was calibrated, not trained, and may be calibrated on the same shards again.
+        learnt_from = [card for card in packages if card.training_data.n_objects]
+        both = zip((self.natural_uri, self.broad_uri), (self.natural, self.broad), self.digests, strict=True)
+        for uri, footers, digest in both:
+            if other := other_pixels(footers.values(), geometry):
+                raise TrainingError(f"{uri}: the networks read stamps of the geometry {geometry}, the shards hold {other}")
+            for card in learnt_from:
+                if digest in card.training_data.known_data_sets:
+                    raise TrainingError(f"{uri}: {card.name} was trained on these shards; calibrate on others")
 
     @property
     def n_natural(self) -> int:
@@ -46,6 +69,16 @@ class CalibrationShards:
     def n_objects(self) -> int:
         """Number of all objects."""
         return _n_rows(self.natural) + _n_rows(self.broad)
+
+
+def _check_presets(natural_uri: str, natural: set[str], broad_uri: str, broad: set[str]) -> None:
+    """Check the presets that shards state: natural ones hold as many objects of a kind as the sky, broad ones do not."""
+    if unnatural := natural & set(FOR_TRAINING):
+        raise TrainingError(
+            f"{natural_uri}: natural draws are needed, as of the preset euclid, got shards of the preset {min(unnatural)}"
+        )
+    if broad and not broad & set(FOR_TRAINING):
+        raise TrainingError(f"{broad_uri}: shards of the preset broad are needed, got those of the preset {min(broad)}")
 
 
 def _n_rows(footers: Footers) -> int:

@@ -15,6 +15,7 @@ from scanner.networks.card import EnsembleCard, TrainingDataCard, data_sets_of
 from scanner.networks.combiner import Pooling, SoftmaxStack
 from scanner.networks.log_odds import restated
 from scanner.networks.package import write_package
+from scanner.networks.prevalence import compound_limit
 from scanner.networks.stage_cards import CandidateStage, EarlyExit, FirstStage
 from scanner.vocabulary.kinds import KINDS
 from training.calibration_shards import CalibrationShards
@@ -22,7 +23,7 @@ from training.candidate_stage import final_p_lens, make_candidate_stage
 from training.cascade_networks import CascadeNetworks
 from training.evaluation.card_text import CITATION
 from training.evaluation.metrics import log_loss, metrics, recall_at_false_positives, threshold_at_rate
-from training.evaluation.shard_scores import shards_digest
+from training.limits import SIMULATED_ALONE, mixture_limit
 from training.margins import Margins, MoreNonLenses, random_half, read_margins
 from training.stages import Data, after_stages, calibrated, make_stages
 
@@ -207,7 +208,7 @@ def assemble(
             f"{len(natural.kinds)} natural draws that no network saw."
         ),
         assumed_prevalence=prevalence,
-        limits=(),
+        limits=(SIMULATED_ALONE, mixture_limit("the natural draws"), compound_limit(compound_share)),
         citation=CITATION,
     )
     return write_package(out / name, card, networks.weights())
@@ -241,7 +242,7 @@ def _training_data(
     shards: CalibrationShards, cards: Sequence[EnsembleCard], more_nonlenses: MoreNonLenses | None
 ) -> TrainingDataCard:
     described = [f"{card.name}: {card.training_data.description}" for card in cards]
-    calibrated_on = [shards_digest(footers) for footers in (shards.natural, shards.broad)]
+    calibrated_on = list(shards.digests)
     text = f"Calibrated on {shards.n_objects} further objects"
     if more_nonlenses:
         text += f", and on non-lenses alone: {more_nonlenses.data_set}"

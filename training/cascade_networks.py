@@ -14,6 +14,7 @@ from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import write_package
 from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
+from training.limits import LENSES_ALONE
 from training.margins import unfitted_card
 
 InFolders = Mapping[str, tuple[Path, NetworkCard]]
@@ -69,10 +70,13 @@ def choose_networks(
         turns: Let the committee of a cascade see each object in several orientations; a candidate network has its own.
 
     Raises:
-        TrainingError: two networks share a name or read different geometries, the first package has several networks, or the
-            candidate network cannot be used.
+        TrainingError: two networks share a name or read different geometries, the first package has several networks, one of
+            the first stage or the committee has learnt from lenses alone, or the candidate network cannot be used.
         PackageError: a package cannot be read.
     """
+    for folder in (*members, *([first] if first else [])):
+        if LENSES_ALONE in read_card(folder).limits:
+            raise TrainingError(f"{folder}: has learnt from lenses alone, and can be the candidate network of a cascade only")
     committee = _all_networks(members, with_turns=turns and first is not None)
     of_first = (first, _first_network(first)) if first else None
     if of_first and of_first[1].name in committee:

@@ -28,17 +28,9 @@ from training.evaluation.calibrate import MIN_OBJECTS_PER_KIND, expected_calibra
 from training.evaluation.card_text import CITATION, card_markdown
 from training.evaluation.metrics import auroc, metrics
 from training.fit import FitResult
+from training.limits import KINDS_ARE_HINTS, LENSES_ALONE, SIMULATED_ALONE, mixture_limit
 
 _BATCH = 64
-LIMITS = (
-    "Trained on simulations alone: its performance on real images must be measured before its candidates are trusted.",
-    "Metrics hold for the test split's mixture, where lenses and their look-alikes are far more common than on the sky.",
-)
-_LENSES_ONLY = "Has learnt from lenses alone: p_lens means nothing. lensscan models combine --candidates adds it to a cascade."
-_KINDS_ARE_HINTS = (
-    "The networks separate lenses from others only; kinds (single, compound_arc, double_ring) are guessed from the pattern of "
-    "their outputs: treat subclass as a hint."
-)
 
 
 def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig) -> EnsembleCard:
@@ -124,12 +116,13 @@ def _calibration_text(combiner: str | None, figures: dict[str, float]) -> str:
 
 def _limits(combiner: SoftmaxStack | MeanCombiner, config: TrainConfig) -> Iterator[str]:
     if config.lenses_only:
-        yield _LENSES_ONLY
-    yield from LIMITS
+        yield LENSES_ALONE
+    yield SIMULATED_ALONE
+    yield mixture_limit("the test split")
     if isinstance(combiner, SoftmaxStack):
         yield compound_limit(combiner.assumed_compound_share)
     if any(len(spec.classes) == 2 for spec in config.networks):
-        yield _KINDS_ARE_HINTS
+        yield KINDS_ARE_HINTS
 
 
 def _prevalence(combiner: SoftmaxStack | MeanCombiner) -> float | None:

@@ -13,6 +13,8 @@ from scanner.vocabulary.kinds import KINDS
 from training.config import TrainConfig
 from training.dataset import SPLITS, Dataset, Split
 from training.errors import TrainingError
+from training.evaluation.known_shards import footer_of
+from training.evaluation.stated_data import smaller_stamps
 
 _CHANCE = 0.01
 """Accepted probability that a split lacks a class, for the number of objects that the message recommends."""
@@ -27,11 +29,18 @@ def check_splits(shards_uri: str, config: TrainConfig) -> int:
         Number of objects.
 
     Raises:
-        TrainingError: a class has no object in a split; the message says how many objects are needed.
+        TrainingError: a class has no object in a split; the message says how many objects are needed. Or the shards state a
+            geometry whose stamps show less of the sky than the networks read.
     """
-    objects = [_objects(file.uri) for file in list_files(shards_uri, ".parquet")]
+    files = list_files(shards_uri, ".parquet")
+    objects = [_objects(file.uri) for file in files]
     if not objects or any(part is None for part in objects):
         return 0
+    if smaller := smaller_stamps([footer_of(file.uri) for file in files], config.geometry):
+        raise TrainingError(
+            f"{shards_uri}: the networks read stamps of the geometry {config.geometry}, and those of {smaller} are smaller; "
+            f"simulate with --geometry {config.geometry}, or choose another preset"
+        )
     kinds, group_ids = (np.concatenate(parts) for parts in zip(*filter(None, objects), strict=True))
     dataset = Dataset({}, kinds, group_ids, "")
     # The most classes first: they need the most objects.

@@ -334,6 +334,7 @@ def combine(
         json: Print JSON instead of text.
     """
     from flows.commands.combine import SimulatedNonLenses, combine_packages
+    from flows.commands.combine_text import combined_lines
     from flows.terminal import print_json, print_lines, terminal_progress
     from training.errors import TrainingError
 
@@ -344,18 +345,23 @@ def combine(
         card, folder = combine_packages(
             members, first, natural, broad, name, report, turns=turns, candidates=candidates, more=more
         )
+    if not json:
+        print_lines(combined_lines(card, str(folder)))
+        return
     stage, early_exit, last = card.first, card.early_exit, card.candidate_stage
-    result = {
-        "ensemble": card.name,
-        "networks": ", ".join(network.name for network in card.all_networks),
-        **({"first stage excludes below": f"{stage.exclude_below:.2e}"} if stage else {}),
-        **{key.replace("_", " "): f"{value:.4f}" for key, value in (stage.metrics if stage else {}).items()},
-        **({f"early exit, {early_exit.network}, excludes below": f"{early_exit.exclude_below:.2e}"} if early_exit else {}),
-        **{f"both {key.replace('_', ' ')}": f"{of:.4f}" for key, of in (early_exit.metrics if early_exit else {}).items()},
-        **{f"candidates {key.replace('_', ' ')}": f"{of:.4f}" for key, of in (last.metrics if last else {}).items()},
-        "folder": str(folder),
-    }
-    print_json(result) if json else print_lines(result)
+    print_json(
+        {
+            "ensemble": card.name,
+            "networks": ", ".join(network.name for network in card.all_networks),
+            **({"first stage excludes below": f"{stage.exclude_below:.2e}"} if stage else {}),
+            **{key.replace("_", " "): f"{value:.4f}" for key, value in (stage.metrics if stage else {}).items()},
+            **({f"early exit, {early_exit.network}, excludes below": f"{early_exit.exclude_below:.2e}"} if early_exit else {}),
+            **{f"both {key.replace('_', ' ')}": f"{of:.4f}" for key, of in (early_exit.metrics if early_exit else {}).items()},
+            **{f"candidates {key.replace('_', ' ')}": f"{of:.4f}" for key, of in (last.metrics if last else {}).items()},
+            "default cut": card.candidate_threshold,
+            "folder": str(folder),
+        }
+    )
 
 
 @models.command

@@ -85,7 +85,8 @@ def train(
     if json:
         print_json(result.model_dump(mode="json"))
         return
-    print_lines(result.model_dump(mode="json", exclude={"gain"}))
+    shown = {"ensemble": result.ensemble, "package": result.package, "test AUROC": f"{result.test_auroc:.3f}"}
+    print_lines({**shown, **({"calibration": result.uncalibrated} if result.uncalibrated else {})})
     if result.gain is not None:
         from flows.commands.gain_text import gain_rows
 

@@ -57,6 +57,7 @@ def combine_packages(
     first_package, last = (chosen_package(stage) if stage else None for stage in (first, candidates))
     networks = choose_networks(first_package, packages, last, turns=turns)
     shards = CalibrationShards.read(natural_uri, broad_uri)
+    shards.check_for(networks.geometry, networks.packages())
     n_more = more.n if more else 0
     n_all = n_more + shards.n_objects
     simulated = _simulated(networks, name, more, part_of(progress, 0, n_all)) if more else None

@@ -1,6 +1,7 @@
 """`lensscan evaluate`: measure an ensemble on shards with truth."""
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from training.evaluation.evaluation_plots import draw_scored
 from training.evaluation.evaluation_text import evaluation_markdown
 from training.evaluation.matched_rates import matched_metrics
 from training.evaluation.score_correlation import correlation_metrics
-from training.evaluation.shard_scores import data_sets, score_shards, shard_footers, shards_digest
+from training.evaluation.shard_scores import Footers, score_shards, shard_footers, shards_digest
+from training.evaluation.stated_data import FOR_TRAINING, data_sets, other_pixels, presets
 
 BOOTSTRAP_SEED = 0
+_LOG = logging.getLogger(__name__)
 _REPLACED = r"matched_nonlenses_|recall_.*_at_false_positives_|spearman_"
 """Metrics of a card that every evaluation measures anew."""
 
@@ -33,7 +36,7 @@ def evaluate_shards(
     """Score every object of the shards and write evaluation.json, EVALUATION.md and the plots.
 
     An ensemble beside whose weights they are written also gets its card's cuts from this evaluation, unless the thresholds are
-    those of other shards.
+    those of other shards, or the shards state a preset for training or other pixels than the ensemble reads.
 
     Args:
         shards_uri: Folder or `s3://` prefix of shards with truth, in any geometry.
@@ -74,8 +77,20 @@ def evaluate_shards(
     (folder / "EVALUATION.md").write_text(text, encoding="utf-8")
     draw_scored(folder, evaluation, scores, truth, loaded.network_names, sample)
     if folder.resolve() == package.resolve() and natural_uri is None:
-        record_evaluation(package, evaluation)
+        if reason := _not_for_cards(footers, card.geometry):
+            _LOG.warning("%s: %s; the purity on the card of %s stays as it is", shards_uri, reason, card.name)
+        else:
+            record_evaluation(package, evaluation)
     return evaluation, folder
+
+
+def _not_for_cards(footers: Footers, geometry: str) -> str | None:
+    """Return why the purity on these shards is not that of a sky; None if it may be, or if they do not state what they hold."""
+    if unnatural := presets(footers.values()) & set(FOR_TRAINING):
+        return f"purity needs natural draws, and these are of the preset {min(unnatural)}"
+    if other := other_pixels(footers.values(), geometry):
+        return f"the networks read stamps of the geometry {geometry}, and these are of {other}"
+    return None
 
 
 def record_evaluation(package: Path, evaluation: Evaluation) -> None:

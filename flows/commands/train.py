@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from pydantic import Field
+
 from flows.ensembles import chosen_package
 from infra.frozen import Frozen
 from infra.progress import Progress, no_progress
 from infra.settings import Settings
 from infra.store.storage import check_folder
+from scanner.networks.card_file import CARD_FILE, read_card
 from scanner.networks.engines import resolve_engine
 from scanner.networks.network_card import check_name
 from scanner.networks.package import load_scorer
@@ -25,6 +28,8 @@ class TrainResult(Frozen):
     ensemble: str
     package: Path
     test_auroc: float
+    uncalibrated: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Why `p_lens` means no probability, if it does not."""
     gain: GradeGain | None = None
     """The ensemble that training started from and the new one on the same objects; None without grades."""
 
@@ -71,11 +76,25 @@ def train_package(
             config = config.with_networks([name.strip() for name in networks.split(",")])
         except ValueError as error:
             raise TrainingError(str(error)) from error
+    _check_name_free(out / name, config)
     if with_grades:
         config = config.model_copy(update={"graded": _graded_folder(with_grades, config, work_folder(out, name))})
     card = train_ensemble(config, shards_uri, out, name, progress, Settings.read().ray_address)
     gain = _gain(config, shards_uri, out / name)
-    return TrainResult(ensemble=card.name, package=out / name, test_auroc=card.metrics["auroc"], gain=gain)
+    uncalibrated = card.calibration if card.assumed_prevalence is None else None
+    auroc = card.metrics["auroc"]
+    return TrainResult(ensemble=card.name, package=out / name, test_auroc=auroc, uncalibrated=uncalibrated, gain=gain)
+
+
+def _check_name_free(package: Path, config: TrainConfig) -> None:
+    """Check that a training replaces no ensemble of other networks; one of the same networks is trained on, or is done."""
+    if not (package / CARD_FILE).exists():
+        return
+    names, asked = [network.name for network in read_card(package).all_networks], [spec.name for spec in config.networks]
+    if names != asked:
+        raise TrainingError(
+            f"{package}: holds an ensemble of {', '.join(names)}, not of {', '.join(asked)}; choose another --name or --out"
+        )
 
 
 def _graded_folder(catalogue: str, config: TrainConfig, work: Path) -> Path:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.kinds import KINDS
+from simulation.products.dataset import DatasetSpec, per_object
 
 
 def write_shards(folder, n_objects, n_shards=2, seed=0, first_id=1000, mislabelled=(), kinds=KINDS):
@@ -23,6 +25,15 @@ def write_shards(folder, n_objects, n_shards=2, seed=0, first_id=1000, mislabell
         said = [kinds[(i + (i + first_id in mislabelled)) % len(kinds)] for i in ids]
         table = shard_table(ids + first_id, stamps, {"kind": said}, CHALLENGE)
         (folder / f"shard-{number:05d}.parquet").write_bytes(encode_shard(table))
+    return str(folder)
+
+
+def state(folder, **spec):
+    """Let the shards of a folder state the specification of a data set."""
+    about = per_object(DatasetSpec(**{"n": 1, "seed": 1, **spec})).encode()
+    for path in Path(folder).iterdir():
+        table = pq.read_table(path)
+        pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), b"lensscan.dataset": about}), path)
     return str(folder)
 
 

@@ -55,6 +55,7 @@ def test_all_stages_of_a_cascade_are_averaged(tmp_path):
     assert (card.first.exclude_below, card.early_exit.exclude_below) == (0.01, 0.02)
     assert (card.metrics, card.probes, card.early_exit.metrics, card.candidate_stage.metrics) == ({}, "", {}, {})
     assert "before its weights were averaged" in card.calibration
+    assert card.limits == ("Nothing was measured since the weights were averaged. Before, test had limits of its own.",)
     for network in card.all_networks:
         found, *given = (load_file(tmp_path / name / network.weights_file) for name in ("mean", "a", "b"))
         assert any(not torch.equal(given[0][name], given[1][name]) for name in found)

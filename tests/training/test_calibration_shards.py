@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from scanner.networks.card import TrainingDataCard
 from scanner.vocabulary.kinds import KINDS
-from tests.training.shards import write_shards
+from tests.scanner.ensembles import card
+from tests.training.shards import state, write_shards
 from training.calibration_shards import CalibrationShards
 from training.errors import TrainingError
 from training.margins import random_half
@@ -37,3 +39,38 @@ def test_shards_that_cannot_calibrate_are_refused(tmp_path):
     ):
         with pytest.raises(TrainingError, match=says):
             CalibrationShards.read(*data)
+
+
+def stated(folder, **spec):
+    return state(write_shards(folder, 80), **spec)
+
+
+def test_natural_and_broad_shards_are_not_confused(tmp_path):
+    natural, broad = stated(tmp_path / "natural"), stated(tmp_path / "broad", preset="broad")
+    any_host = stated(tmp_path / "any_host", preset="any_host")
+    assert CalibrationShards.read(natural, any_host).n_objects == 160
+    with pytest.raises(TrainingError, match=r"broad: natural draws are needed, as of the preset euclid, got .* preset broad"):
+        CalibrationShards.read(broad, natural)
+    with pytest.raises(TrainingError, match="natural: shards of the preset broad are needed, got those of the preset euclid"):
+        CalibrationShards.read(natural, natural)
+
+
+def test_shards_have_the_pixels_of_the_networks(tmp_path):
+    natural, broad = stated(tmp_path / "natural", geometry="mer"), stated(tmp_path / "broad", preset="broad", geometry="mer10")
+    shards = CalibrationShards.read(natural, broad)
+    shards.check_for("mer10", [])
+    with pytest.raises(TrainingError, match="broad: the networks read stamps of the geometry mer, the shards hold mer10"):
+        shards.check_for("mer", [])
+    with pytest.raises(TrainingError, match=r"natural: the networks read .* geometry challenge, the shards hold mer"):
+        shards.check_for("challenge", [])
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_networks_saw_none_of_the_shards(tmp_path, which):
+    shards = CalibrationShards.read(write_shards(tmp_path / "natural", 80), write_shards(tmp_path / "broad", 60))
+    data = TrainingDataCard(description="", digest=shards.digests[which], n_objects={"train single": 9})
+    trained = card(name="mine", training_data=data)
+    with pytest.raises(TrainingError, match=f"{('natural', 'broad')[which]}: mine was trained on these shards"):
+        shards.check_for("mer10", [card(), trained])
+    # A cascade that was calibrated on them may be calibrated again.
+    shards.check_for("mer10", [card(training_data=data.model_copy(update={"n_objects": {}}))])

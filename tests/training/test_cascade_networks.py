@@ -14,6 +14,7 @@ from scanner.vocabulary.geometry import MER_10
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.cascade_networks import choose_networks
 from training.errors import TrainingError
+from training.limits import LENSES_ALONE
 
 
 def spec_of(name, band="VIS"):
@@ -111,3 +112,12 @@ def test_networks_of_different_geometries_are_refused(folder, tmp_path):
     write_test_package(tmp_path / "C", (spec_of("C"),), name="C")
     with pytest.raises(TrainingError, match="must read the same geometry, got mer10 of A, challenge of C"):
         choose_networks(None, [folder / "A", tmp_path / "C"])
+
+
+def test_what_learnt_from_lenses_alone_is_a_candidate_network_only(folder, tmp_path):
+    shutil.copytree(folder / "K", tmp_path / "K")
+    write_card(tmp_path / "K", read_card(tmp_path / "K").model_copy(update={"limits": (LENSES_ALONE,)}))
+    for stages in ((tmp_path / "K", [folder / "A"]), (folder / "first", [tmp_path / "K"])):
+        with pytest.raises(TrainingError, match="has learnt from lenses alone, and can be the candidate network"):
+            choose_networks(*stages)
+    assert choose_networks(folder / "first", [folder / "A"], tmp_path / "K").candidate

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scanner.networks.architectures import FLAGSHIP_NETWORKS
-from tests.training.shards import write_shards
+from tests.training.shards import state, write_shards
 from tests.training.tiny_build import BUILD_CONFIG, OU_H
 from training.dataset import hashed_fraction
 from training.errors import TrainingError
@@ -66,3 +66,10 @@ def test_unusable_shards_are_left_to_the_data_set(tmp_path):
     (tmp_path / "shard-0.parquet").write_bytes(b"not a shard")
     assert check_splits(str(tmp_path), PAPER) == 0
     assert check_splits(str(tmp_path / "nosuch"), PAPER) == 0
+
+
+def test_stamps_that_are_smaller_than_the_networks_field_are_refused(tmp_path):
+    shards = state(write_shards(tmp_path, N), geometry="mer10")
+    with pytest.raises(TrainingError, match="stamps of the geometry challenge, and those of mer10 are smaller; simulate with"):
+        check_splits(shards, PAPER)
+    assert check_splits(shards, PAPER.model_copy(update={"geometry": "mer10"})) == N

@@ -62,6 +62,7 @@ def card_markdown(card: EnsembleCard) -> str:
             "",
             "At p = 0.5 where a threshold is needed, after p_lens is restated to the validation split's share of lenses; AUROC",
             "with its 95 % interval; last three columns: recall by kind.",
+            *([_OF_COMBINED] if any(name.startswith("pooling_") for name in card.metrics) else []),
             *([] if card.cuts else ["The purity of cuts in p_lens is unknown until `lensscan evaluate` has measured it."]),
             "",
             _line(header),
@@ -98,15 +99,14 @@ def card_markdown(card: EnsembleCard) -> str:
             f"{card.training_data.description}. Digest of the shards: `{card.training_data.digest}`.",
             "",
             *_counts(card.training_data.n_objects),
-            "",
-            "## Limits",
-            "",
-            *(f"- {sentence}" for sentence in card.limits),
-            "",
+            *(["## Limits", "", *(f"- {sentence}" for sentence in card.limits), ""] if card.limits else []),
         ]
     )
 
 
+_OF_COMBINED = (
+    "The row of the ensemble is of the natural draws that it is calibrated on; those of the networks are of their trainings."
+)
 _EXTRA = ("auroc_compound", "subclass_accuracy", "calibration_error", "f_beta_max")
 
 
@@ -298,11 +298,13 @@ def _channels(network: NetworkCard) -> str:
 
 
 def _counts(n_objects: dict[str, int]) -> list[str]:
-    """Return a table of the number of objects in each split, by kind."""
+    """Return a table of the number of objects in each split, by kind; no lines where it is unknown."""
+    if not n_objects:
+        return []
     splits = list(dict.fromkeys(key.split(" ")[0] for key in n_objects))
     kinds = list(dict.fromkeys(key.split(" ")[1] for key in n_objects))
     body = [_line([split, *(str(n_objects[f"{split} {kind}"]) for kind in kinds)]) for split in splits]
-    return [_line(["split", *kinds]), _line(["---"] * (len(kinds) + 1)), *body]
+    return [_line(["split", *kinds]), _line(["---"] * (len(kinds) + 1)), *body, ""]
 
 
 def _line(cells: list[str]) -> str:

@@ -1,10 +1,7 @@
 """Score every object of some shards with truth, for an evaluation."""
 
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -69,16 +66,3 @@ def score_shards(
         n_done += footer.num_rows
         progress(n_done, n_objects)
     return pa.concat_tables(scores), pa.concat_tables(truths)
-
-
-def data_sets(footers: Iterable[pq.FileMetaData]) -> str:
-    """Return `n=20000, seed=900001, geometry mer, preset euclid` for each data set, as far as its shards state them."""
-    sizes: Counter[bytes] = Counter()
-    for footer in footers:
-        sizes[(footer.metadata or {}).get(b"lensscan.dataset", b"{}")] += footer.num_rows
-    return "; ".join(", ".join([f"n={n}", *_stated(json.loads(spec))]) for spec, n in sizes.items())
-
-
-def _stated(spec: Mapping[str, Any]) -> Iterator[str]:
-    texts = {"seed": "seed={}", "geometry": "geometry {}", "preset": "preset {}"}
-    return (text.format(spec[key]) for key, text in texts.items() if key in spec)

@@ -49,6 +49,23 @@ def test_an_ensemble_is_written_among_the_users_own(made, tmp_path, monkeypatch,
     assert (tmp_path / "mine" / "CARD.md").read_text().startswith("# mine\n")
 
 
+def test_people_read_what_each_stage_passes_and_loses(made, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path))
+    given = {"natural": str(made / "natural"), "broad": str(made / "broad"), "first": str(made / "light")}
+    combine(*(str(made / name) for name in "AB"), candidates=str(made / "K"), name="mine", **given)
+    lines = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    card = read_card(tmp_path / "mine")
+    of = card.early_exit.metrics
+    assert lines["first stage"].strip().startswith(f"light: {card.first.metrics['natural_nonlenses_passed']:.1%} of natural")
+    assert lines["early exit"].strip() == (
+        f"{card.early_exit.network}, with the first stage: {of['natural_nonlenses_passed']:.1%} of natural non-lenses pass; "
+        f"{of['natural_lenses_lost']:.2%} of the natural and {of['broad_lenses_lost']:.2%} of the broad lenses that the "
+        "committee keeps are lost"
+    )
+    assert lines["candidates"].strip().startswith("K tells the kind; p_lens stays that of the committee.")
+    assert lines["default cut"].strip().startswith(f"{card.default_cut:.2g}: ")
+
+
 def test_a_candidate_network_is_trained_on_lenses_and_added(made, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path / "mine"))
     shards = write_shards(tmp_path / "shards", 400)

@@ -17,6 +17,7 @@ from scanner.networks.prevalence import with_prevalence
 from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, write_test_package
+from tests.training.shards import state
 from training.errors import TrainingError
 from training.evaluation.evaluate import CUTS, Evaluation, thresholds_of
 from training.evaluation.matched_rates import matched_metrics
@@ -90,6 +91,7 @@ def test_cuts_are_written_on_the_card_beside_the_weights(shards, tmp_path, monke
     with_prevalence(SHIPPED_DIR / "mer3-sim", tmp_path / "mine", "mine", 0.01, None)
     before = read_card(tmp_path / "mine")
     chosen = str(tmp_path / out) if out else None
+    state(shards, geometry="mer10")
     evaluation, _ = evaluate_shards(str(shards), str(tmp_path / "mine"), chosen, no_progress)
     after = read_card(tmp_path / "mine")
     assert evaluation.prevalence == 0.01
@@ -149,3 +151,20 @@ def test_thresholds_of_natural_shards_are_used_and_named(shards, tmp_path, monke
     assert evaluation.overall["recall_single_at_0.05"].value == (p[kinds == "single"] > thresholds[1]).mean()
     # Cuts on the card are those of a natural mixture.
     assert read_card(folder).cuts == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [({"preset": "broad"}, "purity needs natural draws"), ({"geometry": "mer10"}, "read stamps of the geometry challenge")],
+)
+def test_the_purity_of_no_sky_stays_off_the_card(tmp_path, monkeypatch, caplog, spec, reason):
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    (shards / "a.parquet").write_bytes(encode_shard(simulate_shard(DatasetSpec(n=20, seed=4, **spec), 0)))
+    before = write_package(tmp_path / "mine", None)
+    _, folder = evaluate_shards(str(shards), str(tmp_path / "mine"), None, no_progress)
+    assert read_card(folder) == before
+    assert (folder / "EVALUATION.md").exists()
+    assert f"{reason}" in caplog.text
+    assert "the purity on the card of test stays as it is" in caplog.text

@@ -149,6 +149,14 @@ def test_grades_need_an_ensemble_to_start_from(graded, start, tmp_path, options,
         )
 
 
+def test_an_ensemble_of_other_networks_is_not_replaced(start, tmp_path):
+    package, shards = start
+    before = read_card(package)
+    with pytest.raises(TrainingError, match=r"start: holds an ensemble of .*, not of light; choose another --name or --out"):
+        train_package(shards, package.parent, "start", "first_stage", 1, 1, None, None, None, None, None, no_progress)
+    assert read_card(package) == before
+
+
 @pytest.mark.parametrize(("teacher", "grades"), [("mer3-sim", None), (None, "catalogue")])
 def test_what_learns_from_lenses_alone_needs_lenses(start, tmp_path, teacher, grades):
     package, shards = start

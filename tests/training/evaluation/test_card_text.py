@@ -110,3 +110,19 @@ def test_an_uncalibrated_mean_states_no_prevalence(card):
     text = card_markdown(card.model_copy(update=changes))
     assert "The combiner is the mean of the networks; it assumes no lens fraction." in text
     assert "Compared by cross-validation" not in text
+
+
+def test_what_is_unknown_has_no_heading_and_no_table(card):
+    text = card_markdown(card)
+    assert "\n## Limits\n\n- " in text
+    assert "\n| split | " in text
+    data = card.training_data.model_copy(update={"n_objects": {}})
+    bare = card_markdown(card.model_copy(update={"limits": (), "training_data": data}))
+    assert "## Limits" not in bare
+    assert "| split |" not in bare
+
+
+def test_a_combined_ensemble_says_what_its_metrics_are_of(card):
+    sentence = "The row of the ensemble is of the natural draws that it is calibrated on; "
+    assert sentence not in card_markdown(card)
+    assert sentence in card_markdown(read_card(SHIPPED_DIR / "mer3-cascade"))

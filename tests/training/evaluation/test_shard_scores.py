@@ -1,4 +1,4 @@
-"""Scores, digests and descriptions of shards."""
+"""Scores and digests of shards."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ from scanner.sources.shards import TRUTH_FIELDS
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
-from training.evaluation.shard_scores import data_sets, score_shards, shard_footers, shards_digest
+from training.evaluation.shard_scores import score_shards, shard_footers, shards_digest
 
 
 def test_the_digest_of_shards_is_that_of_their_data_set(shards_uri, dataset):
@@ -41,12 +41,3 @@ def test_a_folder_without_shards_or_with_another_file_is_refused(tmp_path):
     write_test_package(tmp_path / "pack", SPECS[:1])
     with pytest.raises(TrainingError, match=r"a\.parquet: "):
         score_shards(shard_footers(str(tmp_path)), load_package(tmp_path / "pack"), max)
-
-
-def test_data_sets_are_described_from_their_shards(tmp_path):
-    for number in range(2):
-        table = simulate_shard(DatasetSpec(n=2, seed=7 + number, geometry="mer"), 0)
-        pq.write_table(table, tmp_path / f"{number}.parquet")
-    pq.write_table(pa.table({"object_id": [1, 2, 3]}), tmp_path / "2.parquet")
-    footers = [pq.read_metadata(tmp_path / f"{number}.parquet") for number in (0, 1, 2)]
-    assert data_sets(footers) == ("n=2, seed=7, geometry mer, preset euclid; n=2, seed=8, geometry mer, preset euclid; n=3")

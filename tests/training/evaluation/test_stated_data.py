@@ -1,0 +1,55 @@
+"""Shards state the data set that they belong to."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from simulation.products.dataset import DatasetSpec, simulate_shard
+from training.evaluation.stated_data import data_sets, other_pixels, presets, smaller_stamps
+
+
+@pytest.fixture
+def footer(tmp_path):
+    """Return a function that writes a shard, and returns its metadata; of an unknown origin without a specification."""
+
+    def written(**spec):
+        table = simulate_shard(DatasetSpec(n=2, **spec), 0) if spec else pa.table({"object_id": [1, 2, 3]})
+        path = tmp_path / "shard.parquet"
+        pq.write_table(table, path)
+        return pq.read_metadata(path)
+
+    return written
+
+
+def test_data_sets_are_described_from_their_shards(footer):
+    footers = [footer(seed=7, geometry="mer"), footer(seed=8, geometry="mer"), footer()]
+    assert data_sets(footers) == ("n=2, seed=7, geometry mer, preset euclid; n=2, seed=8, geometry mer, preset euclid; n=3")
+
+
+def test_presets_are_those_that_shards_state(footer):
+    footers = [footer(seed=1, preset="broad", geometry="mer10"), footer(seed=1, geometry="mer10"), footer()]
+    assert presets(footers) == {"broad", "euclid"}
+    assert presets(footers[2:]) == set()
+
+
+@pytest.mark.parametrize(
+    ("shards", "networks", "found"),
+    [
+        ("mer10", "mer10", None),
+        ("mer", "mer10", None),
+        ("mer10", "mer", "mer10"),
+        ("challenge", "mer10", "challenge"),
+        ("mer10", "challenge", "mer10"),
+        ("mer", "challenge", "mer"),
+    ],
+)
+def test_stamps_need_the_pixels_and_the_field_of_the_networks(footer, shards, networks, found):
+    assert other_pixels([footer(seed=1, geometry=shards), footer()], networks) == found
+
+
+@pytest.mark.parametrize(
+    ("shards", "networks", "found"),
+    [("mer10", "challenge", "mer10"), ("mer10", "mer", "mer10"), ("challenge", "mer", None), ("mer", "challenge", None)],
+)
+def test_smaller_stamps_show_less_of_the_sky(footer, shards, networks, found):
+    assert smaller_stamps([footer(), footer(seed=1, geometry=shards)], networks) == found
