@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from infra.frozen import Frozen
 from infra.provenance import sha256_bytes
 from infra.store.storage import create_if_absent, exists, join, open_read, read_bytes
-from scanner.sources.shards import ROWS_PER_SHARD, decode_shard, shard_table
+from scanner.sources.shards import DATA_SET_KEY, ROWS_PER_SHARD, decode_shard, shard_table
 from scanner.vocabulary.choices import GeometryName, PopulationPreset
 from scanner.vocabulary.geometry import GEOMETRIES, MER_10
 from scanner.vocabulary.kinds import COMPONENTS
@@ -24,7 +24,6 @@ from simulation.systems import Texture
 from simulation.textures.library import read_textures
 
 KIND_SHARES: Shares = (("nonlens", 0.5), *LENS_SHARES)
-_SPEC_KEY = b"lensscan.dataset"
 TWIN_ID = 2**40
 """Difference of the object ids of a lens and of the same lens without its arcs."""
 
@@ -242,7 +241,7 @@ def simulate_shard(spec: DatasetSpec, shard_number: int) -> pa.Table:
     if not 0 <= shard_number < spec.n_shards:
         raise ValueError(f"shard_number must be in [0, {spec.n_shards}), got {shard_number}")
     table = simulate_objects(spec, _shard_indices(spec, shard_number))
-    return table.replace_schema_metadata({**table.schema.metadata, _SPEC_KEY: per_object(spec).encode()})
+    return table.replace_schema_metadata({**table.schema.metadata, DATA_SET_KEY: per_object(spec).encode()})
 
 
 def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
@@ -255,7 +254,7 @@ def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
         return False
     with open_read(uri) as file:
         footer = pq.ParquetFile(file)
-        described = (footer.schema_arrow.metadata or {}).get(_SPEC_KEY, b"").decode()
+        described = (footer.schema_arrow.metadata or {}).get(DATA_SET_KEY, b"").decode()
         n_rows = footer.metadata.num_rows
     expected = _n_rows(spec, shard_number)
     if described != per_object(spec):

@@ -18,7 +18,7 @@ from scanner.networks.cascade import Scorer
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.shard_batches import shard_batches
-from scanner.sources.shards import TRUTH_FIELDS, Shard
+from scanner.sources.shards import DATA_SET_KEY, TRUTH_FIELDS, Shard
 from training.errors import TrainingError
 from training.evaluation.known_shards import decoded, footer_of
 
@@ -75,7 +75,7 @@ def data_sets(footers: Iterable[pq.FileMetaData]) -> str:
     """Return `n=20000, seed=900001, geometry mer, preset euclid` for each data set, as far as its shards state them."""
     sizes: Counter[bytes] = Counter()
     for footer in footers:
-        sizes[(footer.metadata or {}).get(b"lensscan.dataset", b"{}")] += footer.num_rows
+        sizes[(footer.metadata or {}).get(DATA_SET_KEY, b"{}")] += footer.num_rows
     return "; ".join(", ".join([f"n={n}", *_stated(json.loads(spec))]) for spec, n in sizes.items())
 
 

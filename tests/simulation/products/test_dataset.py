@@ -8,13 +8,12 @@ from pydantic import ValidationError
 from infra.errors import LensscanError
 from infra.store.storage import create_if_absent
 from scanner.preprocess.colour_picture import composite
-from scanner.sources.shards import ROWS_PER_SHARD, decode_shard, encode_shard, shard_schema
+from scanner.sources.shards import DATA_SET_KEY, ROWS_PER_SHARD, decode_shard, encode_shard, shard_schema
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.kinds import COMPONENTS, KINDS
 from simulation.products import render as render_module
 from simulation.products import truth as truth_module
 from simulation.products.dataset import (
-    _SPEC_KEY,
     KIND_SHARES,
     TWIN_ID,
     DatasetSpec,
@@ -323,7 +322,7 @@ def test_a_folder_keeps_to_one_file_of_textures(textured, tmp_path):
 
 def test_shards_say_which_textures_they_have(textured):
     def described(spec):
-        return json.loads(simulate_shard(spec, 0).schema.metadata[_SPEC_KEY])
+        return json.loads(simulate_shard(spec, 0).schema.metadata[DATA_SET_KEY])
 
     plain = {"seed", "preset", "kinds", "geometry", "components", "psf_sha256"}
     assert set(described(DatasetSpec(n=1, seed=7))) == plain
