@@ -259,7 +259,8 @@ def false_positives(
     if json:
         print_json(found.model_dump(mode="json"))
         return
-    print_lines({"non-lenses": found.n_nonlenses, "copied": found.n_copied, "folder": found.folder})
+    folder = {"folder": found.folder} if found.n_copied else {}
+    print_lines({"non-lenses": found.n_nonlenses, "p_lens at least": found.above, "copied": found.n_copied, **folder})
 
 
 @models.command
