@@ -100,7 +100,9 @@ def simulate(
     if json:
         print_json(result.model_dump(mode="json"))
         return
-    print_lines({"objects": n, "shards": len(result.shards), "folder": out, "contact sheet": result.contact_sheet, **made})
+    rows = {"with pairs": result.n_rows} if pairs else {}
+    files = {"shards": len(result.shards), "folder": out, "contact sheet": result.contact_sheet}
+    print_lines({"objects": n, **rows, **files, **made})
 
 
 @app.command

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.models import false_positives, list_models
+from flows.cli.models import false_positives, list_models, simulate
 from flows.commands.list_models import listed_models
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
@@ -84,9 +84,25 @@ def test_simulate_writes_the_requested_kinds_and_geometry(lensscan, tmp_path):
     done = lensscan("simulate", *args, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["n_objects"] == 5
+    assert (result["n_objects"], result["n_rows"]) == (5, 5)
     shard = decode_shard(Path(result["shards"][0]).read_bytes())
     assert shard.geometry.name == "mer"
     assert set(shard.truth["morphology"].to_pylist()) == {"double_ring", "ring_galaxy"}
     assert shard.components["source2"]["VIS"].any()
     assert Path(result["contact_sheet"]).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+def test_simulate_counts_the_rows_of_its_shards(tmp_path, capsys, pairs):
+    options = {"out": str(tmp_path), "n": 6, "kinds": "single=1,star=1", "geometry": "mer10", "pairs": pairs}
+    simulate(**options)
+    printed = dict(re.findall(r"(.+?)  +(.+)\n", capsys.readouterr().out))
+    (path,) = tmp_path.glob("*.parquet")
+    kinds = decode_shard(path.read_bytes()).truth["kind"].to_pylist()
+    n_lenses = kinds.count("single")
+    assert 0 < n_lenses < 6
+    assert len(kinds) == 6 + n_lenses * pairs
+    assert (printed["objects"], printed.get("with pairs")) == ("6", str(len(kinds)) if pairs else None)
+    simulate(**options, json=True)
+    again = json.loads(capsys.readouterr().out)
+    assert (again["n_objects"], again["n_rows"]) == (6, len(kinds))
