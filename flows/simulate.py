@@ -40,7 +40,7 @@ def simulate(
         geometry: `challenge`, `mer` or `mer10`.
         components: Keep the noise-free lens light and each lensed source as columns.
         pairs: Follow each lens by the same lens without its arcs, in the same noise.
-        min_einstein_radius_arcsec: Least Einstein radius of the lenses, and of what lenses without arcs were before.
+        min_einstein_radius_arcsec: Least Einstein radius of a lens for its nearer source, and of lenses that lost their arcs.
         psf: FITS file with a PSF for each band, instead of the model PSF.
         textures: File of `lensscan textures`, with real galaxies whose pictures take the place of some sources and late types.
         workers: Simulation processes; the configured number by default.

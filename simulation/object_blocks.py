@@ -19,7 +19,7 @@ from infra.store.storage import absolute, create_if_absent, exists, join, read_b
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import ResolvedEngineName
 from scanner.networks.package import load_scorer
-from scanner.sources.shards import Shard, shard_of
+from scanner.sources.shards import DATA_SET_KEY, Shard, shard_of
 from simulation.products.dataset import DatasetSpec, per_object, simulate_objects
 from simulation.products.render import SimulationError
 from simulation.run import results
@@ -27,7 +27,7 @@ from simulation.simulator import ONE_THREAD
 
 ROWS_PER_BLOCK = 200
 """Number of objects whose pixels a process holds at once; 160 kB each in 10 arcsec stamps."""
-_SPEC_KEY, _ENSEMBLE_KEY = b"lensscan.dataset", b"lensscan.ensemble_sha256"
+_ENSEMBLE_KEY = b"lensscan.ensemble_sha256"
 _TRUTH = ("index", "kind", "morphology")
 
 Task = tuple[DatasetSpec, int]
@@ -54,7 +54,7 @@ class BlockWriter(ABC):
         uri = block_uri(self._out_uri, number, self.prefix)
         shard = shard_of(simulate_objects(spec, _indices(spec, number)))
         table = pa.table({**{name: shard.truth[name] for name in _TRUTH}, **self.outputs(shard)})
-        about = {_SPEC_KEY: per_object(spec).encode(), _ENSEMBLE_KEY: self.scorer.sha256.encode()}
+        about = {DATA_SET_KEY: per_object(spec).encode(), _ENSEMBLE_KEY: self.scorer.sha256.encode()}
         sink = io.BytesIO()
         pq.write_table(table.replace_schema_metadata(about), sink, compression="zstd", write_page_checksum=True)
         create_if_absent(uri, sink.getvalue(), f"{os.getpid()}-{number}")
@@ -149,7 +149,7 @@ def _is_done(uri: str, spec: DatasetSpec, number: int, sha256: str) -> bool:
         return False
     table = _read(uri)
     about = table.schema.metadata or {}
-    if about.get(_SPEC_KEY) != per_object(spec).encode() or about.get(_ENSEMBLE_KEY) != sha256.encode():
+    if about.get(DATA_SET_KEY) != per_object(spec).encode() or about.get(_ENSEMBLE_KEY) != sha256.encode():
         raise SimulationError(f"{uri} holds other objects, or scores of another ensemble; use another folder")
     if table["index"].to_pylist() != list(_indices(spec, number)):
         raise SimulationError(f"{uri} holds {table.num_rows} objects: its last block cannot grow; use another folder")

@@ -24,8 +24,11 @@ class FalsePositives(Frozen):
     """Numbers of objects that were read and copied."""
 
     n_nonlenses: int
+    above: float
+    """Smallest `p_lens` of an object that is copied."""
     n_copied: int
     folder: str
+    """Folder of the copies; without any it is not made."""
 
 
 def copy_false_positives(ensemble: Scorer, shards_uri: str, out_uri: str, above: float, progress: Progress) -> FalsePositives:
@@ -69,7 +72,7 @@ def copy_false_positives(ensemble: Scorer, shards_uri: str, out_uri: str, above:
         n_copied += int(chosen.sum())
         n_done += footer.num_rows
         progress(n_done, n_objects)
-    return FalsePositives(n_nonlenses=n_nonlenses, n_copied=n_copied, folder=out_uri)
+    return FalsePositives(n_nonlenses=n_nonlenses, above=above, n_copied=n_copied, folder=out_uri)
 
 
 def _deceives(shard: Shard, rows: NDArray[np.int64], ensemble: Scorer, above: float) -> NDArray[np.bool_]:

@@ -63,7 +63,8 @@ def simulate(
             noise of MER (`mer`), or the middle 10 arcsec of those (`mer10`).
         components: Keep the noise-free lens light and each lensed source as columns.
         pairs: Follow each lens by the same lens without its arcs, in the same noise.
-        min_einstein_radius_arcsec: Least Einstein radius of the lenses (at most 3), and of what each `twin` was before.
+        min_einstein_radius_arcsec: Least Einstein radius of a lens for its nearer source. The option takes 0 to 3; lenses may
+            be wider than 3. A `twin` was such a lens before it lost its arcs.
         psf: FITS file with a PSF for each band (as Euclid's MER cutouts have), instead of the model PSF.
         textures: File of `lensscan textures`: pictures of its real galaxies take the place of some sources and late types.
         workers: Simulation processes; a process makes whole shards of 500 objects.
@@ -99,7 +100,9 @@ def simulate(
     if json:
         print_json(result.model_dump(mode="json"))
         return
-    print_lines({"objects": n, "shards": len(result.shards), "folder": out, "contact sheet": result.contact_sheet, **made})
+    rows = {"with pairs": result.n_rows} if pairs else {}
+    files = {"shards": len(result.shards), "folder": out, "contact sheet": result.contact_sheet}
+    print_lines({"objects": n, **rows, **files, **made})
 
 
 @app.command
@@ -258,7 +261,8 @@ def false_positives(
     if json:
         print_json(found.model_dump(mode="json"))
         return
-    print_lines({"non-lenses": found.n_nonlenses, "copied": found.n_copied, "folder": found.folder})
+    folder = {"folder": found.folder} if found.n_copied else {}
+    print_lines({"non-lenses": found.n_nonlenses, "p_lens at least": found.above, "copied": found.n_copied, **folder})
 
 
 @models.command

@@ -5,7 +5,7 @@ from infra.progress import Progress
 from infra.settings import Settings
 from infra.store.storage import absolute, check_folder, join
 from scanner.vocabulary.choices import GeometryName, PopulationPreset
-from simulation.products.dataset import dataset_spec, write_contact_sheet
+from simulation.products.dataset import dataset_spec, shard_n_rows, write_contact_sheet
 from simulation.run import simulate_dataset
 
 
@@ -13,6 +13,8 @@ class SimulateResult(Frozen):
     """Size and files of the simulated data set."""
 
     n_objects: int
+    n_rows: int
+    """Number of rows in the shards: larger than that of objects by the lenses without arcs of a data set with pairs."""
     shards: list[str]
     contact_sheet: str
 
@@ -56,4 +58,5 @@ def simulate_shards(
     shards = simulate_dataset(spec, out_uri, workers or settings.workers, progress, settings.ray_address)
     sheet = join(out_uri, "contact_sheet.png")
     write_contact_sheet(shards[0], sheet)
-    return SimulateResult(n_objects=n, shards=shards, contact_sheet=sheet)
+    n_rows = sum(shard_n_rows(spec, number) for number in range(spec.n_shards))
+    return SimulateResult(n_objects=n, n_rows=n_rows, shards=shards, contact_sheet=sheet)

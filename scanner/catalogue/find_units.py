@@ -1,7 +1,7 @@
 """Find the units of work, the tiles or shards of an input folder, and the rows that each unit owns and scores."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD, FileInfo, exists, info, is_s3, list_files, local_path
 from scanner.catalogue.carried import CarriedColumn, near_names, planned_columns
+from scanner.catalogue.data_sets import check_data_sets
 from scanner.catalogue.paths import CANDIDATES
 from scanner.catalogue.selection import EVERYTHING, Circle, Selection
 from scanner.catalogue.source_choice import (
@@ -25,7 +26,7 @@ from scanner.catalogue.source_choice import (
     UnmatchedTargets,
     lacking,
 )
-from scanner.catalogue.unit_inputs import SHARD, n_catalogues_ahead, shard_file_ids
+from scanner.catalogue.unit_inputs import SHARD, n_catalogues_ahead, shard_file_objects
 from scanner.catalogue.units import (
     MAX_EXAMPLES,
     Ids,
@@ -37,6 +38,7 @@ from scanner.catalogue.units import (
     Unit,
     id_digest,
 )
+from scanner.sources.shards import NumberedObjects
 from scanner.sources.shared_ids import check_ids_in_overlaps
 from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.sources.tiles import (
@@ -95,9 +97,9 @@ def find_input(
     the first if none has. `listed` is the result of `list_tiles`, if there is one already.
 
     Raises:
-        PlanError: there is no unit, a selected tile is not there, a shard repeats an id or cannot be read, the store failed, or
-            the survey's ids are not those of its objects; no tile has a column that the selection names, or a source near a
-            target.
+        PlanError: there is no unit, a selected tile is not there, a shard repeats an id or cannot be read, shards of different
+            data sets share an id, the store failed, or the survey's ids are not those of its objects; no tile has a column that
+            the selection names, or a source near a target.
         TileError: two tiles would have one name.
         ConditionError: the condition on sources is none, or does not fit the types of the columns.
         MocError: the area's file is no MOC, or covers nothing.
@@ -112,7 +114,7 @@ def find_input(
     elif (selection.is_partial or selection.reads_sources) and exists(input_uri):
         raise PlanError(f"{input_uri}: holds no Euclid MER tiles, so neither tiles nor sources of them can be selected")
     else:
-        inputs, left_out = list(_shards(input_uri)), ()
+        inputs, left_out = _shards(input_uri), ()
     if not inputs:
         raise PlanError(_why_nothing(input_uri, left_out, selection.place, survey))
     inputs = _with_targets(input_uri, inputs, chooser)
@@ -269,12 +271,18 @@ def _why_lacking(name: str, known: Sequence[str]) -> str:
     return " with one value a row" if name in known else near_names(name, known)
 
 
-def _shards(input_uri: str) -> Iterator[_UnitInput]:
-    def of_shard(file: FileInfo) -> _UnitInput:
-        name = _UNFIT.sub("-", _below(input_uri, file.uri).removesuffix(".parquet"))
-        return _UnitInput(name, "shard", {SHARD: _input_file(file)}, _shard_ids(input_uri, file))
+def _shards(input_uri: str) -> list[_UnitInput]:
+    files = list_files(input_uri, ".parquet")
+    shards = dict(zip(files, map_ahead(partial(_shard_objects, input_uri), files, N_AHEAD), strict=True))
+    check_data_sets({file.uri: shard for file, shard in shards.items()})
+    return [
+        _UnitInput(_shard_name(input_uri, file), "shard", {SHARD: _input_file(file)}, shard.object_ids)
+        for file, shard in shards.items()
+    ]
 
-    return map_ahead(of_shard, list_files(input_uri, ".parquet"), N_AHEAD)
+
+def _shard_name(input_uri: str, file: FileInfo) -> str:
+    return _UNFIT.sub("-", _below(input_uri, file.uri).removesuffix(".parquet"))
 
 
 def _why_nothing(input_uri: str, left_out: Sequence[LeftOut], place: str = "", survey: Survey = EUCLID_MER) -> str:
@@ -324,19 +332,19 @@ def tile_files(tile: Tile) -> dict[str, InputFile]:
     return {role: _input_file(tile.files[role]) for role in (*tile.mosaics, CATALOGUE)}
 
 
-def _shard_ids(input_uri: str, file: FileInfo) -> Ids:
+def _shard_objects(input_uri: str, file: FileInfo) -> NumberedObjects:
     uri = file.uri
     try:
-        ids = shard_file_ids(uri)
+        shard = shard_file_objects(uri)
         if info(uri) != file:
             raise PlanError(f"{uri}: was replaced while the input was planned; plan again")
-        _check_unique(ids)
+        _check_unique(shard.object_ids)
     except (OSError, ValueError) as error:
         if _below(input_uri, uri).startswith(f"{CANDIDATES}/"):
             hint = "take the tiles that it was scanned from; `lensscan report` and `lensscan vet` show its candidates"
             raise PlanError(f"{input_uri}: is a catalogue of candidates, not tiles or shards: {hint}") from error
         raise PlanError(f"{uri}: not a readable shard: {error}") from error
-    return ids
+    return shard
 
 
 def _check_unique(ids: Ids) -> None:

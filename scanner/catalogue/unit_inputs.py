@@ -7,7 +7,7 @@ import numpy as np
 from infra.errors import LensscanError
 from infra.store.storage import N_AHEAD, FileInfo, StorageError, info, open_read
 from scanner.catalogue.units import Ids, InputFile, Unit
-from scanner.sources.shards import shard_ids
+from scanner.sources.shards import NumberedObjects, numbered_objects
 from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.sources.tiles import CATALOGUE, read_tile_catalogue
 
@@ -69,9 +69,14 @@ def tile_ids(catalogue: InputFile, survey: Survey = EUCLID_MER) -> Ids:
 
 
 def shard_file_ids(uri: str) -> Ids:
-    """Read the ids of a shard, `[n]`, without its pixels; raises as `shard_ids`."""
+    """Read the ids of a shard, `[n]`, without its pixels; raises as `numbered_objects`."""
+    return shard_file_objects(uri).object_ids
+
+
+def shard_file_objects(uri: str) -> NumberedObjects:
+    """Read the ids of a shard, and the data set that it states, without its pixels; raises as `numbered_objects`."""
     with open_read(uri) as source:
-        return np.asarray(shard_ids(source), np.int64)
+        return numbered_objects(source)
 
 
 def _check_unchanged(unit: Unit, role: str, planned: InputFile) -> None:

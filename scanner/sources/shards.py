@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,9 @@ MAX_KNOWN_BYTES = 2**26
 
 PIXEL = np.dtype("<f4")
 """Type of the pixels in an image's bytes."""
+
+DATA_SET_KEY = b"lensscan.dataset"
+"""Key of a file's metadata that describes the data set of simulated objects; their ids are numbers in it."""
 
 _GEOMETRY_KEY = b"lensscan.geometry"
 _IMAGE_METADATA = {b"unit": b"adu/s", b"dtype": PIXEL.str.encode()}
@@ -207,14 +210,25 @@ def open_shard(source: Callable[[], pa.NativeFile]) -> ShardRows:
     return ShardRows(source, geometry, table["object_id"].to_numpy(), table["index"].to_pylist())
 
 
-def shard_ids(source: BinaryIO) -> NDArray[np.int64]:
-    """Return the ids of a shard, read without its pixels.
+class NumberedObjects(NamedTuple):
+    """Ids of a shard's objects, `[n]`, and the data set in which they are numbers."""
+
+    object_ids: NDArray[np.int64]
+    data_set: bytes | None
+    """Description of the data set in the file's metadata; None if there is none."""
+
+
+def numbered_objects(source: BinaryIO) -> NumberedObjects:
+    """Return the ids of a shard and the data set that it states, read without its pixels.
 
     Raises:
         ValueError: as `open_shard`.
         StorageError: the store failed.
     """
-    return _column(source, "object_id").to_numpy()
+    file = _opened(source)
+    _check_schema(file.schema)
+    ids = file.read(["object_id"], MAX_KNOWN_BYTES)["object_id"].to_numpy()
+    return NumberedObjects(ids, (file.schema.metadata or {}).get(DATA_SET_KEY))
 
 
 def shard_kinds(source: BinaryIO) -> list[str | None]:
@@ -224,13 +238,9 @@ def shard_kinds(source: BinaryIO) -> list[str | None]:
         ValueError: as `open_shard`.
         StorageError: the store failed.
     """
-    return _column(source, "kind").to_pylist()
-
-
-def _column(source: BinaryIO, name: str) -> pa.ChunkedArray:
     file = _opened(source)
     _check_schema(file.schema)
-    return file.read([name], MAX_KNOWN_BYTES)[name]
+    return file.read(["kind"], MAX_KNOWN_BYTES)["kind"].to_pylist()
 
 
 def _opened(source: pa.NativeFile | BinaryIO) -> ParquetInput:

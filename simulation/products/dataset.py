@@ -1,7 +1,8 @@
 """Data sets of simulated objects: the object at an index depends on the specification and the index alone."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from pydantic import Field, model_validator
 from infra.frozen import Frozen
 from infra.provenance import sha256_bytes
 from infra.store.storage import create_if_absent, exists, join, open_read, read_bytes
-from scanner.sources.shards import ROWS_PER_SHARD, decode_shard, shard_table
+from scanner.sources.shards import DATA_SET_KEY, ROWS_PER_SHARD, decode_shard, shard_table
 from scanner.vocabulary.choices import GeometryName, PopulationPreset
 from scanner.vocabulary.geometry import GEOMETRIES, MER_10
 from scanner.vocabulary.kinds import COMPONENTS
@@ -24,7 +25,8 @@ from simulation.systems import Texture
 from simulation.textures.library import read_textures
 
 KIND_SHARES: Shares = (("nonlens", 0.5), *LENS_SHARES)
-_SPEC_KEY = b"lensscan.dataset"
+_NEWER = {"pairs": False, "min_einstein_radius_arcsec": 0.0, "textures_sha256": None}
+"""Settings that shards of earlier versions do not state; they are still shards of data sets without them."""
 TWIN_ID = 2**40
 """Difference of the object ids of a lens and of the same lens without its arcs."""
 
@@ -48,7 +50,7 @@ class DatasetSpec(Frozen):
     pairs: bool = False
     """Whether every lens is followed by the same lens without its arcs, in the same noise."""
     min_einstein_radius_arcsec: float = Field(default=0.0, ge=0, le=LARGEST_MIN_RADIUS_ARCSEC)
-    """Least Einstein radius of the lenses, and of what lenses without arcs were before."""
+    """Least Einstein radius of each lens for its nearer source, and of what lenses without arcs were before."""
     psf_uri: str | None = None
     """FITS file with a PSF for each band, instead of the model's."""
     psf_sha256: str | None = None
@@ -242,7 +244,7 @@ def simulate_shard(spec: DatasetSpec, shard_number: int) -> pa.Table:
     if not 0 <= shard_number < spec.n_shards:
         raise ValueError(f"shard_number must be in [0, {spec.n_shards}), got {shard_number}")
     table = simulate_objects(spec, _shard_indices(spec, shard_number))
-    return table.replace_schema_metadata({**table.schema.metadata, _SPEC_KEY: per_object(spec).encode()})
+    return table.replace_schema_metadata({**table.schema.metadata, DATA_SET_KEY: per_object(spec).encode()})
 
 
 def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
@@ -255,19 +257,49 @@ def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
         return False
     with open_read(uri) as file:
         footer = pq.ParquetFile(file)
-        described = (footer.schema_arrow.metadata or {}).get(_SPEC_KEY, b"").decode()
+        described = (footer.schema_arrow.metadata or {}).get(DATA_SET_KEY, b"").decode(errors="replace")
         n_rows = footer.metadata.num_rows
-    expected = _n_rows(spec, shard_number)
+    expected = shard_n_rows(spec, shard_number)
     if described != per_object(spec):
-        raise SimulationError(f"{uri} belongs to another data set ({described or 'unknown origin'}); use another folder")
+        raise SimulationError(f"{uri} belongs to another data set ({_differences(described, spec)}); use another folder")
     if n_rows != expected:
-        raise SimulationError(
-            f"{uri} holds {n_rows} objects of this data set, not {expected}: its last shard cannot grow; use another folder"
-        )
+        limit = "its last shard cannot grow" if n_rows < expected else "a shard cannot get shorter"
+        counted = "rows" if spec.pairs else "objects"
+        raise SimulationError(f"{uri} holds {n_rows} {counted} of this data set, not {expected}: {limit}; use another folder")
     return True
 
 
-def _n_rows(spec: DatasetSpec, shard_number: int) -> int:
+def _differences(described: str, spec: DatasetSpec) -> str:
+    """Name the settings in which the data set that a shard describes differs from `spec`, as `seed 1, not 2`."""
+    try:
+        stated = json.loads(described)
+    except ValueError:
+        stated = None
+    if not isinstance(stated, dict):
+        return "unknown origin"
+    asked = json.loads(per_object(spec))
+    names = dict.fromkeys((*asked, *stated))
+    stated, asked = {**_NEWER, **stated}, {**_NEWER, **asked}
+    different = [name for name in names if stated.get(name) != asked.get(name)]
+    # Equal settings in other words come from another program.
+    return "; ".join(_difference(name, stated.get(name), asked.get(name)) for name in different) or "unknown origin"
+
+
+def _difference(name: str, *values: Any) -> str:
+    """Say that the first of two values of a setting is not the second; of a digest, its beginning."""
+    is_digest = name.endswith("_sha256")
+    texts = [_text(value)[: 12 if is_digest else None] for value in values]
+    return f"{name.removesuffix('_sha256')} {texts[0]}, not {texts[1]}"
+
+
+def _text(value: Any) -> str:
+    """Return a value of JSON as an option has it: kinds as `single=0.5,star=0.5`."""
+    if isinstance(value, list) and all(isinstance(entry, list) for entry in value):
+        return ",".join("=".join(map(_text, entry)) for entry in value)
+    return "none" if value is None else json.dumps(value).strip('"')
+
+
+def shard_n_rows(spec: DatasetSpec, shard_number: int) -> int:
     """Return the number of rows of a shard, which has two for each lens if the data set has pairs."""
     indices = _shard_indices(spec, shard_number)
     if not spec.pairs:
@@ -283,9 +315,7 @@ def _shard_indices(spec: DatasetSpec, shard_number: int) -> range:
 
 def per_object(spec: DatasetSpec) -> str:
     """Return the part of the specification that, with its index, determines an object."""
-    # Shards of earlier versions say nothing of these, and are still shards of data sets without them.
-    newer = ("pairs", "min_einstein_radius_arcsec", "textures_sha256")
-    absent = {name for name in newer if not getattr(spec, name)}
+    absent = {name for name in _NEWER if not getattr(spec, name)}
     return spec.model_dump_json(exclude={"n", "psf_uri", "textures_uri", *absent})
 
 

@@ -13,7 +13,7 @@ import pytest
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.units import PlanError
 from scanner.sources.manifests import read_manifest
-from scanner.sources.shards import open_shard, shard_ids, shard_of
+from scanner.sources.shards import numbered_objects, open_shard, shard_of
 from tests.faults.harness.parquet_bombs import (
     manifest,
     mutated,
@@ -149,7 +149,7 @@ def test_ids_and_pixels_are_exact_in_any_encoding(tmp_path):
     listed = written(with_lists(shard(ids=ids)), use_byte_stream_split=["J.list.element"])
     assert len({plain, packed, listed}) == 3
     for data in (plain, packed, listed):
-        assert shard_ids(io.BytesIO(data)).tolist() == ids
+        assert numbered_objects(io.BytesIO(data)).object_ids.tolist() == ids
         (piece,) = open_shard(lambda data=data: pa.BufferReader(data)).pieces(64)
         np.testing.assert_array_equal(piece.stamps["J"].reshape(3, -1), shard_of(shard()).stamps["J"].reshape(3, -1))
     (tmp_path / "x.parquet").write_bytes(packed)

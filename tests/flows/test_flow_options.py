@@ -55,7 +55,7 @@ def asked(monkeypatch):
 
         return act
 
-    simulated = SimulateResult(n_objects=7, shards=["s"], contact_sheet="c")
+    simulated = SimulateResult(n_objects=7, n_rows=9, shards=["s"], contact_sheet="c")
     trained = TrainResult(ensemble="new", package=Path("out/new"), test_auroc=0.5)
     for module in ("flows.simulate", "flows.commands.simulate"):
         monkeypatch.setattr(f"{module}.simulate_shards", record(simulated))

@@ -142,11 +142,14 @@ def with_maps(table, places):
     return table
 
 
-def write_shard(path, ids):
-    """Write a shard of blank stamps of these objects."""
+def write_shard(path, ids, data_set=None):
+    """Write a shard of blank stamps of these objects, which may state its data set."""
     stamps = {band: np.zeros((len(ids), grid.n_pixels, grid.n_pixels), np.float32) for band, grid in CHALLENGE.grids.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_shard(shard_table(np.array(ids, np.int64), stamps, {}, CHALLENGE)))
+    table = shard_table(np.array(ids, np.int64), stamps, {}, CHALLENGE)
+    if data_set is not None:
+        table = table.replace_schema_metadata({**table.schema.metadata, b"lensscan.dataset": data_set})
+    path.write_bytes(encode_shard(table))
 
 
 def purity_table(purity):

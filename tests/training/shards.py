@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from scanner.sources.shards import encode_shard, shard_table
+from scanner.sources.shards import DATA_SET_KEY, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.kinds import KINDS
 from simulation.products.dataset import DatasetSpec, per_object
@@ -33,7 +33,7 @@ def state(folder, **spec):
     about = per_object(DatasetSpec(**{"n": 1, "seed": 1, **spec})).encode()
     for path in Path(folder).iterdir():
         table = pq.read_table(path)
-        pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), b"lensscan.dataset": about}), path)
+        pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), DATA_SET_KEY: about}), path)
     return str(folder)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from scanner.sources.shards import DATA_SET_KEY
 from scanner.vocabulary.geometry import GEOMETRIES
 
-_KEY = b"lensscan.dataset"
 _LEAST_SHARE_OF_SIDE = 0.98
 """66 pixels of 0.3 arcsec, of NISP's bands, show 1 % less than the 20 arcsec of a geometry."""
 FOR_TRAINING = ("broad", "any_host")
@@ -20,7 +20,7 @@ def data_sets(footers: Iterable[pq.FileMetaData]) -> str:
     """Return `n=20000, seed=900001, geometry mer, preset euclid` for each data set, as far as its shards state them."""
     sizes: Counter[bytes] = Counter()
     for footer in footers:
-        sizes[(footer.metadata or {}).get(_KEY, b"{}")] += footer.num_rows
+        sizes[(footer.metadata or {}).get(DATA_SET_KEY, b"{}")] += footer.num_rows
     return "; ".join(", ".join([f"n={n}", *_stated(json.loads(spec))]) for spec, n in sizes.items())
 
 
@@ -51,7 +51,7 @@ def smaller_stamps(footers: Iterable[pq.FileMetaData], geometry: str) -> str | N
 
 
 def _values(key: str, footers: Iterable[pq.FileMetaData]) -> set[str]:
-    specs = {(footer.metadata or {}).get(_KEY, b"{}") for footer in footers}
+    specs = {(footer.metadata or {}).get(DATA_SET_KEY, b"{}") for footer in footers}
     return {str(spec[key]) for spec in map(json.loads, specs) if key in spec}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.models import list_models
+from flows.cli.models import false_positives, list_models, simulate
 from flows.commands.list_models import listed_models
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
@@ -59,7 +59,24 @@ def test_every_nonlens_above_a_threshold_is_copied(lensscan, tmp_path):
     copied = lensscan("models", "false-positives", tmp_path / "shards", "--out", copies, "--above", "0", "--json")
     n_nonlenses = decode_shard(content).truth["kind"].to_pylist().count("nonlens")
     assert 0 < n_nonlenses < 8
-    assert json.loads(copied.stdout) == {"n_nonlenses": n_nonlenses, "n_copied": n_nonlenses, "folder": copies}
+    found = json.loads(copied.stdout)
+    assert found == {"n_nonlenses": n_nonlenses, "above": 0.0, "n_copied": n_nonlenses, "folder": copies}
+
+
+@pytest.mark.parametrize(("above", "n_copied"), [(None, 0), (0.0, 3)])
+def test_false_positives_prints_the_threshold_and_a_written_folder(tmp_path, monkeypatch, capsys, above, n_copied):
+    """The threshold of the ensemble is on its card; no star reaches it."""
+    monkeypatch.chdir(tmp_path)
+    Path("shards").mkdir()
+    spec = DatasetSpec(n=3, seed=4, kinds=(("star", 1.0),), geometry="mer10")
+    Path("shards", "shard-00000.parquet").write_bytes(encode_shard(simulate_shard(spec, 0)))
+    false_positives("shards", out="copies", ensemble="mer3-cascade", above=above)
+    printed = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    told = {name: text.strip() for name, text in printed.items()}
+    threshold = read_card(SHIPPED_DIR / "mer3-cascade").candidate_threshold if above is None else above
+    folder = {"folder": "copies"} if n_copied else {}
+    assert told == {"non-lenses": "3", "p_lens at least": str(threshold), "copied": str(n_copied), **folder}
+    assert Path("copies").exists() == bool(folder)
 
 
 def test_simulate_writes_the_requested_kinds_and_geometry(lensscan, tmp_path):
@@ -67,9 +84,25 @@ def test_simulate_writes_the_requested_kinds_and_geometry(lensscan, tmp_path):
     done = lensscan("simulate", *args, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["n_objects"] == 5
+    assert (result["n_objects"], result["n_rows"]) == (5, 5)
     shard = decode_shard(Path(result["shards"][0]).read_bytes())
     assert shard.geometry.name == "mer"
     assert set(shard.truth["morphology"].to_pylist()) == {"double_ring", "ring_galaxy"}
     assert shard.components["source2"]["VIS"].any()
     assert Path(result["contact_sheet"]).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+def test_simulate_counts_the_rows_of_its_shards(tmp_path, capsys, pairs):
+    options = {"out": str(tmp_path), "n": 6, "kinds": "single=1,star=1", "geometry": "mer10", "pairs": pairs}
+    simulate(**options)
+    printed = dict(re.findall(r"(.+?)  +(.+)\n", capsys.readouterr().out))
+    (path,) = tmp_path.glob("*.parquet")
+    kinds = decode_shard(path.read_bytes()).truth["kind"].to_pylist()
+    n_lenses = kinds.count("single")
+    assert 0 < n_lenses < 6
+    assert len(kinds) == 6 + n_lenses * pairs
+    assert (printed["objects"], printed.get("with pairs")) == ("6", str(len(kinds)) if pairs else None)
+    simulate(**options, json=True)
+    again = json.loads(capsys.readouterr().out)
+    assert (again["n_objects"], again["n_rows"]) == (6, len(kinds))

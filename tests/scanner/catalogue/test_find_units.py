@@ -15,7 +15,7 @@ from infra.store.storage import StorageError, create_if_absent, info, list_files
 from scanner.catalogue import find_units as module
 from scanner.catalogue.find_units import _owned, _UnitInput, find_input, find_units, list_tiles
 from scanner.catalogue.plan import ScanConfig, build_plan
-from scanner.catalogue.unit_inputs import shard_file_ids
+from scanner.catalogue.unit_inputs import shard_file_objects
 from scanner.catalogue.units import PlanError, id_digest
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, write_shard
 from tests.tiles import write_tile, write_tiles
@@ -187,9 +187,9 @@ def test_a_shard_that_changes_after_its_listing_is_no_plan(tmp_path, monkeypatch
 
     def read(uri):
         write_shard(tmp_path / "a.parquet", [4, 5])
-        return shard_file_ids(uri)
+        return shard_file_objects(uri)
 
-    monkeypatch.setattr(module, "shard_file_ids", read)
+    monkeypatch.setattr(module, "shard_file_objects", read)
     with pytest.raises(PlanError, match=r"a\.parquet: was replaced while the input was planned; plan again$"):
         find_units(str(tmp_path))
 

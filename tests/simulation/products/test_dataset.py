@@ -8,19 +8,19 @@ from pydantic import ValidationError
 from infra.errors import LensscanError
 from infra.store.storage import create_if_absent
 from scanner.preprocess.colour_picture import composite
-from scanner.sources.shards import ROWS_PER_SHARD, decode_shard, encode_shard, shard_schema
+from scanner.sources.shards import DATA_SET_KEY, ROWS_PER_SHARD, decode_shard, encode_shard, shard_schema
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.kinds import COMPONENTS, KINDS
 from simulation.products import render as render_module
 from simulation.products import truth as truth_module
 from simulation.products.dataset import (
-    _SPEC_KEY,
     KIND_SHARES,
     TWIN_ID,
     DatasetSpec,
     dataset_spec,
     is_shard_of,
     parse_kinds,
+    per_object,
     shard_uris,
     simulate_at,
     simulate_objects,
@@ -32,6 +32,7 @@ from simulation.textures.library import TextureError, read_textures
 from tests.simulation.textures_made import write_textures
 
 SPEC = DatasetSpec(n=12, seed=7)
+STAR = DatasetSpec(n=1, seed=7, kinds=(("star", 1.0),))
 
 
 @pytest.fixture(scope="module")
@@ -82,19 +83,52 @@ def test_a_shard_of_another_data_set_is_refused(tmp_path):
     assert not is_shard_of(spec, 0, uri)
     create_if_absent(uri, encode_shard(simulate_shard(spec, 0)), "test")
     assert is_shard_of(spec, 0, uri)
-    changes = (
-        {"seed": 8},
-        {"geometry": "mer"},
-        {"preset": "wilde2022"},
-        {"components": True},
-        {"psf_sha256": "0"},
-        {"textures_sha256": "0"},
-    )
-    for other in (DatasetSpec(**{"n": 2, "seed": 7, **change}) for change in changes):
-        with pytest.raises(SimulationError, match="belongs to another data set"):
-            is_shard_of(other, 0, uri)
-    with pytest.raises(SimulationError, match="holds 2 objects of this data set, not 3"):
-        is_shard_of(DatasetSpec(n=3, seed=7), 0, uri)
+    changes = {
+        "seed 7, not 8": {"seed": 8},
+        "geometry challenge, not mer": {"geometry": "mer"},
+        "preset euclid, not wilde2022": {"preset": "wilde2022"},
+        "components false, not true": {"components": True},
+        "psf none, not 0123456789ab": {"psf_sha256": "0123456789abcdef"},
+        "textures none, not 0": {"textures_sha256": "0"},
+        "min_einstein_radius_arcsec 0.0, not 1.5": {"min_einstein_radius_arcsec": 1.5},
+        "kinds nonlens=0.5,single=0.35,compound_arc=0.075,double_ring=0.075, not star=1.0": {"kinds": (("star", 1.0),)},
+        "seed 7, not 8; pairs false, not true": {"pairs": True, "seed": 8},
+    }
+    for difference, change in changes.items():
+        with pytest.raises(SimulationError) as raised:
+            is_shard_of(DatasetSpec(**{"n": 2, "seed": 7, **change}), 0, uri)
+        assert str(raised.value) == f"{uri} belongs to another data set ({difference}); use another folder"
+
+
+def test_a_folder_keeps_its_number_of_objects(tmp_path):
+    spec = STAR.model_copy(update={"n": 2})
+    uri = shard_uris(spec, str(tmp_path))[0]
+    create_if_absent(uri, encode_shard(simulate_shard(spec, 0)), "test")
+    for n, why in ((3, "its last shard cannot grow"), (1, "a shard cannot get shorter")):
+        says = f"holds 2 objects of this data set, not {n}: {why}; use another folder$"
+        with pytest.raises(SimulationError, match=says):
+            is_shard_of(spec.model_copy(update={"n": n}), 0, uri)
+
+
+@pytest.mark.parametrize("stated", [None, b"", b"{", b"[1]", b"\xff", per_object(STAR).replace(":", ": ").encode()])
+def test_a_shard_of_unknown_origin_is_refused(tmp_path, stated):
+    table = simulate_objects(STAR, [0])
+    if stated is not None:
+        table = table.replace_schema_metadata({**table.schema.metadata, b"lensscan.dataset": stated})
+    uri = shard_uris(STAR, str(tmp_path))[0]
+    create_if_absent(uri, encode_shard(table), "test")
+    with pytest.raises(SimulationError, match=r"belongs to another data set \(unknown origin\); use another folder$"):
+        is_shard_of(STAR, 0, uri)
+
+
+def test_settings_of_a_later_version_are_named(tmp_path):
+    table = simulate_shard(STAR, 0)
+    later = {**json.loads(table.schema.metadata[b"lensscan.dataset"]), "tilt": "up", "kinds": "all"}
+    table = table.replace_schema_metadata({**table.schema.metadata, b"lensscan.dataset": json.dumps(later).encode()})
+    uri = shard_uris(STAR, str(tmp_path))[0]
+    create_if_absent(uri, encode_shard(table), "test")
+    with pytest.raises(SimulationError, match=r"\(kinds all, not star=1.0; tilt up, not none\)"):
+        is_shard_of(STAR, 0, uri)
 
 
 def test_a_failed_object_is_named(monkeypatch):
@@ -252,8 +286,10 @@ def test_a_shard_of_pairs_is_recognised(tmp_path):
     (uri,) = shard_uris(PAIRS, str(tmp_path))
     create_if_absent(uri, encode_shard(simulate_shard(PAIRS, 0)), "a")
     assert is_shard_of(PAIRS, 0, uri)
-    with pytest.raises(SimulationError, match="belongs to another data set"):
+    with pytest.raises(SimulationError, match=r"belongs to another data set \(pairs true, not false\)"):
         is_shard_of(PAIRS.model_copy(update={"pairs": False}), 0, uri)
+    with pytest.raises(SimulationError, match=r"rows of this data set, not \d+: a shard cannot get shorter"):
+        is_shard_of(PAIRS.model_copy(update={"n": 1}), 0, uri)
 
 
 N_TEXTURED = 24
@@ -323,7 +359,7 @@ def test_a_folder_keeps_to_one_file_of_textures(textured, tmp_path):
 
 def test_shards_say_which_textures_they_have(textured):
     def described(spec):
-        return json.loads(simulate_shard(spec, 0).schema.metadata[_SPEC_KEY])
+        return json.loads(simulate_shard(spec, 0).schema.metadata[DATA_SET_KEY])
 
     plain = {"seed", "preset", "kinds", "geometry", "components", "psf_sha256"}
     assert set(described(DatasetSpec(n=1, seed=7))) == plain
