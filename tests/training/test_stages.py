@@ -96,7 +96,7 @@ def test_both_stages_together_lose_four_in_a_thousand(data):
     assert found.metrics["natural_nonlenses_passed"] < first.metrics["natural_nonlenses_passed"] - 0.02
 
 
-def test_an_object_has_the_probability_of_the_stage_that_excludes_it(data):
+def test_the_stage_that_excludes_an_object_gives_its_probability(data):
     committee, first = stages_of(data)
     exit_ = make_early_exit(first, committee, data, CUT, COMPOUND_SHARE)
     margins = data["natural"]

@@ -70,7 +70,7 @@ def test_the_threshold_is_twice_the_prevalence_up_to_one_half(prevalence, thresh
     assert card(assumed_prevalence=prevalence).candidate_threshold == threshold
 
 
-def test_a_cut_that_decides_which_kinds_are_told_is_in_the_digest():
+def test_a_cut_that_decides_kinds_is_in_the_digest():
     for lens, decides in ((None, True), (lens_regression(from_p_lens=0.05), True), (lens_regression(from_p_lens=0.01), False)):
         cards = [cascade_card(candidate_stage=candidate_stage(lens=lens), default_cut=cut) for cut in (0.02, 0.03)]
         assert (cards[0].sha256 != cards[1].sha256) == decides
