@@ -65,7 +65,7 @@ def choose_networks(
 
     Args:
         first: Package with one network, the first stage, or a cascade whose first stage is taken; None: there is none.
-        members: Packages whose networks make up the committee; of a cascade, those of its committee.
+        members: Packages whose networks together are the committee; of a cascade, only the networks of its committee are taken.
         candidates: Package with one network, or a cascade with a candidate network; None: no network looks at candidates alone.
         turns: Let the committee of a cascade see each object in several orientations; a candidate network has its own.
 

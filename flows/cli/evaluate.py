@@ -129,7 +129,7 @@ def _probes(n: int, ensemble: str | None, out: str | None, *, json: bool) -> "Pr
             {
                 "probe": effect.probe,
                 "change of log-odds": f"{effect.lenses.median_change.value:+.2f}",
-                "below the cut": f"{effect.lenses.below_before:.3f} to {effect.lenses.below_after.value:.3f}",
+                "below the cut": f"{effect.lenses.below_before:.3f}, then {effect.lenses.below_after.value:.3f}",
                 "limit": "exceeded" if effect.failures else "kept" if effect.limit else "",
             }
             for effect in probed.effects

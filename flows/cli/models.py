@@ -310,11 +310,13 @@ def combine(
     """Make an ensemble of networks that were trained one by one; with `--first`, a cascade.
 
     In a cascade one small network looks at every object, and a committee at those that it cannot exclude. Every stage is
-    calibrated on natural draws. The committee's margins are pooled so that no network has a veto, in the way that finds most
-    broad lenses. One network of the committee looks before the others: its early exit. The limits of first stage and early exit
-    lose at most 0.5 % of the lenses that the committee would keep, natural and broad. With `--candidates`, one more
-    network looks at the candidates alone, and tells single from compound lenses. Their `p_lens` is corrected, too, if that
-    lowers the log loss of natural candidates that the correction is not fitted on.
+    calibrated on natural draws. `p_lens` comes from the mean of the probabilities that the committee's networks give, or from
+    the mean of their scores without the network that gives the lowest probability of a lens. In both ways, one network alone
+    cannot make a lens a non-lens; the command chooses the way that finds more broad lenses. One network of the committee looks
+    before the others: its early exit. The limits of first stage and early exit lose at most 0.5 % of the lenses that the
+    committee would keep, natural and broad. With `--candidates`, one more network looks at the candidates alone, and tells
+    single from compound lenses. Their `p_lens` is corrected, too, if that lowers the log loss of natural candidates that the
+    correction is not fitted on.
 
     Few non-lenses look like a lens, so that a high `p_lens` rests on few objects. With `--nonlenses`, many more are simulated:
     every network sees them, and only its margins are kept. After a kill, the same command continues with the missing ones.
@@ -322,7 +324,8 @@ def combine(
     For example: `lensscan models combine runs/sky runs/centre --first light --natural data/val --broad data/broad --name mine`
 
     Args:
-        members: Ensembles, by name or folder, whose networks make up the committee; of a cascade, those of its committee.
+        members: Ensembles, by name or folder. All their networks together are the new committee; if an ensemble is a cascade,
+            only the networks of its committee are taken.
         first: Ensemble of one network, the first stage, or a cascade; without it the committee looks at every object.
         candidates: Ensemble of one network, as `lensscan train --preset candidates` or `--preset kind` makes it, or a cascade
             with a candidate network; without it the result has none. It sees each candidate in one to four orientations.

@@ -39,11 +39,12 @@ def train(
         shards: Folder or `s3://` prefix of shards with truth.
         out: Work folder: checkpoints, histories, learning curves, and the package in `out/NAME`.
         name: Name of the ensemble.
-        preset: `flagship`: three small networks for 10 arcsec stamps of MER mosaics; `committee`, `first_stage` and
-            `candidates`: the seven larger networks of a cascade, the small one, and the one that looks at the candidates, which
-            learns from lenses and from what `lensscan models false-positives` copies; `kind`: the last, if it is to learn from
-            lenses alone, and to tell their kind alone; `paper`: the seven of Wilde et al. 2022, 250 epochs; `laptop`: the
-            seven, a few epochs.
+        preset: Networks to train. `flagship`: three small networks for 10 arcsec stamps of MER mosaics. Three presets train
+            the networks of a cascade: `first_stage` trains the small network that looks at every object, `committee` trains
+            seven larger networks, of which `--networks` chooses some, and `candidates` trains the network that looks at the
+            candidates alone. That network learns from lenses and from the non-lenses that `lensscan models false-positives`
+            copies. `kind` trains a network of the same architecture on lenses alone, to tell single from compound lenses.
+            `paper`: the seven networks of Wilde et al. 2022, 250 epochs; `laptop`: the same seven, a few epochs.
         epochs: Number of epochs, instead of the preset's.
         learning_rate: Learning rate, instead of the preset's; its peak, if the schedule rises and falls.
         start_from: Ensemble, by name or folder, whose weights training starts from: for more training, or for one survey.

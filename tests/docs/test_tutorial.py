@@ -7,6 +7,8 @@ from multiprocessing.connection import Client, Listener
 
 import pytest
 
+from scanner.networks.card_file import read_card
+from scanner.networks.locate import SHIPPED_DIR
 from tests.docs import notebook
 from tests.forks import SETTINGS
 
@@ -76,6 +78,15 @@ def test_stored_outputs_are_complete_small_and_name_no_machine(stored):
     assert sum(map(n_pictures, notebook.code_cells(stored))) == N_PICTURES
     assert all(cell.outputs for cell in notebook.code_cells(stored))
     assert not [folder for folder in ("tmp", "work", "root", "home") if f"/{folder}/" in text]
+
+
+def test_sources_name_no_ensemble_and_no_cut(stored):
+    """Cells print the name and the cut of the default ensemble, which may change."""
+    sources = "\n".join(cell.source for cell in stored.cells)
+    cards = [read_card(path.parent) for path in SHIPPED_DIR.glob("*/card.json")]
+    cuts = [card.candidate_threshold for card in cards if card.assumed_prevalence]
+    assert len(cuts) > 1
+    assert not [text for text in (*(card.name for card in cards), *map("{:g}".format, cuts), "p_lens >=") if text in sources]
 
 
 def n_pictures(cell):

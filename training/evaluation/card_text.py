@@ -268,7 +268,8 @@ def _nonlens_sample(card: EnsembleCard) -> list[str]:
     words = (
         f"{about.n_objects} non-lenses that no network saw were scored ({about.description}); `{about.file}` (sha256 "
         f"`{about.sha256[:12]}`) holds the {about.n_stored} scores of at least {about.least:.2g}. Lists of `lensscan query "
-        f"--fdr` rest on it: in a night of a million rows, a list at 0.1 needs {needed} rows above them all."
+        f"--fdr` rest on it. In a night of a million rows, the shortest list of `--fdr 0.1` has {needed} rows, each with a "
+        "higher score than all of these non-lenses."
     )
     return ["## Sample of non-lenses", "", words, ""]
 

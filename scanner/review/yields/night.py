@@ -177,17 +177,21 @@ def list_with_guarantee(scores: NightScores, tail: NonLensTail | None, level: fl
 def _why_none(found: GuaranteedList) -> str:
     """Say why no list holds the level, and what would help."""
     reason = (
-        f"no list of this night can hold a false discovery rate of {found.level:g}: with {found.n_calibration} calibration "
-        f"objects and {found.n_tests} scored rows, at least {found.needed_beyond} rows must score above them all, "
-        f"and {found.n_beyond} do"
+        f"no list of this night can hold a false discovery rate of {found.level:g}: with {found.n_calibration} non-lenses in "
+        f"the ensemble's sample and {found.n_tests} scored rows, the shortest list has {_rows(found.needed_beyond)} with a "
+        f"higher p_lens than every non-lens of the sample, and this night has {_rows(found.n_beyond)} of this kind"
     )
     larger = (
-        f"{found.needed_calibration} calibration objects would be needed for a list of {max(found.n_beyond, 1)}, if none of "
-        "them scores higher (`lensscan models nonlenses --n`)"
+        f"for a list of {_rows(max(found.n_beyond, 1))}, the sample needs {found.needed_calibration} non-lenses, all of them "
+        "with a lower p_lens than each row of the list (`lensscan models nonlenses --n`)"
     )
     lowest = (
-        f"the lowest level with a list is {found.lowest_level:.3g} ({found.n_listed_at_lowest} rows)"
+        f"the lowest level with a list is {found.lowest_level:.3g} ({_rows(found.n_listed_at_lowest)})"
         if found.lowest_level is not None
         else "no level below 1 has a list"
     )
     return f"{reason}; {larger}; {lowest}"
+
+
+def _rows(n: int) -> str:
+    return f"{n} row{'' if n == 1 else 's'}"

@@ -81,7 +81,7 @@ def test_another_survey_is_warned_of_on_stderr(lensscan, made, tmp_path):
 
 def test_no_list_is_an_error_and_not_an_empty_table(run, made):
     text = run("query", made.root, "--fdr", "0.0001", code=2)
-    assert "no list of this night can hold a false discovery rate of 0.0001: with 20000 calibration objects" in text
+    assert "no list of this night can hold a false discovery rate of 0.0001: with 20000 non-lenses" in text
     assert len(text.strip().splitlines()) == 1
 
 

@@ -53,8 +53,8 @@ def test_a_larger_ring_keeps_the_pattern_of_its_images(base, factor):
 
 
 def test_galaxies_inside_bend_light_too(base):
-    for n in (1, 2, 3):
-        crowded = changed(base, f"{n} galaxies inside")
+    for n, change in enumerate(("1 galaxy inside", "2 galaxies inside", "3 galaxies inside"), start=1):
+        crowded = changed(base, change)
         assert len(crowded.masses) == len(crowded.galaxy) - len(base.galaxy) + 1 == n + 1
         assert crowded.masses[0] == base.masses[0]
 

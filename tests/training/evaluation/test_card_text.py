@@ -74,7 +74,7 @@ def test_a_sample_of_non_lenses_is_described(card, tmp_path):
     text = card_markdown(made)
     assert "99999 non-lenses that no network saw were scored (n=99999, seed=1)" in text
     assert f"sha256 `{made.nonlens_sample.sha256[:12]}`) holds the 2 scores of at least 0.05." in text
-    assert "a list at 0.1 needs 100 rows above them all" in text
+    assert "the shortest list of `--fdr 0.1` has 100 rows, each with a higher score than all of these non-lenses." in text
 
 
 def test_inputs_are_listed_in_order(card):

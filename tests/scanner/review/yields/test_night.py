@@ -68,15 +68,21 @@ def test_too_small_a_sample_is_said_not_an_empty_list(made):
     with pytest.raises(YieldError) as refused:
         list_with_guarantee(scores, small, 0.1)
     text = str(refused.value)
-    assert "with 300 calibration objects and 3000 scored rows, at least 100 rows must score above them all" in text
-    assert f"and {n_beyond} do" in text
-    assert f"{int(np.ceil(3000 / (0.1 * n_beyond))) - 1} calibration objects would be needed for a list of {n_beyond}" in text
+    assert (
+        "with 300 non-lenses in the ensemble's sample and 3000 scored rows, the shortest list has 100 rows with a higher p_lens"
+        in text
+    )
+    assert f"and this night has {n_beyond} rows of this kind" in text
+    assert f"for a list of {n_beyond} rows, the sample needs {int(np.ceil(3000 / (0.1 * n_beyond))) - 1} non-lenses" in text
     assert "the lowest level with a list is" in text
 
 
 def test_a_night_without_any_list_says_so(made):
-    with pytest.raises(YieldError, match="no level below 1 has a list"):
+    with pytest.raises(YieldError, match="no level below 1 has a list") as refused:
         list_with_guarantee(read_night(made.root), NonLensTail.of(np.float32([0.999999] * 50), 0.0), 0.1)
+    assert "and this night has 0 rows of this kind; for a list of 1 row, the sample needs 29999 non-lenses" in str(
+        refused.value
+    )
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0])
