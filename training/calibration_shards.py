@@ -13,7 +13,7 @@ from training.errors import TrainingError
 from training.evaluation.calibrate import MIN_OBJECTS_PER_KIND, can_stack
 from training.evaluation.known_shards import kind_counts, read_kinds
 from training.evaluation.shard_scores import Footers, shard_footers, shards_digest
-from training.evaluation.stated_data import FOR_TRAINING, other_pixels, presets
+from training.evaluation.stated_data import FOR_TRAINING, other_pixels, presets, same_objects, simulations
 from training.margins import random_half
 
 _NONLENS = KINDS.index("nonlens")
@@ -57,8 +57,9 @@ class CalibrationShards:
             if other := other_pixels(footers.values(), geometry):
                 raise TrainingError(f"{uri}: the networks read stamps of the geometry {geometry}, the shards hold {other}")
             for card in learnt_from:
-                if digest in card.training_data.known_data_sets:
-                    raise TrainingError(f"{uri}: {card.name} was trained on these shards; calibrate on others")
+                known = card.training_data
+                if digest in known.known_data_sets or same_objects(simulations(footers.values()), known.simulations):
+                    raise TrainingError(f"{uri}: {card.name} was trained on these objects; calibrate on others")
 
     @property
     def n_natural(self) -> int:

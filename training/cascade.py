@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from infra.frozen import Frozen
 from infra.progress import Progress, part_of
 from infra.provenance import code_version, digest
-from scanner.networks.card import EnsembleCard, TrainingDataCard, data_sets_of
+from scanner.networks.card import EnsembleCard, TrainingDataCard, data_sets_of, simulations_of
 from scanner.networks.combiner import Pooling, SoftmaxStack
 from scanner.networks.log_odds import restated
 from scanner.networks.package import write_package
@@ -23,6 +23,7 @@ from training.candidate_stage import final_p_lens, make_candidate_stage
 from training.cascade_networks import CascadeNetworks
 from training.evaluation.card_text import CITATION
 from training.evaluation.metrics import log_loss, metrics, recall_at_false_positives, threshold_at_rate
+from training.evaluation.stated_data import simulations
 from training.limits import SIMULATED_ALONE, mixture_limit
 from training.margins import Margins, MoreNonLenses, random_half, read_margins
 from training.stages import Data, after_stages, calibrated, make_stages
@@ -243,13 +244,16 @@ def _training_data(
 ) -> TrainingDataCard:
     described = [f"{card.name}: {card.training_data.description}" for card in cards]
     calibrated_on = list(shards.digests)
+    stated = list(simulations((*shards.natural.values(), *shards.broad.values())))
     text = f"Calibrated on {shards.n_objects} further objects"
     if more_nonlenses:
         text += f", and on non-lenses alone: {more_nonlenses.data_set}"
         calibrated_on.append(more_nonlenses.digest)
+        stated.append(more_nonlenses.simulation)
     return TrainingDataCard(
         description=f"{'. '.join(described)}. {text}",
         digest=digest(calibrated_on),
         n_objects={},
         data_sets=tuple(dict.fromkeys((*data_sets_of(cards), *calibrated_on))),
+        simulations=tuple(dict.fromkeys((*simulations_of(cards), *stated))),
     )

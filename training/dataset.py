@@ -24,6 +24,7 @@ from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.rejections import Rejection
 from training.errors import TrainingError
 from training.evaluation.known_shards import decoded, footer_of, kind_counts, kinds_in
+from training.evaluation.stated_data import simulations
 from training.markers import read_marker, write_marker
 
 Split = Literal["train", "validation", "test"]
@@ -59,6 +60,8 @@ class Dataset:
     """SHA-256 over the SHA-256 of each shard, in the order of their names."""
     data_sets: tuple[str, ...] = ()
     """Digests of the shards that were simulated and of those that were graded, if there are any, each as `digest`."""
+    simulations: tuple[str, ...] = ()
+    """Descriptions of the simulated data sets among them, as their shards state them."""
     kind_targets: NDArray[np.float32] | None = None
     """`[object, kind]`: probabilities that networks learn instead of the kinds, if there is a teacher."""
     n_graded: int = 0
@@ -146,7 +149,9 @@ def prepare_dataset(
     shards = _write_arrays([*files, *graded], folder, channels, GEOMETRIES[geometry])
     data_sets = [digest(part) for part in (shards[: len(files)], shards[len(files) :]) if part]
     # Written last: arrays without it are incomplete.
-    write_marker(manifest, {"prepared": wanted, "digest": digest(shards), "data_sets": data_sets})
+    stated = simulations(footer_of(file.uri) for file in files)
+    content = {"prepared": wanted, "digest": digest(shards), "data_sets": data_sets, "simulations": stated}
+    write_marker(manifest, content)
     return open_dataset(folder)
 
 
@@ -163,7 +168,8 @@ def open_dataset(folder: Path) -> Dataset:
     kinds, group_ids = np.load(folder / "kinds.npy"), np.load(folder / "group_ids.npy")
     # Arrays of an older release have one digest only.
     data_sets = tuple(content.get("data_sets", [content["digest"]]))
-    return Dataset(inputs, kinds, group_ids, content["digest"], data_sets, n_graded=content["prepared"].get("n_graded", 0))
+    n_graded, stated = content["prepared"].get("n_graded", 0), tuple(content.get("simulations", []))
+    return Dataset(inputs, kinds, group_ids, content["digest"], data_sets, stated, n_graded=n_graded)
 
 
 def _write_arrays(

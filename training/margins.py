@@ -65,11 +65,13 @@ class MoreNonLenses:
     """Margins of every network, `[object, class - 1]`, by its name."""
     data_set: str
     """The data set, as `n=200000, seed=5, geometry mer10, preset euclid`."""
+    simulation: str
+    """Description of the data set, as shards of it would state it."""
 
     @property
     def digest(self) -> str:
         """SHA-256 of what made the objects."""
-        return digest(self.data_set)
+        return digest([self.data_set, self.simulation])
 
 
 def read_margins(networks: Mapping[str, tuple[Path, NetworkCard]], shards_uri: str, progress: Progress) -> Margins:

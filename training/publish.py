@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from infra.provenance import code_version
-from scanner.networks.card import EnsembleCard, TrainingDataCard
+from scanner.networks.card import EnsembleCard, TrainingDataCard, data_sets_of, simulations_of
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import LogitMargins, MeanCombiner, SoftmaxStack
 from scanner.networks.engines import make_engine, resolve_engine
@@ -52,6 +52,7 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
     combiner = fitted.combiner
     if isinstance(combiner, SoftmaxStack):
         combiner = combiner.assuming(config.prevalence, config.compound_share)
+    before = [read_card(config.start_from)] if config.start_from else []
     ensemble_metrics = _ensemble_metrics(combiner, margins["test"], test_kinds) | fitted.figures
     card = EnsembleCard(
         format_version=2,
@@ -65,7 +66,8 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
             description=_describe_data(config, dataset),
             digest=dataset.digest,
             n_objects={f"{s} {kind}": n for s in SPLITS for kind, n in dataset.kind_counts(rows[s]).items()},
-            data_sets=tuple(dict.fromkeys((*_known_before(config), *dataset.data_sets))),
+            data_sets=tuple(dict.fromkeys((*data_sets_of(before), *dataset.data_sets))),
+            simulations=tuple(dict.fromkeys((*simulations_of(before), *dataset.simulations))),
         ),
         metrics=ensemble_metrics,
         calibration=_calibration_text(fitted.name, ensemble_metrics),
@@ -79,11 +81,6 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
     (folder / "CARD.md").write_text(card_markdown(card), encoding="utf-8")
     draw_learning_curves(fits, folder / "learning_curves.png")
     return card
-
-
-def _known_before(config: TrainConfig) -> tuple[str, ...]:
-    """Return the digests of the data sets that the start weights were trained on."""
-    return read_card(config.start_from).training_data.known_data_sets if config.start_from else ()
 
 
 def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64]) -> LogitMargins:

@@ -13,6 +13,7 @@ from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import folder_for_new
 from simulation.object_blocks import nonlenses
 from simulation.object_margins import margins_of_simulated
+from simulation.products.dataset import per_object
 from training.calibration_shards import CalibrationShards
 from training.cascade import assemble
 from training.cascade_networks import CascadeNetworks, choose_networks
@@ -74,4 +75,6 @@ def _simulated(networks: CascadeNetworks, name: str, more: SimulatedNonLenses, p
     with TemporaryDirectory(prefix="lensscan-combine-") as folder:
         networks.write_unfitted(Path(folder))
         margins = margins_of_simulated(spec, Path(folder), resolve_engine(settings.engine), where, workers, progress)
-    return MoreNonLenses(margins, f"n={more.n}, seed={more.seed}, geometry {networks.geometry}, preset euclid")
+    return MoreNonLenses(
+        margins, f"n={more.n}, seed={more.seed}, geometry {networks.geometry}, preset euclid", per_object(spec)
+    )

@@ -22,7 +22,7 @@ from training.evaluation.evaluation_text import evaluation_markdown
 from training.evaluation.matched_rates import matched_metrics
 from training.evaluation.score_correlation import correlation_metrics
 from training.evaluation.shard_scores import Footers, score_shards, shard_footers, shards_digest
-from training.evaluation.stated_data import FOR_TRAINING, data_sets, other_pixels, presets
+from training.evaluation.stated_data import FOR_TRAINING, data_sets, other_pixels, presets, same_objects, simulations
 
 BOOTSTRAP_SEED = 0
 _LOG = logging.getLogger(__name__)
@@ -55,6 +55,11 @@ def evaluate_shards(
     footers = shard_footers(shards_uri)
     if (known := card.training_data.known_data_sets) and shards_digest(footers) in known:
         raise TrainingError(f"{shards_uri}: {card.name} was trained or calibrated on these shards; evaluate it on others")
+    if objects := same_objects(simulations(footers.values()), card.training_data.simulations):
+        raise TrainingError(
+            f"{shards_uri}: {card.name} was trained or calibrated on objects of this simulation ({objects}); evaluate it on "
+            "another seed"
+        )
     loaded = load_scorer(package, resolve_engine(Settings.read().engine))
     natural = shard_footers(natural_uri) if natural_uri else {}
     n_objects, n_natural = (sum(footer.num_rows for footer in files.values()) for files in (footers, natural))

@@ -12,8 +12,11 @@ from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
 from scanner.networks.nonlens_sample import NonLensTail, with_sample
 from simulation.object_blocks import nonlenses
+from simulation.products.dataset import per_object
 from simulation.scored_objects import score_simulated
+from training.errors import TrainingError
 from training.evaluation.card_text import write_card_with_text
+from training.evaluation.stated_data import same_objects
 
 
 def sample_nonlenses(
@@ -36,6 +39,8 @@ def sample_nonlenses(
     card = read_card(package)
     folder = folder_to_extend(package, card, out)
     spec = nonlenses(n, seed, card.geometry)
+    if same_objects([per_object(spec)], card.training_data.simulations):
+        raise TrainingError(f"seed must be one that {card.name} was not trained or calibrated with, got {seed}")
     where = scores_uri or f"nonlenses-{card.name}"
     table = score_simulated(spec, package, resolve_engine(settings.engine), where, workers or settings.workers, progress)
     scored = table.filter(pc.equal(table["status"], SCORED))

@@ -33,6 +33,8 @@ class TrainingDataCard(Frozen, allow_inf_nan=False):
     """Split and kind to number of objects; empty where unknown."""
     data_sets: tuple[Sha256, ...] = Field(default=(), exclude_if=lambda value: not value)
     """Digest of each data set that networks were trained or calibrated on; empty on cards that do not list them."""
+    simulations: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """Description of each simulated data set among them, as its shards state it; empty on cards that do not list them."""
 
     @property
     def known_data_sets(self) -> tuple[Sha256, ...]:
@@ -280,6 +282,11 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         if self.early_exit:
             decides["early_exit"] = {"network": self.early_exit.network, **self.early_exit.what_decides()}
         return decides
+
+
+def simulations_of(cards: Iterable[EnsembleCard]) -> tuple[str, ...]:
+    """Return the descriptions of the simulated data sets of several ensembles, each once."""
+    return tuple(dict.fromkeys(stated for card in cards for stated in card.training_data.simulations))
 
 
 def data_sets_of(cards: Iterable[EnsembleCard]) -> tuple[Sha256, ...]:

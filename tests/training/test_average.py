@@ -28,11 +28,12 @@ def packages(tmp_path):
 
 def test_every_tensor_is_the_mean_of_the_given(packages, tmp_path):
     for digit, package in enumerate(packages):
-        data = TrainingDataCard(description="", digest=str(digit) * 64, n_objects={})
+        data = TrainingDataCard(description="", digest=str(digit) * 64, n_objects={}, simulations=("all", str(digit)))
         write_card(package, read_card(package).model_copy(update={"training_data": data}))
     card = average_packages(packages, "mean", tmp_path / "mean")
     assert read_card(tmp_path / "mean") == card
     assert card.training_data.data_sets == ("0" * 64, "1" * 64, "2" * 64)
+    assert card.training_data.simulations == ("all", "0", "1", "2")
     found, *given = (load_file(folder / "A.safetensors") for folder in (tmp_path / "mean", *packages))
     for name, tensor in found.items():
         parts = [of[name] for of in given]

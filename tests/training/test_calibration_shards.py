@@ -9,6 +9,7 @@ from tests.scanner.ensembles import card
 from tests.training.shards import state, write_shards
 from training.calibration_shards import CalibrationShards
 from training.errors import TrainingError
+from training.evaluation.stated_data import simulations
 from training.margins import random_half
 
 
@@ -70,7 +71,15 @@ def test_networks_saw_none_of_the_shards(tmp_path, which):
     shards = CalibrationShards.read(write_shards(tmp_path / "natural", 80), write_shards(tmp_path / "broad", 60))
     data = TrainingDataCard(description="", digest=shards.digests[which], n_objects={"train single": 9})
     trained = card(name="mine", training_data=data)
-    with pytest.raises(TrainingError, match=f"{('natural', 'broad')[which]}: mine was trained on these shards"):
+    with pytest.raises(TrainingError, match=f"{('natural', 'broad')[which]}: mine was trained on these objects"):
         shards.check_for("mer10", [card(), trained])
     # A cascade that was calibrated on them may be calibrated again.
     shards.check_for("mer10", [card(training_data=data.model_copy(update={"n_objects": {}}))])
+
+
+def test_networks_saw_none_of_the_objects_in_other_shards(tmp_path):
+    shards = CalibrationShards.read(stated(tmp_path / "natural", seed=3), write_shards(tmp_path / "broad", 60))
+    told = simulations(shards.natural.values())
+    data = TrainingDataCard(description="", digest="a" * 64, n_objects={"train single": 9}, simulations=told)
+    with pytest.raises(TrainingError, match="natural: mine was trained on these objects"):
+        shards.check_for("challenge", [card(name="mine", training_data=data)])

@@ -359,7 +359,7 @@ def test_further_non_lenses_calibrate_every_stage(made, tmp_path):
     # Further non-lenses that look like lenses: a lens is then less likely than its margins promised.
     read = read_margins(choose_networks(folder / "first", [folder / "A", folder / "B"]).everything, natural, no_progress)
     alike = {name: np.repeat(values[read.is_lens], 3, axis=0) for name, values in read.by_network.items()}
-    more = MoreNonLenses(alike, "n=180, seed=5, geometry mer10, preset euclid")
+    more = MoreNonLenses(alike, "n=180, seed=5, geometry mer10, preset euclid", '{"seed":5}')
     card = assembled("more", *given, more)
     lenses = read.rows(read.is_lens)
     for before, after in ((plain.combiner, card.combiner), (plain.first.combiner, card.first.combiner)):
@@ -371,3 +371,4 @@ def test_further_non_lenses_calibrate_every_stage(made, tmp_path):
     text = "Calibrated on 140 further objects, and on non-lenses alone: n=180, seed=5, geometry mer10, preset euclid"
     assert card.training_data.description.endswith(text)
     assert card.training_data.data_sets == (*plain.training_data.data_sets, more.digest)
+    assert card.training_data.simulations == ('{"seed":5}',)

@@ -14,8 +14,10 @@ from scanner.networks.log_odds import logit_margins
 from scanner.networks.parameters import he_initialise
 from scanner.networks.torch_engine import TorchEngine
 from scanner.vocabulary.kinds import KINDS
+from simulation.products.dataset import DatasetSpec, per_object
+from tests.training.shards import state, write_shards
 from tests.training.tiny_build import BUILD_CONFIG, OU_H
-from training.build import work_folder
+from training.build import build_ensemble, work_folder
 from training.checkpoint import save_weights
 from training.config import TrainConfig
 from training.dataset import Dataset, PreparedInputs, open_dataset
@@ -119,3 +121,14 @@ def test_margins_are_those_of_torch(spec, tmp_path, rng):
     expected = logit_margins(TorchEngine(network).logits(pixels[rows].astype(np.float32)))
     assert margins[spec.name] == pytest.approx(expected, abs=1e-4)
     assert np.ptp(expected) > 0.01
+
+
+def test_the_card_lists_the_simulations_of_data_and_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 5)
+    config = BUILD_CONFIG.model_copy(update={"networks": (OU_H,), "epochs": 1})
+    folders = [state(write_shards(tmp_path / str(seed), 60), seed=seed) for seed in (8, 9)]
+    told = [per_object(DatasetSpec(n=1, seed=seed)) for seed in (8, 9)]
+    first = build_ensemble(config, folders[0], tmp_path, "first")
+    assert first.training_data.simulations == (told[0],)
+    later = config.model_copy(update={"start_from": tmp_path / "first"})
+    assert build_ensemble(later, folders[1], tmp_path, "later").training_data.simulations == tuple(told)

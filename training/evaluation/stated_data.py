@@ -12,6 +12,7 @@ from scanner.vocabulary.geometry import GEOMETRIES
 
 _LEAST_SHARE_OF_SIDE = 0.98
 """66 pixels of 0.3 arcsec, of NISP's bands, show 1 % less than the 20 arcsec of a geometry."""
+_DECIDES_OBJECTS = ("seed", "preset", "kinds", "min_einstein_radius_arcsec")
 FOR_TRAINING = ("broad", "any_host")
 """Presets of populations that no sky has: they hold as many objects of a rare kind as of a frequent one."""
 
@@ -27,6 +28,27 @@ def data_sets(footers: Iterable[pq.FileMetaData]) -> str:
 def presets(footers: Iterable[pq.FileMetaData]) -> set[str]:
     """Return the presets that shards state; shards that state none add nothing."""
     return _values("preset", footers)
+
+
+def simulations(footers: Iterable[pq.FileMetaData]) -> tuple[str, ...]:
+    """Return the descriptions of simulated data sets that shards state, each once."""
+    stated = ((footer.metadata or {}).get(DATA_SET_KEY) for footer in footers)
+    return tuple(dict.fromkeys(spec.decode() for spec in stated if spec is not None))
+
+
+def same_objects(stated: Iterable[str], known: Iterable[str]) -> str | None:
+    """Return what of `stated` describes the objects of a data set among `known`: object i is the same in each file format."""
+    objects = {_objects(spec) for spec in known}
+    return next((_shown(spec) for spec in stated if _objects(spec) in objects), None)
+
+
+def _objects(spec: str) -> str:
+    """Return the part of a description that decides what an object is, without pixels, pairs and components."""
+    return json.dumps([json.loads(spec).get(key) for key in _DECIDES_OBJECTS])
+
+
+def _shown(spec: str) -> str:
+    return ", ".join(_stated(json.loads(spec)))
 
 
 def other_pixels(footers: Iterable[pq.FileMetaData], geometry: str) -> str | None:

@@ -23,6 +23,7 @@ from training.evaluation.evaluate import CUTS, Evaluation, thresholds_of
 from training.evaluation.matched_rates import matched_metrics
 from training.evaluation.score_correlation import correlation_metrics
 from training.evaluation.shard_scores import score_shards, shard_footers, shards_digest
+from training.evaluation.stated_data import simulations
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +169,14 @@ def test_the_purity_of_no_sky_stays_off_the_card(tmp_path, monkeypatch, caplog, 
     assert (folder / "EVALUATION.md").exists()
     assert f"{reason}" in caplog.text
     assert "the purity on the card of test stays as it is" in caplog.text
+
+
+def test_objects_of_a_training_are_refused_in_other_shards(shards, tmp_path):
+    told = simulations(shard_footers(str(shards)).values())
+    data = TrainingDataCard(description="", digest="f" * 64, n_objects={}, simulations=told)
+    write_test_package(tmp_path / "mine", SPECS[:1], training_data=data)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.parquet").write_bytes(encode_shard(simulate_shard(DatasetSpec(n=3, seed=4), 0)))
+    with pytest.raises(TrainingError, match=r"test was trained or calibrated on objects of this simulation \(seed=4, "):
+        evaluate_shards(str(tmp_path / "other"), str(tmp_path / "mine"), str(tmp_path / "out"), no_progress)
+    assert not (tmp_path / "out").exists()

@@ -6,8 +6,10 @@ import pytest
 from flows.commands import nonlenses
 from infra.progress import no_progress
 from scanner.catalogue.outcomes import SCORED
-from scanner.networks.card_file import read_card
+from scanner.networks.card_file import read_card, write_card
 from scanner.networks.nonlens_sample import read_sample
+from simulation import object_blocks
+from simulation.products.dataset import per_object
 from tests.scanner.ensembles import SPECS, add_metric, write_test_package
 from training.errors import TrainingError
 
@@ -44,3 +46,11 @@ def test_another_ensemble_is_not_overwritten(package, tmp_path):
         sample(package, tmp_path / "other")
     assert read_card(tmp_path / "other") == other
     assert "of_another_command" not in read_card(package).metrics
+
+
+def test_non_lenses_of_the_calibration_are_refused(package):
+    card = read_card(package)
+    told = (per_object(object_blocks.nonlenses(9, 1, card.geometry)),)
+    write_card(package, card.model_copy(update={"training_data": card.training_data.model_copy(update={"simulations": told})}))
+    with pytest.raises(TrainingError, match="seed must be one that test was not trained or calibrated with, got 1"):
+        sample(package)

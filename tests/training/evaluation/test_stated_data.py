@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from simulation.products.dataset import DatasetSpec, simulate_shard
-from training.evaluation.stated_data import data_sets, other_pixels, presets, smaller_stamps
+from training.evaluation.stated_data import data_sets, other_pixels, presets, same_objects, simulations, smaller_stamps
 
 
 @pytest.fixture
@@ -53,3 +53,22 @@ def test_stamps_need_the_pixels_and_the_field_of_the_networks(footer, shards, ne
 )
 def test_smaller_stamps_show_less_of_the_sky(footer, shards, networks, found):
     assert smaller_stamps([footer(), footer(seed=1, geometry=shards)], networks) == found
+
+
+def test_objects_are_the_same_in_any_pixels_and_number(footer):
+    known = simulations([footer(seed=7, geometry="mer"), footer(seed=8, preset="broad", geometry="mer10"), footer()])
+    assert len(known) == 2
+    for spec, is_known in (
+        ({"seed": 7}, True),
+        ({"seed": 7, "geometry": "mer10", "pairs": True}, True),
+        ({"seed": 8}, False),
+        ({"seed": 9}, False),
+        ({"seed": 8, "preset": "broad", "geometry": "mer"}, True),
+        ({"seed": 7, "kinds": (("nonlens", 1.0),)}, False),
+        ({"seed": 7, "min_einstein_radius_arcsec": 1.0}, False),
+    ):
+        found = same_objects(simulations([footer(**spec)]), known)
+        assert bool(found) == is_known
+        if found:
+            assert f"seed={spec['seed']}" in found
+    assert same_objects([], known) is None
