@@ -152,7 +152,8 @@ def _is_done(uri: str, spec: DatasetSpec, number: int, sha256: str) -> bool:
     if about.get(DATA_SET_KEY) != per_object(spec).encode() or about.get(_ENSEMBLE_KEY) != sha256.encode():
         raise SimulationError(f"{uri} holds other objects, or scores of another ensemble; use another folder")
     if table["index"].to_pylist() != list(_indices(spec, number)):
-        raise SimulationError(f"{uri} holds {table.num_rows} objects: its last block cannot grow; use another folder")
+        change = "grow" if table.num_rows < len(_indices(spec, number)) else "get shorter"
+        raise SimulationError(f"{uri} holds {table.num_rows} objects: its last block cannot {change}; use another folder")
     return True
 
 

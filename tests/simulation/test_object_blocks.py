@@ -50,6 +50,8 @@ def test_blocks_of_other_objects_are_refused(package, tmp_path):
         score_simulated(SPEC.model_copy(update={"seed": 4}), package, "torch", out)
     with pytest.raises(SimulationError, match="holds 1 objects: its last block cannot grow"):
         score_simulated(SPEC.model_copy(update={"n": 6}), package, "torch", out)
+    with pytest.raises(SimulationError, match="holds 2 objects: its last block cannot get shorter"):
+        score_simulated(SPEC.model_copy(update={"n": 3}), package, "torch", out)
     write_test_package(tmp_path / "other", SPECS[:2], seed=1)
     with pytest.raises(SimulationError, match="holds other objects, or scores of another ensemble"):
         score_simulated(SPEC, tmp_path / "other", "torch", out)
