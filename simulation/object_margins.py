@@ -1,17 +1,12 @@
 """Simulate objects, and keep the margins that every network of an ensemble gives them: what a calibration is fitted on."""
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from infra.progress import Progress, no_progress
-from scanner.networks.engines import ResolvedEngineName
 from scanner.networks.ensemble import Ensemble
 from scanner.sources.shards import Shard
-from simulation.object_blocks import BlockWriter, objects_of_blocks
-from simulation.products.dataset import DatasetSpec
+from simulation.object_blocks import BlockWriter
 
 _BATCH = 50
 _COLUMN = "margins_"
@@ -39,29 +34,8 @@ class MarginSimulator(BlockWriter):
         return {_COLUMN + name: _lists(np.concatenate(parts)) for name, parts in margins.items()}
 
 
-def margins_of_simulated(
-    spec: DatasetSpec,
-    package: Path,
-    engine: ResolvedEngineName,
-    out_uri: str,
-    n_workers: int = 1,
-    progress: Progress = no_progress,
-) -> dict[str, NDArray[np.float64]]:
-    """Simulate the objects of a data set, and return each network's margins `[object, class - 1]`; existing blocks are kept.
-
-    Args:
-        spec: The data set, in the geometry of the ensemble.
-        package: Folder of the package of an ensemble without stages.
-        engine: Engine that runs the networks.
-        out_uri: Folder or `s3://` prefix of the blocks.
-        n_workers: Number of processes.
-        progress: Called with (objects that are done, objects in all).
-
-    Raises:
-        SimulationError: the folder holds blocks of other objects or of other networks.
-        PackageError: the package cannot be used.
-    """
-    table = objects_of_blocks(MarginSimulator, spec, package, engine, out_uri, n_workers, progress)
+def margins_in(table: pa.Table) -> dict[str, NDArray[np.float64]]:
+    """Return each network's margins, `[object, class - 1]`, in a table of blocks of margins."""
     names = [name for name in table.column_names if name.startswith(_COLUMN)]
     return {name.removeprefix(_COLUMN): _array(table[name]) for name in names}
 

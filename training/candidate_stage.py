@@ -133,7 +133,7 @@ class _Comparison(NamedTuple):
     """Figures of `p_lens` in the fitted mixture, with the network and without."""
 
     helps: bool
-    """Whether the network lowers the log loss by more than two standard errors."""
+    """True if the network lowers the log loss by more than two standard errors."""
     figures: dict[str, float]
 
 

@@ -110,7 +110,7 @@ def rounded_down(cut: float) -> float:
 
 @dataclass(frozen=True)
 class FittedCascade:
-    """What is fitted to the margins of the networks of a cascade."""
+    """The calibrations, limits and cut that are fitted to the margins of the networks of a cascade."""
 
     combiner: SoftmaxStack
     compared: tuple[PoolingFigures, ...]

@@ -11,8 +11,8 @@ from infra.settings import Settings
 from scanner.networks.card import EnsembleCard
 from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import folder_for_new
-from simulation.object_blocks import nonlenses
-from simulation.object_margins import margins_of_simulated
+from simulation.object_blocks import nonlenses, objects_of_blocks
+from simulation.object_margins import MarginSimulator, margins_in
 from simulation.products.dataset import per_object
 from training.calibration_shards import CalibrationShards
 from training.cascade import assemble
@@ -74,7 +74,8 @@ def _simulated(networks: CascadeNetworks, name: str, more: SimulatedNonLenses, p
     where, workers = more.margins_uri or f"margins-{name}", more.workers or settings.workers
     with TemporaryDirectory(prefix="lensscan-combine-") as folder:
         networks.write_unfitted(Path(folder))
-        margins = margins_of_simulated(spec, Path(folder), resolve_engine(settings.engine), where, workers, progress)
+        engine = resolve_engine(settings.engine)
+        table = objects_of_blocks(MarginSimulator, spec, Path(folder), engine, where, workers, progress)
     return MoreNonLenses(
-        margins, f"n={more.n}, seed={more.seed}, geometry {networks.geometry}, preset euclid", per_object(spec)
+        margins_in(table), f"n={more.n}, seed={more.seed}, geometry {networks.geometry}, preset euclid", per_object(spec)
     )

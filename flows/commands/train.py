@@ -29,7 +29,7 @@ class TrainResult(Frozen):
     package: Path
     test_auroc: float
     uncalibrated: str | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Why `p_lens` means no probability, if it does not."""
+    """The reason why `p_lens` means no probability, if it does not."""
     gain: GradeGain | None = None
     """The ensemble that training started from and the new one on the same objects; None without grades."""
 

@@ -4,7 +4,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-import simulation.object_blocks
 from scanner.networks.package import load_scorer
 from simulation.object_blocks import block_uri, done_blocks, nonlenses
 from simulation.products.dataset import DatasetSpec
@@ -13,14 +12,6 @@ from simulation.scored_objects import ScoringSimulator, score_simulated
 from tests.scanner.ensembles import SPECS, write_test_package
 
 SPEC = DatasetSpec(n=5, seed=3, kinds=(("nonlens", 0.5), ("single", 0.5)))
-
-
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """Return a package, with blocks of two objects."""
-    monkeypatch.setattr(simulation.object_blocks, "ROWS_PER_BLOCK", 2)
-    write_test_package(tmp_path / "package", SPECS[:2])
-    return tmp_path / "package"
 
 
 def test_a_killed_run_goes_on(package, tmp_path):

@@ -8,7 +8,7 @@ from scanner.networks.package import load_package
 from scanner.preprocess.channel import channels
 from scanner.sources.shards import shard_of
 from simulation import object_blocks, object_margins
-from simulation.object_margins import MarginSimulator, margins_of_simulated
+from simulation.object_margins import MarginSimulator, margins_in
 from simulation.products.dataset import DatasetSpec, simulate_objects
 from simulation.products.render import SimulationError
 from tests.scanner.cascades import write_cascade
@@ -16,6 +16,11 @@ from tests.scanner.ensembles import SPECS, write_test_package
 
 SPEC = DatasetSpec(n=5, seed=3, kinds=(("nonlens", 0.5), ("single", 0.5)))
 NETWORKS = (NetworkSpec("A", "equivariant_light", channels("sky_asinh", "VIS")), SPECS[0])
+
+
+def margins_of_simulated(*given):
+    """Return the margins of simulated objects, by network."""
+    return margins_in(object_blocks.objects_of_blocks(MarginSimulator, *given))
 
 
 def test_margins_are_those_of_the_same_objects(tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 import pytest
 
-import simulation.object_blocks
 from scanner.networks.package import load_scorer
 from scanner.scan.manifest import score_stamps
 from scanner.scan.scoring import CutoutScanner
@@ -10,17 +9,8 @@ from scanner.sources.shards import shard_of
 from simulation.object_blocks import done_blocks
 from simulation.products.dataset import DatasetSpec, simulate_objects
 from simulation.scored_objects import ScoringSimulator, score_simulated
-from tests.scanner.ensembles import SPECS, write_test_package
 
 SPEC = DatasetSpec(n=5, seed=3, kinds=(("nonlens", 0.5), ("single", 0.5)))
-
-
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """Return a package, with blocks of two objects."""
-    monkeypatch.setattr(simulation.object_blocks, "ROWS_PER_BLOCK", 2)
-    write_test_package(tmp_path / "package", SPECS[:2])
-    return tmp_path / "package"
 
 
 def test_scores_are_those_of_the_same_objects(package, tmp_path):

@@ -126,7 +126,7 @@ def test_the_network_that_excludes_most_looks_first(data):
 
 
 def test_natural_non_lenses_choose_the_network_of_the_exit(data):
-    """Of the two, c passes more of the natural non-lenses, and b more of the broad ones; they know lenses alike."""
+    """The network c passes more of the natural non-lenses, and b more of the broad ones; they know lenses alike."""
     noise = np.random.default_rng(6)
     changed = {name: margins.rows(np.ones(len(margins.kinds), bool)) for name, margins in data.items()}
     for name, network in (("natural", "c"), ("broad", "b")):

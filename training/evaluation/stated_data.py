@@ -1,4 +1,4 @@
-"""What shards state of the data sets that they belong to: seed, preset and geometry of a simulation."""
+"""Read what shards state of the data sets that they belong to: seed, preset and geometry of a simulation."""
 
 import json
 from collections import Counter

@@ -41,7 +41,7 @@ def test_maps_are_those_of_the_mapper(rng, torch_threads, engine):
     ("engine", "threads", "given", "after"), [("openvino", 4, (4,), 1), ("openvino", None, (), 2), ("torch", 4, (), 2)]
 )
 def test_torch_keeps_its_threads_unless_it_makes_maps_alone(monkeypatch, torch_threads, engine, threads, given, after):
-    """Where another engine scores with a number of threads, torch maps as many objects at a time, each in one thread."""
+    """If another engine scores with a number of threads, torch maps as many objects at a time, each in one thread."""
     torch.set_num_threads(2)
     card, calls = read_card(PACKAGE), []
 
