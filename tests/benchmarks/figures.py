@@ -194,7 +194,8 @@ NIGHT_COST = _group(
     "night_cost",
     "The networks' work on a natural night",
     "Simulated tiles of 2000 galaxies, each with one lens, and `mer3-cascade` with default settings. A quarter of the galaxies"
-    " are as bright as the galaxies of lenses, and the others follow the counts of the field. There is one run.",
+    " are as bright as the galaxies of lenses, and the others follow the counts of the field. The networks' work is counted"
+    " once; the scans, with one actor per core, take turns.",
     Figure("night_rows", "rows", "galaxies and lenses"),
     Figure("night_share_beyond_first_stage", "share", "rows that the first stage cannot exclude"),
     Figure(
@@ -208,6 +209,9 @@ NIGHT_COST = _group(
         "multiply-adds of the networks, times two, for a row in the mean; rows that are scored again in float32 count once",
     ),
     Figure("night_share_of_candidates", "share", "rows to which the committee gives at least the default cut"),
+    Figure("night_per_s_flagship", "rows/s", "scan of these tiles, from the files to the committed rows, without maps"),
+    Figure("night_per_s_before", "rows/s", "the same with `mer3-sim`, the default before the cascade"),
+    Figure("night_flagship_over_before", "ratio", "`mer3-cascade` over `mer3-sim`"),
 )
 SIMULATION = _group(
     "simulation",

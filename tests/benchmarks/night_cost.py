@@ -1,4 +1,4 @@
-"""Count the work of a cascade's networks on a natural night, on which nearly no galaxy is a lens."""
+"""Count the work of a cascade's networks on a natural night, on which nearly no galaxy is a lens, and time its scan."""
 
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from scanner.scan.scoring import open_scanner
 from scanner.vocabulary.network_columns import network_column_name
 from simulation.products.survey_tile import TileSpec
 from simulation.run import simulate_night
+from tests.benchmarks.night_speed import speed_runs
+from tests.benchmarks.rates import spreads
 from tests.benchmarks.sizes import CORES, FLAGSHIP, Sizes
 from tests.scanner.networks.flops import mflop
 from tests.scanner.scanned import scanned
@@ -25,7 +27,7 @@ SEED = 2400
 
 
 def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
-    """Simulate tiles, each with one lens, scan them, and count which networks score which rows."""
+    """Simulate tiles, each with one lens, scan them, and count which networks score which rows in how much time."""
     n = sizes.n_night_galaxies
     side_pixels = max(300, round((n / DENSITY_PER_SQUARE_PIXEL) ** 0.5))
     specs = [
@@ -36,7 +38,8 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
     card = read_card(SHIPPED_DIR / FLAGSHIP)
     threshold = card.candidate_threshold
     scanner = open_scanner(_without_last(card, scratch / "package"), ScanConfig(candidate_threshold=threshold), CORES)
-    tables = [scanned(unit, scanner) for unit in find_units(str(scratch / "night"))]
+    units = find_units(str(scratch / "night"))
+    tables = [scanned(unit, scanner) for unit in units]
     n_rows = sum(table.num_rows for table in tables)
 
     def share(network: NetworkCard) -> float:
@@ -62,6 +65,7 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
         "night_share_beyond_early_exit": min(of_committee),
         "night_mflop_per_cutout": sum(work),
         "night_share_of_candidates": share_from(threshold),
+        **spreads(speed_runs(units, scratch, sizes)),
     }
 
 

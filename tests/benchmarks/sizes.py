@@ -6,6 +6,8 @@ from datetime import date
 
 NIGHT = date(2026, 1, 1)
 FLAGSHIP, SEVEN = "mer3-cascade", "ou7-sim"
+BEFORE = "mer3-sim"
+"""The default before the cascade: three networks that look at every object."""
 SHORT = {FLAGSHIP: "flagship", SEVEN: "seven"}
 """Maps each ensemble to the suffix of its figures' names."""
 CORES = os.cpu_count() or 1
