@@ -17,8 +17,6 @@ from scanner.networks.feature_reference import read_reference
 from scanner.networks.package import draft_network_card, load_scorer
 from scanner.networks.prevalence import with_prevalence
 from scanner.preprocess.channel import channels
-from scanner.scan import scoring
-from scanner.scan.sweep import synthetic_stamps
 from scanner.vocabulary.geometry import MER_10
 from tests.scanner.cascades import (
     CANDIDATE,
@@ -29,14 +27,12 @@ from tests.scanner.cascades import (
     kind_regression,
     lens_regression,
     pixel_stages,
-    scanned_stamps,
     stack,
     stamps_of,
     write_cascade,
 )  # fmt: skip
 from tests.scanner.ensembles import SPECS
 from tests.scanner.feature_references import drawn_reference, give_reference
-from tests.scanner.rounding import sweep_by_rounding
 
 N = 48
 
@@ -264,63 +260,6 @@ def test_candidates_are_those_of_the_scan(tmp_path, rng):
         is_told = scores.p_compound != without.p_compound
         assert is_told.tolist() == (without.p_lens.astype(np.float64) >= at_least).tolist()
         assert is_told.sum() == expected
-
-
-@pytest.mark.parametrize("exits", [False, True])
-@pytest.mark.parametrize("bias", [-3.0, 3.0])
-def test_a_scan_with_rounded_arithmetic_corrects_the_same_rows(tmp_path, monkeypatch, exits, bias):
-    given = synthetic_stamps(MER_10, N)
-    write_cascade(tmp_path / "first", 1e-9)
-    limit = float(np.quantile(load_scorer(tmp_path / "first").score(given).p_first, 0.2))
-    settings = {"engine": "openvino", "batch_size": 5}
-    likely = stack(("A", "B"), biases=(0.0, 2.0, 2.0, 2.0))
-    made = {"early_exit": early_exit(limit / 10) if exits else None, "committee": likely}
-    write_cascade(tmp_path / "without", limit, **made)
-    plain = scanned_stamps(tmp_path / "without", given, sweep=False, **settings)
-    seen = np.array(plain["stage"].to_pylist()) == 2
-    of_committee = plain["p_lens"].to_numpy()
-    # The threshold lies above the limit of the correction: rows between them become candidates, or candidates none.
-    least, threshold = (float(np.quantile(of_committee[seen], share)) for share in (0.3, 0.6))
-    corrects = candidate_stage(lens=lens_regression(from_p_lens=least, bias=bias))
-    write_cascade(tmp_path / "pack", limit, candidate_stage=corrects, default_cut=threshold, **made)
-    settings["candidate_threshold"] = threshold
-    whole = scanned_stamps(tmp_path / "pack", given, sweep=False, **settings)
-    sweep_by_rounding(monkeypatch)
-    monkeypatch.setattr(scoring, "CASCADE_MARGIN", 0.05)
-    swept = scanned_stamps(tmp_path / "pack", given, **settings)
-    before, is_candidate = of_committee >= threshold, whole["p_lens"].to_numpy() >= threshold
-    assert (before != is_candidate).sum() > 3
-    assert (swept["p_lens"].to_numpy() >= threshold).tolist() == is_candidate.tolist()
-    assert swept.filter(is_candidate).equals(whole.filter(is_candidate))
-    assert "bfloat16" in set(np.array(swept["precision"].to_pylist())[seen])
-
-
-@pytest.mark.parametrize("exits", [False, True])
-def test_a_scan_with_rounded_arithmetic_stores_the_exact_kinds(tmp_path, monkeypatch, exits):
-    given = synthetic_stamps(MER_10, N)
-    write_cascade(tmp_path / "first", 1e-9)
-    limit = float(np.quantile(load_scorer(tmp_path / "first").score(given).p_first, 0.2))
-    of_exit = early_exit(limit / 10) if exits else None
-    likely = stack(("A", "B"), biases=(0.0, 2.0, 2.0, 2.0))
-    write_cascade(tmp_path / "pack", limit, of_exit, candidate_stage=candidate_stage(), committee=likely)
-    whole = scanned_stamps(tmp_path / "pack", given, engine="openvino", sweep=False)
-    seen = np.array(whole["stage"].to_pylist()) == 2
-    threshold = float(np.quantile(whole["p_lens"].to_numpy()[seen], 0.6))
-    write_cascade(tmp_path / "pack", limit, of_exit, candidate_stage=candidate_stage(), committee=likely, default_cut=threshold)
-    write_cascade(tmp_path / "without", limit, of_exit, committee=likely)
-    settings = {"candidate_threshold": threshold, "engine": "openvino", "batch_size": 5}
-    whole = scanned_stamps(tmp_path / "pack", given, sweep=False, **settings)
-    sweep_by_rounding(monkeypatch)
-    monkeypatch.setattr(scoring, "CASCADE_MARGIN", 0.05)
-    swept = scanned_stamps(tmp_path / "pack", given, **settings)
-    is_candidate = whole["p_lens"].to_numpy() >= threshold
-    assert 3 < is_candidate.sum() < seen.sum()
-    assert swept.filter(is_candidate).equals(whole.filter(is_candidate))
-    # Some rows that the committee saw stay rounded: the candidate network does not look at them.
-    assert "bfloat16" in set(np.array(swept["precision"].to_pylist())[seen])
-    told, untold = (load_scorer(tmp_path / name, "openvino").score(given) for name in ("pack", "without"))
-    assert (told.p_compound != untold.p_compound).tolist() == is_candidate.tolist()
-    assert swept["p_compound"].to_numpy()[is_candidate].tolist() == told.p_compound[is_candidate].tolist()
 
 
 def test_what_decides_the_kinds_is_in_the_digest():
