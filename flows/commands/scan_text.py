@@ -29,7 +29,7 @@ def scan_lines(summary: NightSummary) -> dict[str, Any]:
         **({"unmatched": unmatched(targets)} if (targets := summary.targets_unmatched) and targets.n else {}),
         **({"unusable": _unusable(summary.tiles_rejected)} if summary.tiles_rejected else {}),
         **{f"objects {status}": n for status, n in summary.rows_by_status.items()},
-        "candidates": f"{summary.n_candidates} with p_lens of at least {summary.threshold:g}",
+        "candidates": _candidates(summary),
         **({"replaces": _replaced(summary)} if summary.replaces else {}),
         **({"recovered": f"{done.n_recovered} of {done.n_injected} injected lenses"} if (done := summary.completeness) else {}),
         "catalogue": summary.candidates_uri,
@@ -37,6 +37,11 @@ def scan_lines(summary: NightSummary) -> dict[str, Any]:
         **({"published": summary.published} if summary.published else {}),
         "seconds": summary.seconds,
     }
+
+
+def _candidates(summary: NightSummary) -> str:
+    found = f"{summary.n_candidates} with p_lens of at least {summary.threshold:g}"
+    return found if summary.prevalence else f"{found}; the ensemble is not calibrated, so p_lens is no probability"
 
 
 def _unusable(tiles: Sequence[str]) -> str:

@@ -71,6 +71,8 @@ class NightSummary(Frozen):
     rows_by_status: dict[str, int]
     threshold: float
     """Smallest `p_lens` of the candidates that are shown."""
+    prevalence: float | None
+    """Fraction of lenses that `p_lens` assumes; None if the ensemble is not calibrated."""
     n_candidates: int
     """Number of these candidates in the scanned units."""
     replaces: tuple[Replaced, ...]
@@ -172,6 +174,7 @@ def scan_night(
         n_rows=report.n_rows,
         rows_by_status=report.rows_by_status,
         threshold=threshold,
+        prevalence=card.assumed_prevalence,
         n_candidates=rows_of(root_uri, [ShownPlan(plan.plan_id, threshold)]).num_rows,
         replaces=replaces,
         n_workers_lost=run.n_workers_lost,

@@ -21,6 +21,7 @@ def night_summary(**changes):
         "n_rows": 15,
         "rows_by_status": {"scored": 15},
         "threshold": 0.5,
+        "prevalence": 5e-4,
         "n_candidates": 14,
         "replaces": (),
         "n_workers_lost": 0,

@@ -12,6 +12,7 @@ from infra.store.storage import list_files
 from scanner.catalogue.plan import find_plans, load_plan
 from scanner.catalogue.visible import visible_candidates
 from scanner.networks import package
+from scanner.networks.card_file import read_card
 from scanner.networks.errors import EngineError, PackageError
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.scan.request import ScanRequest
@@ -144,6 +145,7 @@ def test_a_scan_without_a_night_has_its_own_file(tiles, root, here):
     request = ScanRequest(input_uri=str(tiles / "tiles"), package=tiles / "package", candidate_threshold=0.0, engine="torch")
     summary = here(request, root)
     assert (summary.night, summary.candidates_uri) == (None, f"{root}/candidates/undated.parquet")
+    assert summary.prevalence is read_card(tiles / "package").assumed_prevalence is None
     assert set(visible_candidates(root)["night"].to_pylist()) == {""}
 
 
