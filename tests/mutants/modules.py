@@ -157,10 +157,18 @@ MODULES = (
     ),
     Module(
         "scanner/networks/cascade.py",
-        ("tests/scanner/networks/test_cascade.py", "tests/scanner/networks/test_early_exit.py"),
+        (
+            "tests/scanner/networks/test_cascade.py",
+            "tests/scanner/networks/test_early_exit.py",
+            "tests/scanner/networks/test_candidate_network.py",
+        ),
         _PER_LATER_MODULE,
     ),
-    Module("scanner/networks/feature_reference.py", ("tests/scanner/networks/test_feature_reference.py",), _PER_LATER_MODULE),
+    Module(
+        "scanner/networks/feature_reference.py",
+        ("tests/scanner/networks/test_feature_reference.py", "tests/training/test_feature_reference.py"),
+        _PER_LATER_MODULE,
+    ),
     Module(
         "scanner/catalogue/gate.py",
         ("tests/scanner/catalogue/test_gate.py", "tests/scanner/quality/test_assess.py"),

@@ -47,9 +47,9 @@ OPERATORS = {
 """Maps each family to its operators. Only replacements that accept the same types are listed: `+` becomes `-`, but not `>>`,
 which raises, so that tests need not check for it."""
 
-FIRST_SEED, HELD_OUT_SEED = 0, 4
+FIRST_SEED, HELD_OUT_SEED = 0, 5
 """Seeds of the sample against which tests were written, and of one against which no test was written. Choose a new held-out
-seed after each run whose survivors got tests; seeds 1 to 3 are used up."""
+seed after each run whose survivors got tests; seeds 1 to 4 are used up."""
 SAMPLED_AS = {
     "simulation/optics/observation.py": "simulation/observation.py",
     "simulation/injection/arcs.py": "simulation/injection.py",

@@ -45,9 +45,11 @@ def test_cells_hold_each_object_once():
 
 
 def test_an_object_on_an_edge_is_in_the_upper_cell():
-    sample = Sample(np.full(3, "single"), {"arc_snr": np.array([10.0, 20.0, 30.0])}, np.ones(3, bool))
-    cells = sample.cells({"arc_snr": (0.0, 20.0, 30.0, 50.0)})
-    assert [cell.n for cell in cells if cell.kind == "single"] == [1, 1, 1]
+    snr = np.array([19.9, 20.0, 29.9, 30.0, 49.9, 50.0, 79.9, 80.0])
+    radius = np.array([0.49, 0.5, 0.74, 0.75, 0.99, 1.0, 1.49, 1.5])
+    sample = Sample(np.full(8, "single"), {"arc_snr": snr, "einstein_radius_arcsec": radius}, np.ones(8, bool))
+    for name in EDGES:
+        assert [cell.n for cell in sample.cells({name: EDGES[name]})] == [1, 2, 2, 2, 1]
 
 
 def test_cells_keep_kinds_apart():

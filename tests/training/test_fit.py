@@ -80,9 +80,10 @@ def test_the_kind_is_learnt_and_checked_on_lenses_alone(tmp_path):
         given = np.concatenate(seen[is_training])
         assert sorted(map(bytes, np.float16(given))) == sorted(map(bytes, lenses))
     assert np.isfinite(record.validation_loss)
-    rare = replace(data, kinds=np.where(data.kinds == 3, 1, data.kinds).astype(np.int8))
-    with pytest.raises(TrainingError, match="train split: every kind of lens needs objects, got none of double_ring"):
-        fit_network(KIND, rare, config, tmp_path / "rare")
+    for absent, other, name in ((3, 1, "double_ring"), (1, 2, "single")):
+        rare = replace(data, kinds=np.where(data.kinds == absent, other, data.kinds).astype(np.int8))
+        with pytest.raises(TrainingError, match=f"train split: every kind of lens needs objects, got none of {name}$"):
+            fit_network(KIND, rare, config, tmp_path / name)
 
 
 def test_weights_decay_apart_from_the_gradient(data, tmp_path):
