@@ -24,6 +24,8 @@ from tests.scanner.scanned import scanned
 DENSITY_PER_SQUARE_PIXEL = 30 / 600**2
 """Galaxies on the sky that a catalogue lists: 30 per square arcminute."""
 SEED = 2400
+TILES_PER_CORE = 3
+"""An actor reads a tile while it scores the one before."""
 
 
 def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
@@ -32,7 +34,7 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
     side_pixels = max(300, round((n / DENSITY_PER_SQUARE_PIXEL) ** 0.5))
     specs = [
         TileSpec(tile_id=f"{200000000 + i}", n_galaxies=n - 1, n_single=1, side_pixels=side_pixels, seed=SEED + i)
-        for i in range(CORES)
+        for i in range(TILES_PER_CORE * CORES)
     ]
     simulate_night(specs, str(scratch / "night"), CORES)
     card = read_card(SHIPPED_DIR / FLAGSHIP)
