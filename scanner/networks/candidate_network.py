@@ -83,7 +83,7 @@ def _with_kinds(
     kinds[rows] = assumed
     p_compound[rows] = scores.p_lens[rows] * assumed[:, 1:].sum(axis=1)
     for row, k in zip(rows.tolist(), fitted.argmax(axis=1).tolist(), strict=True):
-        # An object that is a non-lens in the fitted mixture stays one.
+        # An object that the committee takes for a non-lens stays one.
         if subclass[row] != _NONLENS:
             subclass[row] = LENS_KINDS[k]
     return replace(scores, kinds_given_lens=kinds, p_compound=p_compound, subclass=subclass)

@@ -175,13 +175,15 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         return np.asarray(compound / np.maximum(compound + single, 1e-300))
 
     def _subclass(self, fitted_logits: NDArray[np.float64]) -> list[str]:
-        """Return each object's kind in the fitted mixture: at a low prevalence almost every object would be a non-lens.
+        """Return each object's kind, where half of the objects are lenses, with the kinds as frequent as in the fitted mixture.
 
-        Unless p(nonlens) exceeds one half, the likeliest kind of lens wins: the kinds do not split the vote for a lens.
+        At a low prevalence almost every object would be a non-lens, and the fitted one follows the number of simulated
+        non-lenses. Unless p(nonlens) exceeds one half, the likeliest kind of lens wins: the kinds do not split the vote for a lens.
         """
-        p = _softmax(fitted_logits, axis=1)
-        of_lens = np.where(np.arange(len(self.classes)) == _NONLENS, -1, p).argmax(axis=1)
-        return [self.classes[k] for k in np.where(p[:, _NONLENS] > 0.5, _NONLENS, of_lens)]
+        fitted = self.fitted_prevalence
+        log_odds = _lens_logit(fitted_logits) - fitted_logits[:, _NONLENS] - np.log(fitted / (1 - fitted))
+        of_lens = np.where(np.arange(len(self.classes)) == _NONLENS, -np.inf, fitted_logits).argmax(axis=1)
+        return [self.classes[k] for k in np.where(log_odds < 0, _NONLENS, of_lens)]
 
     def _log_prior_shift(self) -> NDArray[np.float64]:
         """Return ln(pi' / pi), `[class]`."""

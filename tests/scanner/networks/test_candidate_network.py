@@ -128,7 +128,7 @@ def test_the_limit_of_the_candidates_is_not_rounded(stages):
         assert engine.n_rows == n_rows
 
 
-def test_a_nonlens_of_the_fitted_mixture_stays_one(stages):
+def test_a_nonlens_of_the_committee_stays_one(stages):
     whole, first, committee = stages
     stamps = pixels((9, 4, 3, 9))
     without = Cascade(whole, first, committee, 0.01).score(stamps)

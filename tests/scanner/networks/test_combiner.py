@@ -42,7 +42,9 @@ def test_softmax_stack_by_hand():
         p = by_hand(i)
         assert got.p_lens[i] == pytest.approx(1 - p[0], abs=1e-6)
         assert got.p_compound[i] == pytest.approx(p[2] + p[3], abs=1e-6)
-        assert got.subclass[i] == ("nonlens" if p[0] > 0.5 else KINDS[p.index(max(p[1:]))])
+        nonlens = stack().training_fractions[0]
+        like_a_lens = (1 - p[0]) / (1 - nonlens) >= p[0] / nonlens
+        assert got.subclass[i] == (KINDS[p.index(max(p[1:]))] if like_a_lens else "nonlens")
     assert got.p_lens.dtype == got.p_compound.dtype == np.float32
 
 
@@ -106,6 +108,15 @@ def test_only_a_stack_with_a_curve_says_so():
 
 def test_the_subclass_does_not_follow_the_prevalence():
     assert stack().assuming(1e-6, 1e-3).combine(MARGINS).subclass == stack().combine(MARGINS).subclass
+
+
+def test_the_subclass_does_not_follow_the_number_of_nonlenses():
+    """Thirty times as many non-lenses in the fit add ln 30 to the bias of a regression that is otherwise the same."""
+    few, biases = stack().training_fractions, stack().biases
+    many = np.array([30 * few[0], *few[1:]]) / (30 * few[0] + 1 - few[0])
+    wide = stack(training_fractions=tuple(many), biases=(biases[0] + math.log(30), *biases[1:]))
+    assert wide.combine(MARGINS).subclass == stack().combine(MARGINS).subclass
+    assert (wide.probabilities(MARGINS)[:, 0] > 0.5).tolist() != (stack().probabilities(MARGINS)[:, 0] > 0.5).tolist()
 
 
 def test_a_lens_split_between_kinds_is_still_a_lens():
@@ -202,7 +213,8 @@ def test_a_certain_nonlens_has_no_compound_probability():
 
 
 def test_an_object_at_even_odds_gets_a_lens_kind():
-    even = stack(weights=((0.0, 0.0),) * 4, biases=(math.log(4), math.log(2), 0.0, 0.0))
+    fractions = (0.5, 0.25, 0.125, 0.125)
+    even = stack(weights=((0.0, 0.0),) * 4, biases=(math.log(4), math.log(2), 0.0, 0.0), training_fractions=fractions)
     assert even.probabilities(MARGINS)[:, 0].tolist() == [0.5] * 3
     assert even.combine(MARGINS).subclass == ["single"] * 3
 
