@@ -178,7 +178,8 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         """Return each object's kind, where half of the objects are lenses, with the kinds as frequent as in the fitted mixture.
 
         At a low prevalence almost every object would be a non-lens, and the fitted one follows the number of simulated
-        non-lenses. Unless p(nonlens) exceeds one half, the likeliest kind of lens wins: the kinds do not split the vote for a lens.
+        non-lenses. Unless p(nonlens) exceeds one half, the likeliest kind of lens wins: the kinds do not split the vote for a
+        lens.
         """
         fitted = self.fitted_prevalence
         log_odds = _lens_logit(fitted_logits) - fitted_logits[:, _NONLENS] - np.log(fitted / (1 - fitted))
