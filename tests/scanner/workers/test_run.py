@@ -22,6 +22,7 @@ from scanner.workers.dispatch import ScanRun
 from scanner.workers.retry_state import Task
 from scanner.workers.run import NightError, scan_night
 from tests.no_ray import RayStartedError
+from tests.scanner.cascades import write_cascade
 from tests.scanner.catalogue_parts import finished
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.tiles import write_tile, write_tiles
@@ -147,6 +148,12 @@ def test_a_scan_without_a_night_has_its_own_file(tiles, root, here):
     assert (summary.night, summary.candidates_uri) == (None, f"{root}/candidates/undated.parquet")
     assert summary.prevalence is read_card(tiles / "package").assumed_prevalence is None
     assert set(visible_candidates(root)["night"].to_pylist()) == {""}
+
+
+def test_the_summary_has_the_prevalence_that_the_ensemble_assumes(tmp_path, root, here):
+    write_cascade(tmp_path / "cascade")
+    request = request_of(tmp_path, package=tmp_path / "cascade", maps_per_unit=0, engine="torch")
+    assert here(request, root).prevalence == read_card(tmp_path / "cascade").assumed_prevalence == 0.01
 
 
 def test_tiles_that_cannot_be_scanned_are_named_and_others_scanned(tmp_path, tiles, root, here):
