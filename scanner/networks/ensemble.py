@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from scanner.networks.card import EnsembleCard
 from scanner.networks.combiner import LogitMargins, spread
 from scanner.networks.log_odds import lens_probability, logit_margins
-from scanner.preprocess.network_inputs import network_inputs
+from scanner.preprocess.channel import Channel
+from scanner.preprocess.network_inputs import Inputs, network_inputs
+from scanner.preprocess.prepared_stamps import PreparedStamps
 from scanner.preprocess.stamp_checks import check_finite, check_stamps
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 
@@ -71,6 +73,8 @@ class EnsembleScores:
     """`p_lens` of a committee's early exit alone, NaN in rows that the first stage excluded; None without an early exit."""
     p_committee: NDArray[np.float32] | None = None
     """`p_lens` before another network corrects that of the candidates, for every row; None where no network does."""
+    p_corrected: NDArray[np.float32] | None = None
+    """`p_lens` as that network corrects it, NaN in rows that it does not look at; None where no network does."""
 
     @property
     def p_of_sweep(self) -> NDArray[np.float32]:
@@ -195,5 +199,14 @@ class Ensemble:
         for n_pixels, field_pixels in sorted({(of.input_pixels, of.field_pixels) for of in wanted}):
             networks = [of for of in wanted if (of.input_pixels, of.field_pixels) == (n_pixels, field_pixels)]
             # Each channel is prepared once per size, for every network that reads it.
-            inputs = network_inputs(stamps, [network.channels for network in networks], n_pixels, field_pixels)
+            inputs = _prepared(stamps, [network.channels for network in networks], n_pixels, field_pixels)
             yield from ((network.name, inputs[network.channels]) for network in networks)
+
+
+def _prepared(
+    stamps: Stamps, wanted: Sequence[tuple[Channel, ...]], n_pixels: int, field_pixels: int
+) -> Mapping[tuple[Channel, ...], Inputs]:
+    """Return the inputs of some networks; other stamps than `PreparedStamps` do not keep them."""
+    if isinstance(stamps, PreparedStamps):
+        return stamps.inputs(wanted, n_pixels, field_pixels)
+    return network_inputs(stamps, wanted, n_pixels, field_pixels)

@@ -13,7 +13,7 @@ from infra.numba_loops import native
 from scanner.preprocess.banded import Banded, banded, both_axes
 from scanner.preprocess.channel import Scaling
 from scanner.preprocess.scaling_kernels import brightest, fill_sky_units, write_arcsinh, write_detail
-from scanner.preprocess.sky import sky_level_and_sigma
+from scanner.preprocess.sky import LevelAndSigma, sky_level_and_sigma
 
 Images = NDArray[np.floating[Any]]
 """Images of one band, `[batch, y, x]`."""
@@ -35,6 +35,8 @@ _SHOT_NOISE_SIGMA = 30.0
 _DETAIL_RANGE = (-3.0, 5.0)
 
 
+MeasureSky = Callable[[Images], LevelAndSigma]
+"""Function that returns sky level and sigma of images, `[batch]` each, as `sky_level_and_sigma` does."""
 Target = tuple[Scaling, NDArray[np.float32], int]
 """Scale, output array `[batch, channel, y, x]`, and index of the channel that receives a band on that scale."""
 
@@ -47,21 +49,22 @@ def value_range(scaling: Scaling) -> tuple[float, float]:
 
 def sky_units(images: Images) -> NDArray[np.float32]:
     """Return images `[batch, y, x]` less their sky level, in units of the sky sigma; masked pixels, exactly zero, become 0."""
-    return _middle_in_sky_units(images, 0)
+    return _middle_in_sky_units(images, 0, sky_level_and_sigma)
 
 
-def _middle_in_sky_units(images: Images, margin: int) -> NDArray[np.float32]:
-    level, sigma = sky_level_and_sigma(images)
+def _middle_in_sky_units(images: Images, margin: int, measure: MeasureSky) -> NDArray[np.float32]:
+    level, sigma = measure(images)
     n_y, n_x = images.shape[1:]
     units = np.empty((len(images), n_y - 2 * margin, n_x - 2 * margin), np.float32)
     fill_sky_units(native(images), margin, level, sigma, _MAX_SKY_UNITS, units)
     return units
 
 
-def write_scaled(images: Images, targets: Sequence[Target], margin: int = 0) -> None:
+def write_scaled(images: Images, targets: Sequence[Target], margin: int = 0, measure: MeasureSky = sky_level_and_sigma) -> None:
     """Write `[batch, y, x]` of one band on some scales, each to its channel of a C-contiguous `[batch, channel, y, x]`.
 
-    The targets hold the images without a margin, whose pixels still count for the sky and in blurs.
+    The targets hold the images without a margin, whose pixels still count for the sky and in blurs. `measure` is called once,
+    if a scale needs the sky.
 
     Raises:
         ValueError: the images do not fit into a target, or an image for `min_max` is constant.
@@ -74,7 +77,7 @@ def write_scaled(images: Images, targets: Sequence[Target], margin: int = 0) -> 
     scalings = {scaling for scaling, _, _ in targets}
     # A blur reads beyond the middle, and so may the brightness of the object.
     cut = 0 if "detail" in scalings or _centre_margin(n_pixels) < margin else margin
-    units = _middle_in_sky_units(images, cut) if scalings & _OF_SKY_UNITS.keys() else None
+    units = _middle_in_sky_units(images, cut, measure) if scalings & _OF_SKY_UNITS.keys() else None
     for scaling, out, channel in targets:
         if units is None or scaling == "min_max":
             _fill_min_max(images, out[:, channel])

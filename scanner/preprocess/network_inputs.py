@@ -1,6 +1,7 @@
 """Converts stamps to network inputs: resizes them, then scales them channel by channel."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from scanner.preprocess.channel import Channel, Scaling
 from scanner.preprocess.channels import write_scaled
 from scanner.preprocess.resample import resized
+from scanner.preprocess.sky_levels import SkyLevels
 from scanner.vocabulary.geometry import Stamps
 
 Inputs = NDArray[np.float32]
@@ -24,12 +26,18 @@ def network_input(stamps: Stamps, channels: Sequence[Channel], n_pixels: int) ->
 
 
 def network_inputs(
-    stamps: Stamps, wanted: Sequence[tuple[Channel, ...]], n_pixels: int, field_pixels: int | None = None
+    stamps: Stamps,
+    wanted: Sequence[tuple[Channel, ...]],
+    n_pixels: int,
+    field_pixels: int | None = None,
+    sky: SkyLevels | None = None,
 ) -> dict[tuple[Channel, ...], Inputs]:
     """Return `network_input` for several networks at once; channels that networks share are computed once.
 
-    With `field_pixels`, the result is only the middle of that side, to the bit; `n_pixels - field_pixels` is even.
+    With `field_pixels`, the result is only the middle of that side, to the bit; `n_pixels - field_pixels` is even. `sky` holds
+    what is known about the sky of the stamps, and gets what is measured here.
     """
+    sky = SkyLevels() if sky is None else sky
     n_rows, side = len(next(iter(stamps.values()))), field_pixels or n_pixels
     inputs = {channels: np.empty((n_rows, len(channels), side, side), np.float32) for channels in wanted}
     wanted_channels = [(channel, out, index) for channels, out in inputs.items() for index, channel in enumerate(channels)]
@@ -44,7 +52,7 @@ def network_inputs(
             else:
                 first[channel.scaling] = out, index
         targets = [(scaling, out, index) for scaling, (out, index) in first.items()]
-        write_scaled(resized(stamps[band], n_pixels), targets, (n_pixels - side) // 2)
+        write_scaled(resized(stamps[band], n_pixels), targets, (n_pixels - side) // 2, partial(sky.measured, band))
         for scaling, out, index in copies:
             source, source_index = first[scaling]
             out[:, index] = source[:, source_index]

@@ -34,9 +34,11 @@ _MANY = 64
 
 _Pixels = NDArray[np.floating[Any]]
 """Pixels of images, `[..., pixel]`."""
+LevelAndSigma = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Sky level and standard deviation of images, `[batch]` each."""
 
 
-def sky_level_and_sigma(images: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def sky_level_and_sigma(images: NDArray[np.floating[Any]]) -> LevelAndSigma:
     """Return sky level and standard deviation of each image of `[batch, y, x]`, in its own units; `[batch]` each.
 
     The mode of the pixels is the first estimate; clipped moments about it refine it. The scatter uses only pixels below the

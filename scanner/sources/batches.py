@@ -1,12 +1,13 @@
 """Batches: rows of a unit that go through the networks together."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import compress, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.preprocess.prepared_stamps import PreparedStamps
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.rejections import Rejection
@@ -32,6 +33,26 @@ class CutoutBatch:
     @property
     def n_rows(self) -> int:
         return len(self.rows) + len(self.rejected)
+
+    def prepared(self) -> "CutoutBatch":
+        """Return the same batch with stamps that keep what networks compute of them, for all that read them."""
+        return replace(self, stamps=PreparedStamps.of(self.stamps))
+
+    def of(self, chosen: NDArray[np.bool_]) -> "CutoutBatch":
+        """Return some cutouts, by a mask `[n]`, with what is known about their sky, and without rejected rows."""
+        notes = list(compress(self.notes, chosen))
+        stamps = PreparedStamps.of(self.stamps).chosen(np.flatnonzero(chosen))
+        return CutoutBatch(self.rows[chosen], stamps, notes, zero_points_ab_mag=self.zero_points_ab_mag)
+
+
+def joined_batches(parts: Sequence[CutoutBatch]) -> CutoutBatch:
+    """Return the cutouts of several batches of a unit as one batch, without rejected rows."""
+    return CutoutBatch(
+        np.concatenate([part.rows for part in parts]),
+        PreparedStamps.joined([PreparedStamps.of(part.stamps) for part in parts]),
+        [note for part in parts for note in part.notes],
+        zero_points_ab_mag=parts[0].zero_points_ab_mag,
+    )
 
 
 def batches_of(rows: Iterable[Row], geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:

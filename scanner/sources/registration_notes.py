@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ class BatchNotes:
     notes: Sequence[tuple[str, ...]]
     shift_arcsec: NDArray[np.float32]
     """Largest distance of a band from VIS; NaN where it was not checked, or is not certain."""
+
+    def of(self, chosen: NDArray[np.bool_]) -> "BatchNotes":
+        """Return those of some cutouts, by a mask `[n]`."""
+        return BatchNotes(list(compress(self.notes, chosen)), self.shift_arcsec[chosen])
 
 
 def with_registration(batch: CutoutBatch, geometry: Geometry, is_checked: NDArray[np.bool_]) -> BatchNotes:

@@ -83,9 +83,9 @@ def test_channels_are_prepared_once_per_size(ensemble, monkeypatch):
     calls = []
     write = module.write_scaled
 
-    def spy(images, targets, margin):
+    def spy(images, targets, margin, measure):
         calls.append((images.shape[-1], [scaling for scaling, _, _ in targets]))
-        write(images, targets, margin)
+        write(images, targets, margin, measure)
 
     monkeypatch.setattr(module, "write_scaled", spy)
     ensemble.score(stamps(1))

@@ -1,0 +1,98 @@
+"""Stamps that keep their inputs and their sky: the same numbers as without, each computed once."""
+
+import numpy as np
+import pytest
+
+from scanner.preprocess import prepared_stamps, sky_levels
+from scanner.preprocess.channel import channels
+from scanner.preprocess.network_inputs import network_inputs
+from scanner.preprocess.prepared_stamps import PreparedStamps
+from scanner.preprocess.sky import sky_level_and_sigma
+from scanner.scan.sweep import synthetic_stamps
+from scanner.vocabulary.geometry import MER_10
+
+SKY, CENTRE = channels("sky_asinh", "VIS", "H"), channels("centre_asinh", "VIS")
+ROWS = np.array([4, 1, 2])
+
+
+@pytest.fixture
+def stamps():
+    return synthetic_stamps(MER_10, 6)
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """Count the inputs that are computed, and the skies that are measured."""
+    done = {"inputs": 0, "skies": 0}
+
+    def inputs(stamps, wanted, *rest):
+        done["inputs"] += len(wanted)
+        return network_inputs(stamps, wanted, *rest)
+
+    def sky(images):
+        done["skies"] += 1
+        return sky_level_and_sigma(images)
+
+    monkeypatch.setattr(prepared_stamps, "network_inputs", inputs)
+    monkeypatch.setattr(sky_levels, "sky_level_and_sigma", sky)
+    return done
+
+
+def test_inputs_are_computed_once(stamps, work):
+    prepared = PreparedStamps(stamps)
+    for wanted in ([SKY], [CENTRE, SKY], [SKY, CENTRE]):
+        given = prepared.inputs(wanted, 100, 80)
+        assert list(given) == wanted
+        for of, made in network_inputs(stamps, wanted, 100, 80).items():
+            np.testing.assert_array_equal(given[of], made)
+    assert work["inputs"] == 2
+    # VIS and H; the second network reads VIS too.
+    prepared.inputs([SKY], 100, 96)
+    assert work["inputs"] == 3
+    done = work["skies"]
+    prepared.inputs([SKY], 100, 64)
+    assert work["skies"] == done
+
+
+def test_a_part_has_the_inputs_of_the_whole(stamps, work):
+    whole = PreparedStamps(stamps)
+    whole.inputs([SKY], 100, 80)
+    part = whole.part(ROWS)
+    smaller = part.part(np.array([2, 0]))
+    for of, rows in ((part, ROWS), (smaller, ROWS[[2, 0]])):
+        expected = network_inputs({band: images[rows] for band, images in stamps.items()}, [SKY, CENTRE], 100, 80)
+        given = of.inputs([SKY, CENTRE], 100, 80)
+        for wanted, made in expected.items():
+            np.testing.assert_array_equal(given[wanted], made)
+    # The whole knows the first input, and the part the second one.
+    assert work["inputs"] == 2
+    assert smaller.made((SKY, 100, 96)) is None
+
+
+def test_chosen_rows_know_their_sky_and_no_inputs(stamps, work):
+    whole = PreparedStamps(stamps)
+    whole.inputs([SKY], 100, 80)
+    chosen = whole.chosen(ROWS)
+    assert chosen.made((SKY, 100, 80)) is None
+    done = work["skies"]
+    given = chosen.inputs([SKY], 100, 80)[SKY]
+    assert work["skies"] == done
+    np.testing.assert_array_equal(given, whole.inputs([SKY], 100, 80)[SKY][ROWS])
+    np.testing.assert_array_equal(chosen["VIS"], stamps["VIS"][ROWS])
+
+
+def test_batches_are_joined_with_their_sky(stamps, work):
+    whole = PreparedStamps(stamps)
+    expected = whole.inputs([SKY], 100, 80)[SKY]
+    together = PreparedStamps.joined([whole.chosen(np.array([5, 0])), whole.chosen(np.array([3]))])
+    done = work["skies"]
+    np.testing.assert_array_equal(together.inputs([SKY], 100, 80)[SKY], expected[[5, 0, 3]])
+    assert work["skies"] == done
+    assert list(together) == list(stamps)
+    assert len(together) == len(stamps)
+
+
+def test_stamps_are_prepared_once(stamps):
+    prepared = PreparedStamps.of(stamps)
+    assert PreparedStamps.of(prepared) is prepared
+    assert dict(prepared) == stamps
