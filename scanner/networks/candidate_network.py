@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from scanner.networks.combiner import Combined, LogitMargins, SoftmaxStack
 from scanner.networks.ensemble import Ensemble, EnsembleScores
 from scanner.networks.kind_regression import LENS_KINDS, KindRegression
 from scanner.networks.lens_regression import LensRegression, corrected, least_looked_at
-from scanner.vocabulary.geometry import Stamps
+from scanner.networks.log_odds import log_odds
+from scanner.preprocess.prepared_stamps import PreparedStamps
 from scanner.vocabulary.kinds import KINDS
 
 _NONLENS = KINDS[0]
@@ -25,41 +27,58 @@ class CandidateNetwork:
         from_p_lens: float,
         committee: SoftmaxStack,
         lens: LensRegression | None = None,
+        margin: float = 0.0,
     ) -> None:
         """Take the candidate network as an ensemble of one network.
 
-        With `lens`, that regression corrects the `p_lens` that `committee` gives, from its own least `p_lens` on.
+        With `lens`, that regression corrects the `p_lens` that `committee` gives, from its own least `p_lens` on. The network
+        also looks at objects whose log-odds lie up to `margin` below the limit: their `p_corrected` is known, and their scores
+        stay those of the committee.
         """
-        self._ensemble, self._combiner, self.from_p_lens = ensemble, combiner, from_p_lens
+        self.ensemble, self._combiner, self.from_p_lens = ensemble, combiner, from_p_lens
         self._committee, self.lens = committee, lens
+        self.least = least_looked_at(from_p_lens, lens)
+        self._looks_from = float(expit(log_odds(np.array(self.least)) - margin)) if margin else self.least
 
-    def looked_at(
-        self, stamps: Stamps, seen: NDArray[np.int64], margins: LogitMargins, scores: EnsembleScores
-    ) -> EnsembleScores:
+    def with_network(self, ensemble: Ensemble, margin: float) -> "CandidateNetwork":
+        """Return the same with the network in another precision, and with another margin."""
+        return CandidateNetwork(ensemble, self._combiner, self.from_p_lens, self._committee, self.lens, margin)
+
+    def looked_at(self, stamps: PreparedStamps, margins: LogitMargins, scores: EnsembleScores) -> EnsembleScores:
         """Return a committee's scores with the kinds of its candidates, and with their corrected `p_lens`.
 
         Args:
-            stamps: `[batch, y, x]` per band.
-            seen: Rows of the batch that the committee saw.
-            margins: Logit margins of the committee's networks on the rows that it saw, by name.
-            scores: Scores of the committee for these rows.
+            stamps: `[batch, y, x]` per band, of the objects that the committee saw.
+            margins: Logit margins of the committee's networks, by name.
+            scores: Scores of the committee.
 
         Raises:
             StampsError, ValueError: as `Ensemble.score`.
         """
         of_committee = scores.p_lens.astype(np.float64)
         if self.lens is not None:
-            scores = replace(scores, p_committee=scores.p_lens)
-        rows = np.flatnonzero(of_committee >= least_looked_at(self.from_p_lens, self.lens))
+            scores = replace(scores, p_committee=scores.p_lens, p_corrected=np.full(len(of_committee), np.nan, np.float32))
+        rows = np.flatnonzero(of_committee >= self._looks_from)
         if not len(rows):
             return scores
-        outputs = self._ensemble.outputs({band: images[seen[rows]] for band, images in stamps.items()})
+        outputs = self.ensemble.outputs(stamps.part(rows))
         of_rows = {name: values[rows] for name, values in margins.items()}
+        is_told = of_committee[rows] >= self.least
         if self.lens is not None:
-            combined = corrected(self._committee, self.lens, of_rows, outputs.logit_margins[self._combiner.network])
+            combined = self.corrected(of_rows, outputs.logit_margins)
             scores = _with_p_lens(scores, rows, combined, of_committee[rows] >= self.lens.from_p_lens)
-        fitted = self._combiner.fitted_probabilities({**of_rows, **outputs.logit_margins})
-        return _with_kinds(scores, rows, fitted, self._combiner.at_assumed_share(fitted))
+        fitted = self._combiner.fitted_probabilities({**of_rows, **outputs.logit_margins})[is_told]
+        return _with_kinds(scores, rows[is_told], fitted, self._combiner.at_assumed_share(fitted))
+
+    def corrected(self, margins: LogitMargins, of_network: LogitMargins) -> Combined:
+        """Return corrected scores for logit margins of the committee's networks, and of the candidate network.
+
+        Raises:
+            ValueError: the candidate network corrects no `p_lens`.
+        """
+        if self.lens is None:
+            raise ValueError("this candidate network corrects no p_lens")
+        return corrected(self._committee, self.lens, margins, of_network[self._combiner.network])
 
 
 def _with_p_lens(
@@ -67,10 +86,12 @@ def _with_p_lens(
 ) -> EnsembleScores:
     """Return the scores with the `p_lens` and subclass of `combined`, which has those of `rows`, in the chosen ones."""
     p_lens, subclass = scores.p_lens.copy(), list(scores.subclass or ())
+    p_corrected = np.full(len(p_lens), np.nan, np.float32)
+    p_corrected[rows] = combined.p_lens
     p_lens[rows[chosen]] = combined.p_lens[chosen]
     for k in np.flatnonzero(chosen):
         subclass[rows[k]] = (combined.subclass or ())[k]
-    return replace(scores, p_lens=p_lens, subclass=subclass)
+    return replace(scores, p_lens=p_lens, subclass=subclass, p_corrected=p_corrected)
 
 
 def _with_kinds(

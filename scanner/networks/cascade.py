@@ -14,9 +14,10 @@ from scipy.special import expit
 from scanner.networks.candidate_network import CandidateNetwork
 from scanner.networks.card import EnsembleCard
 from scanner.networks.ensemble import Ensemble, EnsembleScores, NetworkOutputs
-from scanner.networks.lens_regression import least_looked_at
 from scanner.networks.log_odds import lens_probability, log_odds
 from scanner.networks.stage_cards import EarlyExit
+from scanner.preprocess.prepared_stamps import PreparedStamps
+from scanner.preprocess.stamp_checks import check_stamps
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.stages import COMMITTEE, FIRST
 
@@ -63,28 +64,37 @@ class Cascade:
         self.exclude_below = exclude_below
         self.early_exit = early_exit
         self.committee = committee
-        self._first, self._candidate_network = first, candidate_network
+        self.candidate_network = candidate_network
+        self._first = first
 
     @property
     def first_stage(self) -> FirstStage:
         """The first stage alone."""
         return FirstStage(self._first, self.committee.network_names)
 
-    def least_of_candidates(self, threshold: float) -> float:
-        """Return the `p_lens` of the committee from which on an object may be a candidate at a threshold."""
-        return least_looked_at(threshold, self._candidate_network.lens if self._candidate_network else None)
+    @property
+    def correction(self) -> CandidateNetwork | None:
+        """The candidate network, if it corrects `p_lens`."""
+        return self.candidate_network if self.candidate_network is not None and self.candidate_network.lens else None
 
-    def with_committee(self, committee: Ensemble, margin: float = 0.0) -> "Cascade":
-        """Return the cascade without candidate network, and with its committee in another precision; the same rows reach it.
+    @property
+    def corrects_from(self) -> float | None:
+        """The least `p_lens` of the committee that is corrected; None if none is."""
+        return None if self.correction is None or self.correction.lens is None else self.correction.lens.from_p_lens
 
-        The early exit's limit falls by `margin`, in log-odds: if its log-odds differ by less, it lets through all rows that the
-        exact committee lets through.
+    def rounded(self, committee: Ensemble, corrects: Ensemble | None = None, margin: float = 0.0) -> "Cascade":
+        """Return the cascade with its committee, and the network that corrects `p_lens`, in another precision.
+
+        Without `corrects`, no candidate network is left. The same rows reach the committee. The limits of the early exit and of
+        the candidate network fall by `margin`, in log-odds: if rounding changes log-odds by less, each of them sees all rows
+        that it sees in exact arithmetic.
         """
         early_exit = self.early_exit
         if early_exit:
             lower = float(expit(log_odds(np.array(early_exit.exclude_below)) - margin))
             early_exit = early_exit.model_copy(update={"exclude_below": lower})
-        return Cascade(self.card, self._first, committee, self.exclude_below, early_exit)
+        network = self.candidate_network.with_network(corrects, margin) if self.candidate_network and corrects else None
+        return Cascade(self.card, self._first, committee, self.exclude_below, early_exit, network)
 
     def score(self, stamps: Stamps) -> EnsembleScores:
         """Score stamps `[batch, y, x]` per band; what the committee alone outputs is NaN, or "", for rows that it does not see.
@@ -92,46 +102,73 @@ class Cascade:
         Raises:
             StampsError: a band is missing or unknown, a shape is not that of the geometry, or a pixel is not finite.
         """
-        scores = self._scored(stamps)
-        corrects = self._candidate_network is not None and self._candidate_network.lens is not None
-        # Where no row reached the committee, nothing was corrected.
-        return replace(scores, p_committee=scores.p_lens) if corrects and scores.p_committee is None else scores
+        check_stamps(stamps, self.geometry, ())
+        prepared = PreparedStamps.of(stamps)
+        return self._continued(self.first_stage.score(prepared), prepared)
 
-    def _scored(self, stamps: Stamps) -> EnsembleScores:
-        first = self._first.score(stamps)
-        scores = _of_first(first, self.committee.network_names)
-        passed = np.flatnonzero(first.p_lens >= np.float32(self.exclude_below))
+    def score_again(self, stamps: Stamps, first: EnsembleScores, is_near: NDArray[np.bool_]) -> EnsembleScores:
+        """Return the scores of stamps whose first stage was scored in rounded arithmetic.
+
+        Args:
+            stamps: `[batch, y, x]` per band.
+            first: Rounded scores of the first stage.
+            is_near: `[batch]`: true where they may differ from the exact ones in what passes; these rows get the exact ones.
+
+        Raises:
+            StampsError: as `score`.
+        """
+        prepared, near = PreparedStamps.of(stamps), np.flatnonzero(is_near)
+        # All fields are copied, because what follows writes into them.
+        scores = first.of(np.ones(len(is_near), bool))
+        if len(near):
+            _put(scores, near, self.first_stage.score(prepared.part(near)), (*_OF_ONE_NETWORK, "p_first"))
+        return self._continued(scores, prepared)
+
+    def _continued(self, scores: EnsembleScores, stamps: PreparedStamps) -> EnsembleScores:
+        """Return scores of the first stage with what the other stages find; some of their arrays are overwritten."""
+        scores = self._beyond_first(scores, stamps)
+        if self.correction is None or scores.p_committee is not None:
+            return scores
+        # No row reached the committee, so nothing was corrected.
+        return replace(scores, p_committee=scores.p_lens, p_corrected=np.full(len(scores.p_lens), np.nan, np.float32))
+
+    def _beyond_first(self, scores: EnsembleScores, stamps: PreparedStamps) -> EnsembleScores:
+        passed = np.flatnonzero(scores.p_of_sweep >= np.float32(self.exclude_below))
         if self.early_exit is None:
             if not len(passed):
                 return scores
-            return self._completed(scores, passed, stamps, self.committee.outputs(_rows_of(stamps, passed)))
-        scores = replace(scores, p_exit=np.full(len(first.p_lens), np.nan, np.float32))
+            seen = stamps.part(passed)
+            return self._completed(scores, passed, seen, self.committee.outputs(seen))
+        scores = replace(scores, p_exit=np.full(len(scores.p_lens), np.nan, np.float32))
         return self._beyond_exit(self.early_exit, scores, stamps, passed) if len(passed) else scores
 
     def _beyond_exit(
-        self, early_exit: EarlyExit, scores: EnsembleScores, stamps: Stamps, passed: NDArray[np.int64]
+        self, early_exit: EarlyExit, scores: EnsembleScores, stamps: PreparedStamps, passed: NDArray[np.int64]
     ) -> EnsembleScores:
         """Return the scores with those of the committee in the rows `passed`, which its early exit sees first."""
-        begun = self.committee.outputs(_rows_of(stamps, passed), (early_exit.network,))
+        at_exit = stamps.part(passed)
+        begun = self.committee.outputs(at_exit, (early_exit.network,))
         alone = scores_of_exit(early_exit, begun)
         _put(scores, passed, alone, (*_OF_ONE_NETWORK, "p_exit"))
         stays = alone.p_lens >= np.float32(early_exit.exclude_below)
         if not stays.any():
             return scores
         others = [name for name in self.committee.network_names if name != early_exit.network]
-        ended = self.committee.outputs(_rows_of(stamps, passed[stays]), others)
-        return self._completed(scores, passed[stays], stamps, begun.of(stays) | ended)
+        seen = at_exit.part(np.flatnonzero(stays))
+        ended = self.committee.outputs(seen, others)
+        return self._completed(scores, passed[stays], seen, begun.of(stays) | ended)
 
     def _completed(
-        self, scores: EnsembleScores, rows: NDArray[np.int64], stamps: Stamps, outputs: NetworkOutputs
+        self, scores: EnsembleScores, rows: NDArray[np.int64], stamps: PreparedStamps, outputs: NetworkOutputs
     ) -> EnsembleScores:
-        """Return the scores with those of the committee, whose networks gave `outputs`, in the rows that it saw."""
+        """Return the scores with those of the committee, in the rows that it saw: `stamps` and `outputs` are of these."""
         seen = self.committee.combined(outputs)
-        if self._candidate_network is not None:
-            seen = self._candidate_network.looked_at(stamps, rows, outputs.logit_margins, seen)
+        if self.candidate_network is not None:
+            seen = self.candidate_network.looked_at(stamps, outputs.logit_margins, seen)
         if seen.p_committee is not None:
-            scores = replace(scores, p_committee=scores.p_lens.copy())
-            _put(scores, rows, seen, ("p_committee",))
+            unseen = np.full(len(scores.p_lens), np.nan, np.float32)
+            scores = replace(scores, p_committee=scores.p_lens.copy(), p_corrected=unseen)
+            _put(scores, rows, seen, ("p_committee", "p_corrected"))
         _put(scores, rows, seen, (*_OF_ONE_NETWORK, "disagreement"))
         n = len(scores.p_lens)
         stage = np.full(n, FIRST, np.int8)
@@ -156,10 +193,6 @@ def scores_of_exit(early_exit: EarlyExit, outputs: NetworkOutputs) -> EnsembleSc
         kinds_given_lens=combined.kinds_given_lens,
         p_exit=combined.p_lens,
     )
-
-
-def _rows_of(stamps: Stamps, rows: NDArray[np.int64]) -> Stamps:
-    return {band: images[rows] for band, images in stamps.items()}
 
 
 def _of_first(first: EnsembleScores, committee: tuple[str, ...]) -> EnsembleScores:

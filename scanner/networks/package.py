@@ -68,13 +68,11 @@ def _candidate_network(
     folder: Path, card: EnsembleCard, candidate_threshold: float | None, engine: EngineName, threads: int | None
 ) -> CandidateNetwork | None:
     """Load the network that looks at the candidates; None if the package has none."""
-    of_network = card.candidate_stage_card
-    if card.candidate_stage is None or of_network is None:
+    ensemble = load_candidate_stage(folder, engine, threads=threads)
+    if card.candidate_stage is None or ensemble is None:
         return None
     if not isinstance(card.combiner, SoftmaxStack):
         raise PackageError(f"{folder / CARD_FILE}: a candidate network needs a committee that is combined by softmax_stack")
-    # The committee has checked the pixels.
-    ensemble = _load(folder, of_network, engine, "float32", threads, checks_pixels=False)
     # Lower thresholds make more candidates; a higher one is applied to what is stored, and must not change it.
     lower = card.candidate_threshold if candidate_threshold is None else candidate_threshold
     of_kind, of_lens = card.candidate_stage.combiner, card.candidate_stage.lens
@@ -98,6 +96,20 @@ def load_first_stage(
     if card is None:
         raise PackageError(f"{folder / CARD_FILE}: has no first stage")
     return _load(folder, card, engine, precision, threads, checks_pixels=checks_pixels)
+
+
+def load_candidate_stage(
+    folder: Path, engine: EngineName = "torch", precision: Precision = "float32", threads: int | None = None
+) -> Ensemble | None:
+    """Load the network that looks at the candidates as an ensemble of one network; None if the package has none.
+
+    It does not check pixels, because the committee has checked them.
+
+    Raises:
+        PackageError, EngineError: as `load_package`.
+    """
+    card = read_card(folder).candidate_stage_card
+    return None if card is None else _load(folder, card, engine, precision, threads, checks_pixels=False)
 
 
 def load_package(

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import compress
 from pathlib import Path
 from typing import Final
 
@@ -18,9 +17,10 @@ from scanner.networks.engines import ResolvedEngineName, fast_precision, resolve
 from scanner.networks.ensemble import EnsembleScores, joined
 from scanner.networks.errors import PackageError
 from scanner.networks.feature_reference import FeatureReference, read_reference
-from scanner.networks.package import load_first_stage, load_package, load_scorer
+from scanner.networks.package import load_candidate_stage, load_first_stage, load_package, load_scorer
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.best_candidates import CandidateMapping, FoundCandidates
+from scanner.scan.committee_sweep import CommitteeSweep, make_committee_sweep
 from scanner.scan.late_mapper import LateMapper
 from scanner.scan.score_table import ScoreTable
 from scanner.scan.sweep import (
@@ -30,14 +30,14 @@ from scanner.scan.sweep import (
     SweepCount,
     SweepError,
     make_sweep,
-    margin_of_committee,
 )
-from scanner.sources.batches import CutoutBatch
+from scanner.sources.batches import CutoutBatch, joined_batches
 from scanner.sources.registration_notes import BatchNotes, with_registration
 from scanner.vocabulary.rejections import Rejection
-from scanner.vocabulary.stages import COMMITTEE
 
 RECORDED_PRECISION: Final = "float32"
+_STAGE_BATCHES = 4
+"""Batches of rows that wait for the later stages of a cascade: each stage sees few of them, in batches that it must fill up."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,12 +62,14 @@ class CutoutScanner:
         mapping: CandidateMapping | None = None,
         check_above: float | None = 0.0,
         reference: FeatureReference | None = None,
+        committee_sweep: CommitteeSweep | None = None,
     ) -> None:
         """Keep the ensembles: `ensemble` scores every possible candidate and, without `sweep`, all other rows too.
 
-        With `mapping`, tables have the columns of maps too. Rows that `ensemble` gives a `p_lens` of at least `check_above` get
-        `bands_shift_arcsec`, and a note in `detail` if their bands are misregistered; with None, no row is checked. With
-        `reference`, rows that have the networks' features get an embedding and an anomaly.
+        With `committee_sweep`, a cascade scores the rows that `sweep` chooses, and `ensemble` the possible candidates among
+        these. With `mapping`, tables have the columns of maps too. Rows that `ensemble` gives a `p_lens` of at least
+        `check_above` get `bands_shift_arcsec`, and a note in `detail` if their bands are misregistered; with None, no row is
+        checked. With `reference`, rows that have the networks' features get an embedding and an anomaly.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be >= 1, got {batch_size}")
@@ -76,14 +78,15 @@ class CutoutScanner:
         self.batch_size = batch_size
         self._ensemble = ensemble
         self._sweep, self._mapping, self._check_above = sweep, mapping, check_above
-        self._reference = reference
+        self._reference, self._committee_sweep = reference, committee_sweep
         self.has_maps, self.has_embeddings = mapping is not None, reference is not None
 
     def with_batch_size(self, batch_size: int) -> "CutoutScanner":
         """Return the same scanner with another batch size, for use when memory is short; scores do not depend on it."""
         if batch_size == self.batch_size:
             return self
-        return CutoutScanner(self._ensemble, batch_size, self._sweep, self._mapping, self._check_above, self._reference)
+        kept = self._sweep, self._mapping, self._check_above, self._reference, self._committee_sweep
+        return CutoutScanner(self._ensemble, batch_size, *kept)
 
     def score_batches(self, batches: BatchReader) -> pa.Table:
         """Return one output row (`score_fields`, then maps) per row of the batches, in the order of the rows' numbers.
@@ -134,27 +137,29 @@ class CutoutScanner:
     def _swept(self, batches: Iterator[CutoutBatch], sweep: Sweep) -> ScoredRows:
         scored, found, waiting = ScoreTable(self.network_names, self._reference), self._found(), _Waiting()
         possible, count = _Waiting(), SweepCount()
-        for batch in batches:
-            scored.reject(batch.rejected)
-            if not len(batch.rows):
+        for read in batches:
+            scored.reject(read.rejected)
+            if not len(read.rows):
                 continue
             if count.is_over:
-                self._record(batch, scored, found)
+                self._record(read, scored, found)
                 continue
+            # The rows that are scored again need the same sky.
+            batch = read.prepared()
             scores = sweep.ensemble.score(batch.stamps)
             chosen = sweep.needs_rescoring(batch.rows, scores.p_lens)
             is_swept, swept = np.arange(len(chosen)) < count.add(chosen), batch
             if not is_swept.all():
-                self._record(_rows_of(batch, ~is_swept), scored, found)
-                swept, scores, chosen = _rows_of(batch, is_swept), scores.of(is_swept), chosen[is_swept]
+                self._record(batch.of(~is_swept), scored, found)
+                swept, scores, chosen = batch.of(is_swept), scores.of(is_swept), chosen[is_swept]
             scored.put(swept.rows, self._unchecked(swept), scores, sweep.precision)
             waiting.add(swept, scores, chosen)
-            if waiting.n_rows >= self.batch_size:
+            if waiting.n_rows >= self.batch_size * (_STAGE_BATCHES if self._committee_sweep else 1):
                 self._rescore(*waiting.take(), sweep, scored, found, possible)
         if waiting.n_rows:
             self._rescore(*waiting.take(), sweep, scored, found, possible)
-        if possible.n_rows and sweep.committee:
-            self._confirm(*possible.take(), sweep.committee, scored, found)
+        if possible.n_rows and self._committee_sweep:
+            self._confirm(*possible.take(), self._committee_sweep, scored, found)
         return ScoredRows(scored.table(), found)
 
     def _record(self, batch: CutoutBatch, scored: ScoreTable, found: FoundCandidates | None) -> None:
@@ -172,22 +177,22 @@ class CutoutScanner:
         found: FoundCandidates | None,
         possible: "_Waiting",
     ) -> None:
-        """Score rows exactly, or by a committee with a sweep of its own, whose possible candidates go to `possible`."""
-        by_committee = sweep.committee
-        scores = (by_committee.ensemble if by_committee else self._ensemble).score(batch.stamps)
-        sweep.check(fast.p_lens, scores.p_of_sweep)
+        """Score rows exactly, or by the committee in its sweep, whose possible candidates go to `possible`."""
+        by_committee = self._committee_sweep
         if by_committee is None:
+            scores = self._ensemble.score(batch.stamps)
+            sweep.check(fast.p_lens, scores.p_of_sweep)
             self._put_exact(batch, scores, scored, found)
             return
-        # Both what the committee's networks scored together, and what its early exit scored alone, is rounded.
-        is_seen = np.asarray(scores.stage) == COMMITTEE
-        if scores.p_exit is not None:
-            is_seen |= ~np.isnan(scores.p_exit)
-        could_be = is_seen & by_committee.needs_rescoring(batch.rows, scores.p_lens)
+        undecided = sweep.is_undecided(batch.rows, fast.p_lens)
+        scores = by_committee.ensemble.score_again(batch.stamps, fast, undecided)
+        sweep.check(fast.p_lens[undecided], scores.p_of_sweep[undecided])
+        is_seen, could_be = by_committee.saw(scores), by_committee.could_be_candidates(batch.rows, scores)
+        # None of these rows is a candidate.
+        notes = self._unchecked(batch)
         for chosen, precision in ((~is_seen, RECORDED_PRECISION), (is_seen & ~could_be, by_committee.precision)):
             if chosen.any():
-                some, of_some = _rows_of(batch, chosen), scores.of(chosen)
-                scored.put_rescored(some.rows, self._notes(some, of_some.p_lens), of_some, precision)
+                scored.put_rescored(batch.rows[chosen], notes.of(chosen), scores.of(chosen), precision)
         possible.add(batch, scores, could_be)
         if possible.n_rows >= self.batch_size:
             self._confirm(*possible.take(), by_committee, scored, found)
@@ -196,18 +201,13 @@ class CutoutScanner:
         self,
         batch: CutoutBatch,
         fast: EnsembleScores,
-        sweep: Sweep,
+        sweep: CommitteeSweep,
         scored: ScoreTable,
         found: FoundCandidates | None,
     ) -> None:
         """Score the possible candidates of a committee's sweep exactly."""
         scores = self._ensemble.score(batch.stamps)
-        # Rounding may lead a row past the early exit: then the two `p_lens` come from different networks.
-        of_one_stage = np.asarray(fast.stage) == np.asarray(scores.stage)
-        sweep.check(fast.p_lens[of_one_stage], scores.p_uncorrected[of_one_stage])
-        if fast.p_exit is not None and scores.p_exit is not None:
-            seen = ~np.isnan(scores.p_exit)
-            sweep.check(fast.p_exit[seen], scores.p_exit[seen])
+        sweep.check_again(fast, scores)
         self._put_exact(batch, scores, scored, found)
 
     def _put_exact(self, batch: CutoutBatch, scores: EnsembleScores, scored: ScoreTable, found: FoundCandidates | None) -> None:
@@ -250,8 +250,9 @@ def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) 
     if config.maps_per_unit:
         mapper = LateMapper(package, exact.card, engine, threads)
         mapping = CandidateMapping(mapper, config.candidate_threshold, config.maps_per_unit, exact.geometry)
-    sweep = _open_sweep(package, exact, config, engine, threads)
-    return CutoutScanner(exact, config.batch_size, sweep, mapping, config.candidate_threshold, reference)
+    first = _first_sweep(package, exact, config, engine, threads)
+    committee = _committee_sweep(package, exact, config, engine, threads)
+    return CutoutScanner(exact, config.batch_size, first, mapping, config.candidate_threshold, reference, committee)
 
 
 def _reference(package: Path, config: ScanConfig) -> FeatureReference | None:
@@ -265,27 +266,35 @@ def _reference(package: Path, config: ScanConfig) -> FeatureReference | None:
     return read_reference(package, card)
 
 
-def _open_sweep(
+def _first_sweep(
     package: Path, exact: Scorer, config: ScanConfig, engine: ResolvedEngineName, threads: int | None
 ) -> Sweep | None:
-    """Return the sweep: of a cascade's stages, the first of which is always worth its time, or of all networks, rounded."""
+    """Return the sweep over every row: of a cascade's first stage, which is always worth its time, or of all networks."""
     fast = fast_precision(engine) if config.sweep else None
-    has_features = config.reference_sha256 is not None
     if isinstance(exact, Cascade):
         if fast is None:
             return make_sweep(exact.first_stage, RECORDED_PRECISION, exact.first_stage, exact.exclude_below)
         rounded = load_first_stage(package, engine, fast, threads, checks_pixels=False)
         first = FirstStage(rounded, exact.committee.network_names)
-        committee = load_package(package, engine, fast, threads, checks_pixels=False, features=has_features)
-        of_first = make_sweep(first, fast, exact.first_stage, exact.exclude_below, CASCADE_MARGIN)
-        margin = margin_of_committee(exact, committee, CASCADE_MARGIN)
-        rounded_after = exact.with_committee(committee, margin)
-        threshold = exact.least_of_candidates(config.candidate_threshold)
-        return replace(of_first, committee=Sweep(rounded_after, fast, threshold, margin))
+        return make_sweep(first, fast, exact.first_stage, exact.exclude_below, CASCADE_MARGIN)
     if fast is None:
         return None
+    has_features = config.reference_sha256 is not None
     rounded = load_package(package, engine, fast, threads, checks_pixels=False, features=has_features)
     return make_sweep(rounded, fast, exact, config.candidate_threshold)
+
+
+def _committee_sweep(
+    package: Path, exact: Scorer, config: ScanConfig, engine: ResolvedEngineName, threads: int | None
+) -> CommitteeSweep | None:
+    """Return the sweep of a cascade's committee; None where there is none, or no faster arithmetic."""
+    fast = fast_precision(engine) if config.sweep else None
+    if fast is None or not isinstance(exact, Cascade):
+        return None
+    has_features = config.reference_sha256 is not None
+    committee = load_package(package, engine, fast, threads, checks_pixels=False, features=has_features)
+    corrects = load_candidate_stage(package, engine, fast, threads) if exact.correction else None
+    return make_committee_sweep(exact, committee, corrects, fast, config.candidate_threshold, CASCADE_MARGIN)
 
 
 class _Waiting:
@@ -301,21 +310,8 @@ class _Waiting:
     def add(self, batch: CutoutBatch, scores: EnsembleScores, chosen: NDArray[np.bool_]) -> None:
         if chosen.any():
             # Some batches have features and others, which no network of the committee saw, have none.
-            self._parts.append((_rows_of(batch, chosen), replace(scores.of(chosen), features=None)))
+            self._parts.append((batch.of(chosen), replace(scores.of(chosen), features=None)))
 
     def take(self) -> tuple[CutoutBatch, EnsembleScores]:
         parts, self._parts = self._parts, []
-        batches = [batch for batch, _ in parts]
-        together = CutoutBatch(
-            np.concatenate([batch.rows for batch in batches]),
-            {band: np.concatenate([batch.stamps[band] for batch in batches]) for band in batches[0].stamps},
-            [note for batch in batches for note in batch.notes],
-            zero_points_ab_mag=batches[0].zero_points_ab_mag,
-        )
-        return together, joined([scores for _, scores in parts])
-
-
-def _rows_of(batch: CutoutBatch, chosen: NDArray[np.bool_]) -> CutoutBatch:
-    notes = list(compress(batch.notes, chosen))
-    stamps = {band: images[chosen] for band, images in batch.stamps.items()}
-    return CutoutBatch(batch.rows[chosen], stamps, notes, zero_points_ab_mag=batch.zero_points_ab_mag)
+        return joined_batches([batch for batch, _ in parts]), joined([scores for _, scores in parts])

@@ -1,8 +1,9 @@
 """Sweep: score every row with fast, rounded arithmetic, and score each possible candidate again in float32.
 
-In a cascade, rounded arithmetic of the first stage chooses the rows that its float32 scores again, and the rows that this sends
-to the committee are scored in the same way: rounded first, and the possible candidates among them in float32. The rounded early
-exit of a committee excludes rows only below its limit by more than the margin.
+In a cascade, rounded arithmetic of the first stage chooses the rows that could pass. Its float32 decides about those near the
+limit. The rows that pass are scored in the same way by the committee (`committee_sweep`): rounded first, and the possible
+candidates among them in float32. The rounded early exit of a committee excludes rows only below its limit by more than the
+margin.
 
 The candidates and their stored values are the same as if every row had been scored in float32, as long as rounding changes the
 log-odds by less than `margin`. Rounding is measured twice. When a scan begins, it is measured on synthetic images, and the
@@ -17,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
-from scanner.networks.cascade import Cascade, scores_of_exit
-from scanner.networks.ensemble import Ensemble, EnsembleScores
+from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.log_odds import log_odds
 from scanner.vocabulary.geometry import Geometry, Stamps
 
@@ -27,8 +27,8 @@ SAFETY = 4.0
 MIN_MARGIN = 0.05
 """Smallest margin, in log-odds: about the change of the published networks' logits (0.06 at most)."""
 CASCADE_MARGIN = 0.8
-"""Smallest margin of each stage of a cascade: the images that a margin is measured on are few, and other synthetic images were
-off by up to 0.16, 338 simulated objects by up to 0.13."""
+"""Smallest margin of each stage of a cascade: the images that a margin is measured on are few, and the 2000 objects of a
+simulated natural night were off by up to 0.25."""
 AUDIT_EVERY = 256
 """One row in this number is scored both ways, whatever its score."""
 MAX_RESCORED_SHARE, MIN_SEEN = 0.4, 256
@@ -63,14 +63,17 @@ class Sweep:
     candidate_threshold: float
     margin: float
     """Distance below the threshold, in log-odds of `p_lens`, down to which rows are scored again."""
-    committee: "Sweep | None" = None
-    """The sweep over the rows that are scored again, by a cascade with an exact first stage and a fast committee; None if these
-    rows are scored exactly at once."""
 
     def needs_rescoring(self, rows: NDArray[np.int64], p_lens: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return a mask `[n]` of the rows that could be candidates, and of the few that monitor the errors."""
-        could_be = log_odds(p_lens) >= log_odds(np.array(self.candidate_threshold)) - self.margin
-        return could_be | (rows % AUDIT_EVERY == 0)
+        return reaches(p_lens, self.candidate_threshold, -self.margin) | _is_audited(rows)
+
+    def is_undecided(self, rows: NDArray[np.int64], p_lens: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return a mask `[n]` of the rows, among those of `needs_rescoring`, that may lie on either side of the threshold.
+
+        The few that monitor the errors are among them.
+        """
+        return ~reaches(p_lens, self.candidate_threshold, self.margin) | _is_audited(rows)
 
     def check(self, fast: NDArray[np.float32], exact: NDArray[np.float32]) -> None:
         """Compare `p_lens`, `[n]`, of rows scored both ways.
@@ -82,6 +85,15 @@ class Sweep:
         if error > self.margin / 2:
             allowed = self.margin / 2
             raise SweepError(f"{self.precision} is off by {error:.3g} in log-odds, at most {allowed:.3g} is allowed")
+
+
+def reaches(p_lens: NDArray[np.float32], limit: float, distance: float) -> NDArray[np.bool_]:
+    """Return a mask `[n]` of the values that lie at least `distance`, in log-odds, above a limit; NaN does not."""
+    return log_odds(p_lens) >= log_odds(np.array(limit)) + distance
+
+
+def _is_audited(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return rows % AUDIT_EVERY == 0
 
 
 def is_worthwhile(n_seen: int, n_again: int) -> bool:
@@ -118,19 +130,6 @@ def make_sweep(
     stamps = synthetic_stamps(exact.geometry, N_MEASURED)
     error = largest_error(fast.score(stamps).p_lens, exact.score(stamps).p_lens)
     return Sweep(fast, precision, candidate_threshold, max(SAFETY * error, min_margin))
-
-
-def margin_of_committee(exact: Cascade, fast: Ensemble, min_margin: float) -> float:
-    """Return the margin of a cascade's committee in fast arithmetic, and of its early exit, in log-odds, at least `min_margin`.
-
-    Both are measured on every synthetic image, whatever the first stage makes of it.
-    """
-    stamps = synthetic_stamps(exact.geometry, N_MEASURED)
-    outputs = fast.outputs(stamps), exact.committee.outputs(stamps)
-    errors = [largest_error(*(exact.committee.combined(of).p_lens for of in outputs))]
-    if exact.early_exit:
-        errors.append(largest_error(*(scores_of_exit(exact.early_exit, of).p_lens for of in outputs)))
-    return max(SAFETY * max(errors), min_margin)
 
 
 def largest_error(fast: NDArray[np.float32], exact: NDArray[np.float32]) -> float:

@@ -89,6 +89,11 @@ MODULES = (
             "tests/scanner/scan/test_early_exit_scan.py",
         ),
     ),
+    Module(
+        "scanner/scan/committee_sweep.py",
+        ("tests/scanner/scan/test_committee_sweep.py", "tests/scanner/scan/test_candidate_scan.py"),
+        _PER_LATER_MODULE,
+    ),
     Module("scanner/explain/occlusion.py", ("tests/scanner/explain/test_occlusion.py",)),
     Module(
         "scanner/explain/gradcam.py", ("tests/scanner/explain/test_gradcam.py", "tests/scanner/explain/test_candidate_maps.py")

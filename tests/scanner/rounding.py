@@ -27,8 +27,10 @@ def _rounded(tensor):
     return tensor.to(torch.bfloat16).float()
 
 
-def load_rounded(folder, *, first=False):
-    card = read_card(folder).first_stage_card if first else read_card(folder)
+def load_rounded(folder, *, first=False, candidates=False):
+    card = read_card(folder)
+    if first or candidates:
+        card = card.first_stage_card if first else card.candidate_stage_card
     return Ensemble(card, {network.name: RoundedEngine(load_network(folder, network)) for network in card.networks})
 
 
@@ -37,3 +39,4 @@ def sweep_by_rounding(monkeypatch):
     monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "bfloat16")
     monkeypatch.setattr(scoring, "load_package", lambda folder, *_, **__: load_rounded(folder))
     monkeypatch.setattr(scoring, "load_first_stage", lambda folder, *_, **__: load_rounded(folder, first=True))
+    monkeypatch.setattr(scoring, "load_candidate_stage", lambda folder, *_, **__: load_rounded(folder, candidates=True))

@@ -163,10 +163,9 @@ def test_it_corrects_the_candidates_from_its_own_limit_on(stages):
     compound = scores.kinds_given_lens[:2, 1:].sum(axis=1)
     np.testing.assert_allclose(scores.p_compound[:2], scores.p_lens[:2] * compound, rtol=1e-6)
     assert scores.subclass == ["double_ring", "single", *without.subclass[2:]]
-    # Rows from the committee's limit on may become candidates of any threshold.
-    assert cascade.least_of_candidates(0.9) == limit
-    assert cascade.least_of_candidates(limit / 2) == limit / 2
-    assert Cascade(whole, first, committee, 0.01).least_of_candidates(0.9) == 0.9
+    np.testing.assert_array_equal(scores.p_corrected, [*scores.p_lens[:2], np.nan, np.nan])
+    assert cascade.corrects_from == limit
+    assert Cascade(whole, first, committee, 0.01).corrects_from is None
 
 
 def test_candidates_below_the_correction_keep_their_score(stages):
@@ -203,8 +202,10 @@ def test_every_batch_has_the_scores_of_the_committee(stages):
     cascade = Cascade(whole, first, committee, 0.01, candidate_network=network)
     none, some = (cascade.score(pixels(*rows)) for rows in (((0, 9, 9, 9),), ((9, 9, 9, 9), (9, 0, 0, 9))))
     np.testing.assert_array_equal(none.p_committee, none.p_lens)
+    np.testing.assert_array_equal(none.p_corrected, [np.nan])
     together = joined([none, some])
     assert together.p_committee.tolist() == [*none.p_committee, *some.p_committee]
+    np.testing.assert_array_equal(together.p_corrected, [np.nan, *some.p_corrected])
     assert Cascade(whole, first, committee, 0.01).score(pixels((9, 9, 9, 9))).p_committee is None
 
 
@@ -224,9 +225,40 @@ def test_it_follows_an_early_exit(monkeypatch):
 def test_a_rounded_committee_tells_no_kinds(stages):
     whole, first, committee = stages
     engine, network = candidate_network(whole, 1e-9)
-    rounded = Cascade(whole, first, committee, 0.01, candidate_network=network).with_committee(committee)
-    rounded.score(pixels((9, 9, 9, 9)))
+    cascade = Cascade(whole, first, committee, 0.01, candidate_network=network)
+    assert cascade.correction is None
+    cascade.rounded(committee).score(pixels((9, 9, 9, 9)))
     assert engine.n_rows == 0
+
+
+def test_a_rounded_network_knows_the_correction_within_its_margin(stages):
+    """The committee gives the rows less and less; the first two reach the limit, and the third one lies in its margin."""
+    whole, first, committee = stages
+    stamps = pixels((9, 9, 9, 9), (9, 8, 8, 9), (9, 7, 7, 9), (9, 5, 5, 9))
+    without = Cascade(whole, first, committee, 0.01).score(stamps)
+    engine, network = candidate_network(whole, 0.5, lens=lens_regression(from_p_lens=float(without.p_lens[1]), bias=-2.0))
+    cascade = Cascade(whole, first, committee, 0.01, candidate_network=network)
+    exact = cascade.score(stamps)
+    assert engine.n_rows == 2
+    rounded = cascade.rounded(committee, network.ensemble, margin=1.5).score(stamps)
+    assert engine.n_rows == 2 + 3
+    # Only what decides whether a row could be a candidate is new: the scores are the same.
+    np.testing.assert_array_equal(np.isnan(exact.p_corrected), [False, False, True, True])
+    np.testing.assert_array_equal(np.isnan(rounded.p_corrected), [False, False, False, True])
+    np.testing.assert_array_equal(rounded.p_corrected[:2], exact.p_corrected[:2])
+    shift = logit(0.01) - logit(0.5)
+    of_network = np.log(1 + np.exp(4.0) + np.exp(-20))
+    assert rounded.p_corrected[2] == pytest.approx(expit(logit(without.p_lens[2]) - shift + of_network - 2 + shift), rel=1e-4)
+    for name in ("p_lens", "p_compound", "p_committee", "kinds_given_lens", "subclass"):
+        np.testing.assert_array_equal(getattr(rounded, name), getattr(exact, name))
+
+
+def test_a_network_that_corrects_nothing_says_so(stages):
+    whole, _, committee = stages
+    _, network = candidate_network(whole, 0.5)
+    margins = committee.outputs(pixels((9, 9, 9, 9))).logit_margins
+    with pytest.raises(ValueError, match="corrects no p_lens"):
+        network.corrected(margins, margins)
 
 
 def test_a_package_keeps_its_candidate_network(tmp_path, rng):

@@ -65,11 +65,11 @@ def test_a_score_at_the_limit_passes(stages):
 
 
 def test_another_precision_has_a_lower_limit(stages):
-    lower = cascade(stages).with_committee(stages[2], margin=0.5)
+    lower = cascade(stages).rounded(stages[2], margin=0.5)
     odds = LIMIT / (1 - LIMIT) * np.exp(-0.5)
     assert lower.early_exit.exclude_below == pytest.approx(odds / (1 + odds), rel=1e-12)
-    assert cascade(stages).with_committee(stages[2]).early_exit.exclude_below == pytest.approx(LIMIT, rel=1e-12)
-    assert Cascade(*stages, 0.01).with_committee(stages[2], margin=0.5).early_exit is None
+    assert cascade(stages).rounded(stages[2]).early_exit.exclude_below == pytest.approx(LIMIT, rel=1e-12)
+    assert Cascade(*stages, 0.01).rounded(stages[2], margin=0.5).early_exit is None
 
 
 def test_a_package_keeps_its_early_exit(tmp_path):

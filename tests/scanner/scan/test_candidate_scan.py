@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from scanner.networks.log_odds import log_odds
 from scanner.networks.package import load_scorer
 from scanner.scan import scoring
 from scanner.scan.sweep import synthetic_stamps
@@ -39,7 +40,13 @@ def test_a_scan_with_rounded_arithmetic_corrects_the_same_rows(tmp_path, monkeyp
     assert (before != is_candidate).sum() > 3
     assert (swept["p_lens"].to_numpy() >= threshold).tolist() == is_candidate.tolist()
     assert swept.filter(is_candidate).equals(whole.filter(is_candidate))
-    assert "bfloat16" in set(np.array(swept["precision"].to_pylist())[seen])
+    precision = np.array(swept["precision"].to_pylist())
+    assert "bfloat16" in set(precision[seen])
+    # What the correction takes far below the threshold is not scored again.
+    is_lowered = seen & before & (log_odds(whole["p_lens"].to_numpy()) < log_odds(np.float64(threshold)) - 1)
+    is_lowered[0] = False
+    assert is_lowered.any() == (bias < 0)
+    assert set(precision[is_lowered]) <= {"bfloat16"}
 
 
 @pytest.mark.parametrize("exits", [False, True])

@@ -9,15 +9,15 @@ import pytest
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.plan import ScanConfig
 from scanner.networks.log_odds import log_odds
-from scanner.networks.package import load_package, load_scorer
+from scanner.networks.package import load_scorer
 from scanner.scan import scoring, sweep
 from scanner.scan.manifest import score_stamps
 from scanner.scan.scoring import open_scanner
-from scanner.scan.sweep import SAFETY, largest_error, margin_of_committee, synthetic_stamps
+from scanner.scan.sweep import synthetic_stamps
 from scanner.vocabulary.geometry import MER_10
-from tests.scanner.cascades import early_exit, scanned_stamps, stack, write_cascade
+from tests.scanner.cascades import early_exit, scanned_stamps, write_cascade
 from tests.scanner.feature_references import drawn_reference, give_reference
-from tests.scanner.rounding import load_rounded, sweep_by_rounding
+from tests.scanner.rounding import sweep_by_rounding
 
 N = 72
 FIRST_LIMIT = 1e-5
@@ -88,24 +88,9 @@ def test_the_exit_is_lower_in_the_sweep_by_its_margin(package, stamps, monkeypat
     sweep_by_rounding(monkeypatch)
     monkeypatch.setattr(scoring, "CASCADE_MARGIN", MARGIN)
     scanner = open_scanner(package, ScanConfig(candidate_threshold=0.5, engine="torch"))
-    committee, limit = scanner._sweep.committee, load_scorer(package).early_exit.exclude_below
+    committee, limit = scanner._committee_sweep, load_scorer(package).early_exit.exclude_below
     lowered = committee.ensemble.early_exit.exclude_below
     assert log_odds(np.array(limit)) - log_odds(np.array(lowered)) == pytest.approx(committee.margin, rel=1e-6)
-
-
-def test_the_margin_covers_the_exit_and_the_committee(package, stamps):
-    exact, rounded = load_scorer(package), load_rounded(package)
-    few = synthetic_stamps(MER_10, 32)
-    of_committee = largest_error(rounded.score(few).p_lens, load_package(package).score(few).p_lens)
-    # The exit multiplies the margins of its network by 10, so it rounds more than the committee.
-    exact.early_exit = early_exit(0.02, combiner=stack(("A",), scale=(0.1,) * 3))
-    margins = [of.logit_margins(few)["A"] for of in (rounded, exact.committee)]
-    of_exit = largest_error(*(exact.early_exit.combiner.combine({"A": of}).p_lens for of in margins))
-    assert of_exit > of_committee
-    assert margin_of_committee(exact, rounded, 0.0) == pytest.approx(SAFETY * of_exit, rel=1e-6)
-    assert margin_of_committee(exact, rounded, 50.0) == 50.0
-    exact.early_exit = None
-    assert margin_of_committee(exact, rounded, 0.0) == pytest.approx(SAFETY * of_committee, rel=1e-6)
 
 
 def test_batches_that_the_exit_excludes_have_no_embeddings(package, stamps, tmp_path, monkeypatch):
@@ -130,21 +115,14 @@ def test_an_exit_that_rounds_too_much_ends_the_sweep(package, stamps, monkeypatc
     exact = scanned_stamps(package, stamps, sweep=False, candidate_threshold=1e-5)
     sweep_by_rounding(monkeypatch)
     scanner = open_scanner(package, ScanConfig(candidate_threshold=1e-5, engine="torch", batch_size=16))
-    committee = scanner._sweep.committee
     # The committee's scores agree well, those of its exit alone do not.
-    shifted = _Shifted(committee.ensemble)
-    monkeypatch.setattr(scanner, "_sweep", replace(scanner._sweep, committee=replace(committee, ensemble=shifted)))
+    again = scanner._committee_sweep.ensemble.score_again
+    monkeypatch.setattr(scanner._committee_sweep.ensemble, "score_again", lambda *given: _with_shifted_exit(again(*given)))
     assert score_stamps(stamps, scanner).equals(exact)
     assert "bfloat16 is off by" in caplog.text
 
 
-class _Shifted:
-    """A cascade whose exit reports higher scores than it has."""
-
-    def __init__(self, cascade):
-        self._cascade, self.geometry, self.network_names = cascade, cascade.geometry, cascade.network_names
-
-    def score(self, stamps):
-        scores = self._cascade.score(stamps)
-        odds = np.exp(log_odds(scores.p_exit) + 2)
-        return replace(scores, p_exit=(odds / (1 + odds)).astype(np.float32))
+def _with_shifted_exit(scores):
+    """Return scores whose exit reports higher ones than it has."""
+    odds = np.exp(log_odds(scores.p_exit) + 2)
+    return replace(scores, p_exit=(odds / (1 + odds)).astype(np.float32))

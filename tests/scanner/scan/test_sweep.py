@@ -12,7 +12,16 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.log_odds import log_odds
 from scanner.scan import scoring
 from scanner.scan.scoring import CutoutScanner, open_scanner
-from scanner.scan.sweep import Sweep, SweepCount, SweepError, is_worthwhile, largest_error, make_sweep, synthetic_stamps
+from scanner.scan.sweep import (
+    Sweep,
+    SweepCount,
+    SweepError,
+    is_worthwhile,
+    largest_error,
+    make_sweep,
+    reaches,
+    synthetic_stamps,
+)
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
@@ -251,6 +260,16 @@ def test_rows_from_threshold_minus_margin_on_are_scored_again():
         True,
         False,
     ]
+
+
+def test_rows_within_the_margin_of_the_threshold_are_undecided():
+    sweep = Sweep(Told(), "bfloat16", 0.25, np.log(3))
+    p_lens = 1 / (1 + np.exp([1e-6, -1e-6, -1e-6]))
+    assert sweep.is_undecided(np.array([1, 2, 512]), p_lens).tolist() == [True, False, True]
+
+
+def test_only_values_at_a_distance_above_a_limit_reach_it():
+    assert reaches(np.float32([0.5, 0.7501, 0.7499, np.nan]), 0.5, np.log(3)).tolist() == [False, True, False, False]
 
 
 def test_an_error_of_just_half_the_margin_is_allowed():
