@@ -37,8 +37,13 @@ class CandidateNetwork:
         """
         self.ensemble, self._combiner, self.from_p_lens = ensemble, combiner, from_p_lens
         self._committee, self.lens = committee, lens
-        self.least = least_looked_at(from_p_lens, lens)
-        self._looks_from = float(expit(log_odds(np.array(self.least)) - margin)) if margin else self.least
+        self._least = least_looked_at(from_p_lens, lens)
+        self._looks_from = float(expit(log_odds(np.array(self._least)) - margin)) if margin else self._least
+
+    @property
+    def corrects_from(self) -> float | None:
+        """The least `p_lens` of the committee that is corrected; None if none is."""
+        return None if self.lens is None else self.lens.from_p_lens
 
     def with_network(self, ensemble: Ensemble, margin: float) -> "CandidateNetwork":
         """Return the same with the network in another precision, and with another margin."""
@@ -63,7 +68,7 @@ class CandidateNetwork:
             return scores
         outputs = self.ensemble.outputs(stamps.part(rows))
         of_rows = {name: values[rows] for name, values in margins.items()}
-        is_told = of_committee[rows] >= self.least
+        is_told = of_committee[rows] >= self._least
         if self.lens is not None:
             combined = self.corrected(of_rows, outputs.logit_margins)
             scores = _with_p_lens(scores, rows, combined, of_committee[rows] >= self.lens.from_p_lens)

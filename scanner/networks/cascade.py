@@ -75,12 +75,12 @@ class Cascade:
     @property
     def correction(self) -> CandidateNetwork | None:
         """The candidate network, if it corrects `p_lens`."""
-        return self.candidate_network if self.candidate_network is not None and self.candidate_network.lens else None
+        return None if self.corrects_from is None else self.candidate_network
 
     @property
     def corrects_from(self) -> float | None:
         """The least `p_lens` of the committee that is corrected; None if none is."""
-        return None if self.correction is None or self.correction.lens is None else self.correction.lens.from_p_lens
+        return None if self.candidate_network is None else self.candidate_network.corrects_from
 
     def rounded(self, committee: Ensemble, corrects: Ensemble | None = None, margin: float = 0.0) -> "Cascade":
         """Return the cascade with its committee, and the network that corrects `p_lens`, in another precision.
@@ -112,11 +112,12 @@ class Cascade:
         Args:
             stamps: `[batch, y, x]` per band.
             first: Rounded scores of the first stage.
-            is_near: `[batch]`: true where they may differ from the exact ones in what passes; these rows get the exact ones.
+            is_near: `[batch]`: true where rounding may decide what passes; these rows get the exact scores.
 
         Raises:
             StampsError: as `score`.
         """
+        check_stamps(stamps, self.geometry, ())
         prepared, near = PreparedStamps.of(stamps), np.flatnonzero(is_near)
         # All fields are copied, because what follows writes into them.
         scores = first.of(np.ones(len(is_near), bool))

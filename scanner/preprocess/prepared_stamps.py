@@ -1,4 +1,4 @@
-"""Stamps that keep what networks need of them: each network input, and the sky of each band, is computed once."""
+"""Stamps that keep what networks need of them: the sky of each band and, in a part of a batch, each network input."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,7 +16,11 @@ _Key = tuple[_Channels, int, int | None]
 
 
 class PreparedStamps(Mapping[str, Image]):
-    """Stamps, band to `[batch, y, x]`, whose inputs and sky levels are kept as long as they are."""
+    """Stamps, band to `[batch, y, x]`, that keep the sky levels that networks measure.
+
+    A `part` keeps network inputs, too, because several networks see the same part. A whole batch does not: inputs take as much
+    memory as the stamps.
+    """
 
     def __init__(
         self,
@@ -24,14 +28,14 @@ class PreparedStamps(Mapping[str, Image]):
         sky: SkyLevels | None = None,
         whole: "tuple[PreparedStamps, NDArray[np.int64]] | None" = None,
     ) -> None:
-        """Take stamps, what is known about their sky, and the stamps that these are a part of, with the rows of these."""
+        """Take stamps, and what is known about their sky; for a part, take the whole, and the rows of the whole in the part."""
         self._stamps, self.sky = stamps, SkyLevels() if sky is None else sky
         self._inputs: dict[_Key, Inputs] = {}
         self._whole = whole
 
     @classmethod
     def of(cls, stamps: Stamps) -> "PreparedStamps":
-        """Return the stamps themselves if they keep what is computed, else the same stamps in an object that does."""
+        """Return the stamps themselves if they keep their sky, else the same stamps in an object that does."""
         return stamps if isinstance(stamps, PreparedStamps) else cls(stamps)
 
     @classmethod
@@ -54,11 +58,13 @@ class PreparedStamps(Mapping[str, Image]):
         return PreparedStamps({band: images[rows] for band, images in self.items()}, self.sky.of(rows))
 
     def part(self, rows: NDArray[np.int64]) -> "PreparedStamps":
-        """Return a copy of the stamps of some rows, which has the inputs of all rows too, and keeps these in memory."""
+        """Return a copy of the stamps of some rows that keeps its inputs, and takes those that this part of a batch has."""
         return PreparedStamps({band: images[rows] for band, images in self.items()}, self.sky.of(rows), (self, rows))
 
     def inputs(self, wanted: Sequence[_Channels], n_pixels: int, field_pixels: int | None) -> Mapping[_Channels, Inputs]:
-        """Return what `network_inputs` returns; the arrays are kept, so they must not be changed."""
+        """Return what `network_inputs` returns; the arrays may be kept, so they must not be changed."""
+        if self._whole is None:
+            return network_inputs(self, wanted, n_pixels, field_pixels, self.sky)
         keys = {channels: (channels, n_pixels, field_pixels) for channels in wanted}
         missing = [channels for channels, key in keys.items() if self.made(key) is None]
         for channels, inputs in network_inputs(self, missing, n_pixels, field_pixels, self.sky).items():

@@ -1,7 +1,7 @@
 """Sweep of a cascade's committee: rounded scores decide which rows could be candidates, and these are scored again in float32.
 
-The first stage passes the rows that its float32 passes. Where a network corrects the `p_lens` of the candidates, it is rounded
-too, and only rows that could be candidates once they are corrected are scored again.
+The same rows reach the committee as in float32. Where a network corrects the `p_lens` of the candidates, it is rounded too, and
+only rows that could be candidates once they are corrected are scored again.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from scanner.networks.cascade import Cascade, scores_of_exit
 from scanner.networks.ensemble import Ensemble, EnsembleScores
-from scanner.scan.sweep import N_MEASURED, SAFETY, Sweep, largest_error, reaches, synthetic_stamps
+from scanner.scan.sweep import N_MEASURED, Sweep, largest_error, margin_of, reaches, synthetic_stamps
 from scanner.vocabulary.stages import COMMITTEE
 
 
 @dataclass(frozen=True)
 class CommitteeSweep(Sweep):
-    """A cascade with the exact first stage and rounded networks after it, the candidates' threshold and the allowed error."""
+    """A cascade with rounded networks behind its first stage, the candidates' threshold and the allowed error."""
 
     ensemble: Cascade
 
@@ -28,7 +28,7 @@ class CommitteeSweep(Sweep):
         if corrects_from is not None and scores.p_corrected is not None:
             # Below this, the exact `p_lens` may be that of the committee.
             could_be &= ~reaches(scores.p_uncorrected, corrects_from, self.margin)
-            could_be |= self.needs_rescoring(rows, scores.p_corrected)
+            could_be |= ~np.isnan(scores.p_corrected) & self.needs_rescoring(rows, scores.p_corrected)
         return could_be & self.saw(scores)
 
     def saw(self, scores: EnsembleScores) -> NDArray[np.bool_]:
@@ -37,7 +37,7 @@ class CommitteeSweep(Sweep):
         return is_seen if scores.p_exit is None else is_seen | ~np.isnan(scores.p_exit)
 
     def check_again(self, fast: EnsembleScores, exact: EnsembleScores) -> None:
-        """Compare all that both have scored of rows that could be candidates.
+        """Compare what the networks behind the first stage gave for rows that could be candidates.
 
         Raises:
             SweepError: the log-odds of a row differ by more than half the margin.
@@ -63,7 +63,12 @@ def make_committee_sweep(
     """Make the sweep of a committee, and of the network that corrects `p_lens`, in fast arithmetic.
 
     The margin is measured on synthetic images, and is at least `min_margin`.
+
+    Raises:
+        ValueError: the cascade corrects `p_lens`, and `corrects` is None.
     """
+    if exact.correction and corrects is None:
+        raise ValueError(f"cascade {exact.name} corrects p_lens: its sweep needs the network that does")
     margin = margin_of_committee(exact, committee, corrects, min_margin)
     return CommitteeSweep(exact.rounded(committee, corrects, margin), precision, candidate_threshold, margin)
 
@@ -82,4 +87,4 @@ def margin_of_committee(exact: Cascade, fast: Ensemble, corrects: Ensemble | Non
         margins = [of.logit_margins for of in outputs]
         of_network = [of.outputs(stamps).logit_margins for of in (corrects, exact.correction.ensemble)]
         errors.append(largest_error(*(exact.correction.corrected(*of).p_lens for of in zip(margins, of_network, strict=True))))
-    return max(SAFETY * max(errors), min_margin)
+    return margin_of(errors, min_margin)

@@ -36,8 +36,11 @@ from scanner.sources.registration_notes import BatchNotes, with_registration
 from scanner.vocabulary.rejections import Rejection
 
 RECORDED_PRECISION: Final = "float32"
-_STAGE_BATCHES = 4
-"""Batches of rows that wait for the later stages of a cascade: each stage sees few of them, in batches that it must fill up."""
+_STAGE_ROWS, _STAGE_BATCHES = 256, 4
+"""Number of rows, and of batches if these have fewer rows, that the later stages of a cascade wait for.
+
+Each stage sees few of them, and a network takes as long for a batch that is not full.
+"""
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,6 +82,9 @@ class CutoutScanner:
         self._ensemble = ensemble
         self._sweep, self._mapping, self._check_above = sweep, mapping, check_above
         self._reference, self._committee_sweep = reference, committee_sweep
+        self._n_again = batch_size
+        if committee_sweep is not None:
+            self._n_again = min(_STAGE_BATCHES * batch_size, max(batch_size, _STAGE_ROWS))
         self.has_maps, self.has_embeddings = mapping is not None, reference is not None
 
     def with_batch_size(self, batch_size: int) -> "CutoutScanner":
@@ -154,12 +160,12 @@ class CutoutScanner:
                 swept, scores, chosen = batch.of(is_swept), scores.of(is_swept), chosen[is_swept]
             scored.put(swept.rows, self._unchecked(swept), scores, sweep.precision)
             waiting.add(swept, scores, chosen)
-            if waiting.n_rows >= self.batch_size * (_STAGE_BATCHES if self._committee_sweep else 1):
+            if waiting.n_rows >= self._n_again:
                 self._rescore(*waiting.take(), sweep, scored, found, possible)
         if waiting.n_rows:
             self._rescore(*waiting.take(), sweep, scored, found, possible)
         if possible.n_rows and self._committee_sweep:
-            self._confirm(*possible.take(), self._committee_sweep, scored, found)
+            self._confirm(*possible.take(), sweep, self._committee_sweep, scored, found)
         return ScoredRows(scored.table(), found)
 
     def _record(self, batch: CutoutBatch, scored: ScoreTable, found: FoundCandidates | None) -> None:
@@ -188,26 +194,28 @@ class CutoutScanner:
         scores = by_committee.ensemble.score_again(batch.stamps, fast, undecided)
         sweep.check(fast.p_lens[undecided], scores.p_of_sweep[undecided])
         is_seen, could_be = by_committee.saw(scores), by_committee.could_be_candidates(batch.rows, scores)
-        # None of these rows is a candidate.
+        # Of these notes, only those of rows that are no candidates are used.
         notes = self._unchecked(batch)
         for chosen, precision in ((~is_seen, RECORDED_PRECISION), (is_seen & ~could_be, by_committee.precision)):
             if chosen.any():
                 scored.put_rescored(batch.rows[chosen], notes.of(chosen), scores.of(chosen), precision)
         possible.add(batch, scores, could_be)
         if possible.n_rows >= self.batch_size:
-            self._confirm(*possible.take(), by_committee, scored, found)
+            self._confirm(*possible.take(), sweep, by_committee, scored, found)
 
     def _confirm(
         self,
         batch: CutoutBatch,
         fast: EnsembleScores,
-        sweep: CommitteeSweep,
+        sweep: Sweep,
+        by_committee: CommitteeSweep,
         scored: ScoreTable,
         found: FoundCandidates | None,
     ) -> None:
         """Score the possible candidates of a committee's sweep exactly."""
         scores = self._ensemble.score(batch.stamps)
-        sweep.check_again(fast, scores)
+        sweep.check(fast.p_of_sweep, scores.p_of_sweep)
+        by_committee.check_again(fast, scores)
         self._put_exact(batch, scores, scored, found)
 
     def _put_exact(self, batch: CutoutBatch, scores: EnsembleScores, scored: ScoreTable, found: FoundCandidates | None) -> None:

@@ -1,9 +1,9 @@
 """Sweep: score every row with fast, rounded arithmetic, and score each possible candidate again in float32.
 
-In a cascade, rounded arithmetic of the first stage chooses the rows that could pass. Its float32 decides about those near the
-limit. The rows that pass are scored in the same way by the committee (`committee_sweep`): rounded first, and the possible
-candidates among them in float32. The rounded early exit of a committee excludes rows only below its limit by more than the
-margin.
+In a cascade, rounded arithmetic of the first stage chooses the rows that could pass, and the first stage in float32 decides
+about those near the limit. The rows that pass are scored in the same way by the committee (`committee_sweep`): rounded first,
+and the possible candidates among them in float32. The rounded early exit of a committee excludes rows only below its limit by
+more than the margin.
 
 The candidates and their stored values are the same as if every row had been scored in float32, as long as rounding changes the
 log-odds by less than `margin`. Rounding is measured twice. When a scan begins, it is measured on synthetic images, and the
@@ -11,6 +11,7 @@ margin is a multiple of the largest error. While the scan runs, it is measured o
 error beyond half the margin ends the sweep.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,8 +66,8 @@ class Sweep:
     """Distance below the threshold, in log-odds of `p_lens`, down to which rows are scored again."""
 
     def needs_rescoring(self, rows: NDArray[np.int64], p_lens: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return a mask `[n]` of the rows that could be candidates, and of the few that monitor the errors."""
-        return reaches(p_lens, self.candidate_threshold, -self.margin) | _is_audited(rows)
+        """Return a mask `[n]` of the rows that could be candidates, NaN too, and of the few that monitor the errors."""
+        return ~(log_odds(p_lens) < log_odds(np.array(self.candidate_threshold)) - self.margin) | _is_audited(rows)
 
     def is_undecided(self, rows: NDArray[np.int64], p_lens: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return a mask `[n]` of the rows, among those of `needs_rescoring`, that may lie on either side of the threshold.
@@ -82,7 +83,7 @@ class Sweep:
             SweepError: the log-odds of a row differ by more than half the margin.
         """
         error = largest_error(fast, exact)
-        if error > self.margin / 2:
+        if not error <= self.margin / 2:
             allowed = self.margin / 2
             raise SweepError(f"{self.precision} is off by {error:.3g} in log-odds, at most {allowed:.3g} is allowed")
 
@@ -129,7 +130,12 @@ def make_sweep(
     """Make a sweep whose margin is measured on synthetic images, and is at least `min_margin`."""
     stamps = synthetic_stamps(exact.geometry, N_MEASURED)
     error = largest_error(fast.score(stamps).p_lens, exact.score(stamps).p_lens)
-    return Sweep(fast, precision, candidate_threshold, max(SAFETY * error, min_margin))
+    return Sweep(fast, precision, candidate_threshold, margin_of([error], min_margin))
+
+
+def margin_of(errors: Sequence[float], min_margin: float) -> float:
+    """Return the margin for some errors in log-odds; infinite, so that every row is scored again, if one is not a number."""
+    return max(SAFETY * max(errors), min_margin) if np.isfinite(errors).all() else np.inf
 
 
 def largest_error(fast: NDArray[np.float32], exact: NDArray[np.float32]) -> float:

@@ -11,9 +11,12 @@ from scanner.networks.combiner import MeanCombiner
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.errors import PackageError
 from scanner.networks.package import draft_network_card, load_first_stage, load_package, load_scorer, write_package
+from scanner.preprocess.stamp_checks import StampsError
 from scanner.vocabulary.geometry import MER_10
 from tests.scanner.cascades import COMMITTEE, FIRST, cascade_card, pixel_stages, stack, stamps_of, write_cascade
 from tests.scanner.ensembles import card, networks
+
+PIXELS = (9, 9, 9), (9, 9, 9), (9, 0, 2), (0, 9, 9)
 
 
 @pytest.fixture
@@ -40,6 +43,39 @@ def test_the_committee_sees_only_what_the_first_stage_cannot_exclude(stages):
     assert scores.p_compound[1] == of_first.p_compound[1]
     assert scores.subclass == [alone.subclass[0], of_first.subclass[1], alone.subclass[2]]
     np.testing.assert_array_equal(scores.kinds_given_lens[[0, 2]], alone.kinds_given_lens[[0, 2]])
+
+
+def test_stamps_are_checked_before_the_first_stage(stages):
+    whole, first, committee = stages
+    cascade = Cascade(whole, first, committee, 0.01)
+    for given in ([1], {"VIS": np.zeros((1, 100, 100), np.float32), "Z": np.zeros((1, 100, 100), np.float32)}):
+        with pytest.raises(StampsError):
+            cascade.score(given)
+        with pytest.raises(StampsError):
+            cascade.score_again(given, None, np.zeros(1, bool))
+
+
+def test_rows_near_the_limit_get_exact_scores(stages):
+    """The rounded scores that are given are those of other pixels; only the first and the last row are near."""
+    whole, first, committee = stages
+    cascade = Cascade(whole, first, committee, 0.01)
+    exact, rounded = (
+        cascade.first_stage.score(stamps_of(*rows)) for rows in (PIXELS, ((0, 9, 9), (0, 9, 9), (9, 0, 2), (9, 9, 9)))
+    )
+    before = rounded.p_lens.copy()
+    scores = cascade.score_again(stamps_of(*PIXELS), rounded, np.array([True, False, False, True]))
+    assert scores.stage.tolist() == [2, 1, 2, 1]
+    assert scores.p_first.tolist() == [exact.p_first[0], *before[1:3], exact.p_first[3]]
+    assert scores.p_networks["light"][[0, 3]].tolist() == exact.p_networks["light"][[0, 3]].tolist()
+    assert scores.p_networks["light"][[1, 2]].tolist() == rounded.p_networks["light"][[1, 2]].tolist()
+    for name in ("p_lens", "p_compound", "kinds_given_lens"):
+        values = getattr(scores, name)
+        np.testing.assert_array_equal(values[[1, 3]], [getattr(rounded, name)[1], getattr(exact, name)[3]])
+    assert scores.subclass[3] == exact.subclass[3] != rounded.subclass[3]
+    # What was given is not changed.
+    assert rounded.p_lens.tolist() == before.tolist()
+    alone = committee.score(stamps_of(*PIXELS))
+    assert scores.p_lens[[0, 2]].tolist() == alone.p_lens[[0, 2]].tolist()
 
 
 def test_a_score_at_the_limit_reaches_the_committee(stages):

@@ -8,6 +8,7 @@ from scanner.preprocess.channel import channels
 from scanner.preprocess.network_inputs import network_inputs
 from scanner.preprocess.prepared_stamps import PreparedStamps
 from scanner.preprocess.sky import sky_level_and_sigma
+from scanner.preprocess.sky_levels import SkyLevels
 from scanner.scan.sweep import synthetic_stamps
 from scanner.vocabulary.geometry import MER_10
 
@@ -38,46 +39,54 @@ def work(monkeypatch):
     return done
 
 
-def test_inputs_are_computed_once(stamps, work):
-    prepared = PreparedStamps(stamps)
+def test_a_part_computes_its_inputs_once(stamps, work):
+    part = PreparedStamps(stamps).part(ROWS)
+    expected = {band: images[ROWS] for band, images in stamps.items()}
     for wanted in ([SKY], [CENTRE, SKY], [SKY, CENTRE]):
-        given = prepared.inputs(wanted, 100, 80)
+        given = part.inputs(wanted, 100, 80)
         assert list(given) == wanted
-        for of, made in network_inputs(stamps, wanted, 100, 80).items():
+        for of, made in network_inputs(expected, wanted, 100, 80).items():
             np.testing.assert_array_equal(given[of], made)
     assert work["inputs"] == 2
-    # VIS and H; the second network reads VIS too.
-    prepared.inputs([SKY], 100, 96)
+    part.inputs([SKY], 100, 96)
     assert work["inputs"] == 3
+
+
+def test_a_batch_measures_its_sky_once_and_keeps_no_inputs(stamps, work):
+    batch = PreparedStamps(stamps)
+    for wanted in ([SKY], [SKY, CENTRE]):
+        given = batch.inputs(wanted, 100, 80)
+        for of, made in network_inputs(stamps, wanted, 100, 80, SkyLevels()).items():
+            np.testing.assert_array_equal(given[of], made)
+    assert work["inputs"] == 3
+    assert batch.made((SKY, 100, 80)) is None
     done = work["skies"]
-    prepared.inputs([SKY], 100, 64)
+    batch.inputs([SKY], 100, 64)
+    batch.part(ROWS).inputs([CENTRE], 100, 64)
     assert work["skies"] == done
 
 
-def test_a_part_has_the_inputs_of_the_whole(stamps, work):
-    whole = PreparedStamps(stamps)
-    whole.inputs([SKY], 100, 80)
-    part = whole.part(ROWS)
+def test_a_part_of_a_part_has_its_inputs(stamps, work):
+    part = PreparedStamps(stamps).part(ROWS)
+    part.inputs([SKY], 100, 80)
     smaller = part.part(np.array([2, 0]))
-    for of, rows in ((part, ROWS), (smaller, ROWS[[2, 0]])):
-        expected = network_inputs({band: images[rows] for band, images in stamps.items()}, [SKY, CENTRE], 100, 80)
-        given = of.inputs([SKY, CENTRE], 100, 80)
-        for wanted, made in expected.items():
-            np.testing.assert_array_equal(given[wanted], made)
-    # The whole knows the first input, and the part the second one.
+    rows = ROWS[[2, 0]]
+    expected = network_inputs({band: images[rows] for band, images in stamps.items()}, [SKY, CENTRE], 100, 80)
+    given = smaller.inputs([SKY, CENTRE], 100, 80)
+    for wanted, made in expected.items():
+        np.testing.assert_array_equal(given[wanted], made)
     assert work["inputs"] == 2
     assert smaller.made((SKY, 100, 96)) is None
 
 
 def test_chosen_rows_know_their_sky_and_no_inputs(stamps, work):
-    whole = PreparedStamps(stamps)
-    whole.inputs([SKY], 100, 80)
+    whole = PreparedStamps(stamps).part(np.arange(6))
+    expected = whole.inputs([SKY], 100, 80)[SKY][ROWS]
     chosen = whole.chosen(ROWS)
     assert chosen.made((SKY, 100, 80)) is None
     done = work["skies"]
-    given = chosen.inputs([SKY], 100, 80)[SKY]
+    np.testing.assert_array_equal(chosen.inputs([SKY], 100, 80)[SKY], expected)
     assert work["skies"] == done
-    np.testing.assert_array_equal(given, whole.inputs([SKY], 100, 80)[SKY][ROWS])
     np.testing.assert_array_equal(chosen["VIS"], stamps["VIS"][ROWS])
 
 

@@ -8,13 +8,14 @@ import pytest
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.plan import ScanConfig
 from scanner.networks.log_odds import log_odds
-from scanner.networks.package import load_first_stage, load_package
+from scanner.networks.package import load_first_stage, load_package, load_scorer
+from scanner.preprocess import prepared_stamps, sky_levels
 from scanner.scan import scoring, sweep
 from scanner.scan.manifest import score_stamps
 from scanner.scan.scoring import open_scanner
 from scanner.scan.sweep import synthetic_stamps
 from scanner.vocabulary.geometry import MER_10
-from tests.scanner.cascades import scanned_stamps, stack, write_cascade
+from tests.scanner.cascades import candidate_stage, early_exit, lens_regression, scanned_stamps, stack, write_cascade
 from tests.scanner.rounding import load_rounded, sweep_by_rounding
 
 N = 48
@@ -142,7 +143,9 @@ def test_only_undecided_rows_are_passed_by_the_exact_first_stage(package, stamps
     np.testing.assert_allclose(p_first[unconfirmed], of_light[unconfirmed], rtol=1e-5)
 
 
-def test_errors_of_the_first_stage_are_measured_on_undecided_rows(package, stamps, monkeypatch, caplog):
+@pytest.mark.parametrize("stage", [1, 2])
+def test_errors_of_the_first_stage_are_measured_on_undecided_rows(package, stamps, stage, monkeypatch, caplog):
+    """Rows are measured whether or not they reach the committee."""
     exact = scanned_stamps(package, stamps, sweep=False, candidate_threshold=0.5)
     sweep_by_rounding(monkeypatch)
     monkeypatch.setattr(scoring, "CASCADE_MARGIN", 0.05)
@@ -151,7 +154,8 @@ def test_errors_of_the_first_stage_are_measured_on_undecided_rows(package, stamp
 
     def off(given, first, is_near):
         scores = again(given, first, is_near)
-        return replace(scores, p_first=np.where(is_near, scores.p_first * np.float32(1.5), scores.p_first))
+        is_off = is_near & (scores.stage == stage)
+        return replace(scores, p_first=np.where(is_off, scores.p_first * np.float32(1.5), scores.p_first))
 
     monkeypatch.setattr(scanner._committee_sweep.ensemble, "score_again", off)
     assert score_stamps(stamps, scanner).equals(exact)
@@ -178,3 +182,77 @@ def test_maps_are_those_of_the_committee(package, stamps):
     assert mapped.num_rows == 2
     assert set(mapped["stage"].to_pylist()) == {2}
     assert min(mapped["p_lens"].to_pylist()) >= sorted(table["p_lens"].to_pylist())[-2]
+
+
+def test_errors_of_the_first_stage_are_measured_on_possible_candidates(package, stamps, monkeypatch, caplog):
+    """The rounded first stage is sure of every row, and wrong about all by 6 in log-odds."""
+    exact = scanned_stamps(package, stamps, sweep=False, candidate_threshold=1e-6)
+    sweep_by_rounding(monkeypatch)
+    monkeypatch.setattr(sweep, "AUDIT_EVERY", 1000)
+    scanner = open_scanner(package, ScanConfig(candidate_threshold=1e-6, engine="torch", batch_size=16))
+    score = scanner._sweep.ensemble.score
+
+    def off(given):
+        scores = score(given)
+        odds = np.exp(log_odds(scores.p_lens) + 6)
+        p = (odds / (1 + odds)).astype(np.float32)
+        return replace(scores, p_lens=p, p_first=p.copy())
+
+    monkeypatch.setattr(scanner._sweep.ensemble, "score", off)
+    rows = {band: images[1:] for band, images in stamps.items()}
+    chosen = scanner._sweep.is_undecided(np.arange(1, N), off(rows).p_lens)
+    assert not chosen.any()
+    assert score_stamps(stamps, scanner).equals(exact)
+    assert "bfloat16 is off by" in caplog.text
+
+
+def test_every_stage_of_a_sweep_computes_in_its_precision(tmp_path, monkeypatch):
+    stage = candidate_stage(lens=lens_regression())
+    write_cascade(tmp_path / "pack", candidate_stage=stage)
+    loaded = {}
+    for name in ("load_first_stage", "load_package", "load_candidate_stage"):
+        load = getattr(scoring, name)
+
+        def spy(folder, engine, precision, *rest, load=load, name=name, **options):
+            loaded[name] = precision
+            return load(folder, engine, "float32", *rest, **options)
+
+        monkeypatch.setattr(scoring, name, spy)
+    monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "bfloat16")
+    scanner = open_scanner(tmp_path / "pack", ScanConfig(candidate_threshold=0.5, engine="torch"))
+    assert loaded == dict.fromkeys(loaded, "bfloat16")
+    assert len(loaded) == 3
+    assert scanner.with_batch_size(7)._committee_sweep is scanner._committee_sweep
+    loaded.clear()
+    # A network that corrects nothing is not needed before a row is confirmed.
+    write_cascade(tmp_path / "pack", candidate_stage=candidate_stage())
+    open_scanner(tmp_path / "pack", ScanConfig(candidate_threshold=0.5, engine="torch"))
+    assert sorted(loaded) == ["load_first_stage", "load_package"]
+
+
+def test_later_stages_measure_no_sky_again(package, stamps, monkeypatch):
+    sweep_by_rounding(monkeypatch)
+    scanner = open_scanner(package, ScanConfig(candidate_threshold=1e-6, engine="torch", batch_size=16))
+    n_rows = []
+    measure = sky_levels.sky_level_and_sigma
+    monkeypatch.setattr(sky_levels, "sky_level_and_sigma", lambda images: (n_rows.append(len(images)), measure(images))[1])
+    table = score_stamps(stamps, scanner)
+    assert table["stage"].to_pylist().count(2) > 3
+    # Every network reads VIS alone, in 100 pixels.
+    assert sum(n_rows) == N
+
+
+def test_networks_of_equal_inputs_share_them(tmp_path, stamps, monkeypatch):
+    """The early exit A and B see the same middle of the stamps, `light` and the candidate network K a smaller one."""
+    write_cascade(tmp_path / "pack", 1e-9, early_exit(1e-9), candidate_stage=candidate_stage(), default_cut=1e-9)
+    cascade = load_scorer(tmp_path / "pack")
+    made, prepare = [], prepared_stamps.network_inputs
+
+    def counted(given, wanted, *rest):
+        made.append(len(wanted))
+        return prepare(given, wanted, *rest)
+
+    monkeypatch.setattr(prepared_stamps, "network_inputs", counted)
+    cascade.score(stamps)
+    light, at_exit, of_others, of_candidates = made
+    assert (light, at_exit, of_others, of_candidates) == (1, 1, 0, 1)

@@ -97,6 +97,8 @@ def test_either_score_may_be_final_near_the_limit(package):
     p = [FROM, TWICE * 0.99, TWICE * 1.01]
     scores = scores_of(p, [1e-6, 1e-6, 1e-6])
     assert sweep.could_be_candidates(np.array([1, 2, 3]), scores).tolist() == [True, True, False]
+    # One row in 256 monitors the errors.
+    assert sweep.could_be_candidates(np.array([1, 2, 256]), scores).tolist() == [True, True, True]
 
 
 def test_what_both_scored_is_compared(package):
@@ -127,6 +129,9 @@ def test_the_margin_covers_the_exit_and_the_committee(package):
     assert of_exit > of_committee
     assert margin_of_committee(exact, rounded, None, 0.0) == pytest.approx(SAFETY * of_exit, rel=1e-6)
     assert margin_of_committee(exact, rounded, None, 50.0) == 50.0
+    # The correction is the last that is measured, and rounds less.
+    network = load_rounded(package, candidates=True)
+    assert margin_of_committee(exact, rounded, network, 0.0) == pytest.approx(SAFETY * of_exit, rel=1e-6)
     exact.early_exit = None
     assert margin_of_committee(exact, rounded, None, 0.0) == pytest.approx(SAFETY * of_committee, rel=1e-6)
 
@@ -156,4 +161,5 @@ def test_a_sweep_has_its_limits_lowered_by_its_margin(package):
     assert log_odds(np.array(exact.early_exit.exclude_below)) - log_odds(np.array(lowered)) == pytest.approx(sweep.margin)
     assert sweep.ensemble.committee is rounded
     assert sweep.ensemble.correction.ensemble is network
-    assert make_committee_sweep(exact, rounded, None, "bfloat16", 0.3, 0.5).ensemble.correction is None
+    with pytest.raises(ValueError, match="corrects p_lens: its sweep needs the network"):
+        make_committee_sweep(exact, rounded, None, "bfloat16", 0.3, 0.5)

@@ -19,6 +19,7 @@ from scanner.scan.sweep import (
     is_worthwhile,
     largest_error,
     make_sweep,
+    margin_of,
     reaches,
     synthetic_stamps,
 )
@@ -260,6 +261,23 @@ def test_rows_from_threshold_minus_margin_on_are_scored_again():
         True,
         False,
     ]
+
+
+def test_rows_without_a_number_are_scored_again():
+    sweep = Sweep(Told(), "bfloat16", 0.75, 0.1)
+    p_lens = np.float32([np.nan, 0.1])
+    assert sweep.needs_rescoring(np.array([1, 2]), p_lens).tolist() == [True, False]
+    assert sweep.is_undecided(np.array([1, 2]), p_lens).all()
+    with pytest.raises(SweepError, match="off by nan"):
+        sweep.check(p_lens, np.float32([0.5, 0.1]))
+
+
+def test_a_margin_that_cannot_be_measured_has_no_end():
+    assert margin_of([0.1, 0.3], 0.5) == 4 * 0.3
+    assert margin_of([0.1, 0.3], 2.0) == 2.0
+    assert margin_of([np.nan, 0.3], 0.5) == margin_of([0.3, np.nan], 0.5) == np.inf
+    sweep = Sweep(Told(), "bfloat16", 0.75, np.inf)
+    assert sweep.needs_rescoring(np.array([1, 2]), np.float32([1e-9, 0.9])).all()
 
 
 def test_rows_within_the_margin_of_the_threshold_are_undecided():
