@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from scanner.networks.card import EnsembleCard
 from scanner.networks.combiner import LogitMargins, spread
 from scanner.networks.log_odds import lens_probability, logit_margins
-from scanner.preprocess.channel import Channel
-from scanner.preprocess.network_inputs import Inputs, network_inputs
 from scanner.preprocess.prepared_stamps import PreparedStamps
 from scanner.preprocess.stamp_checks import check_finite, check_stamps
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
@@ -195,18 +193,10 @@ class Ensemble:
 
     def _inputs(self, stamps: Stamps, names: Collection[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Yield the name of each network and its inputs, `[batch, channel, y, x]`: the field that it sees."""
+        prepared = PreparedStamps.of(stamps)
         wanted = [of for of in self.card.networks if of.name in names]
         for n_pixels, field_pixels in sorted({(of.input_pixels, of.field_pixels) for of in wanted}):
             networks = [of for of in wanted if (of.input_pixels, of.field_pixels) == (n_pixels, field_pixels)]
             # Each channel is prepared once per size, for every network that reads it.
-            inputs = _prepared(stamps, [network.channels for network in networks], n_pixels, field_pixels)
+            inputs = prepared.inputs([network.channels for network in networks], n_pixels, field_pixels)
             yield from ((network.name, inputs[network.channels]) for network in networks)
-
-
-def _prepared(
-    stamps: Stamps, wanted: Sequence[tuple[Channel, ...]], n_pixels: int, field_pixels: int
-) -> Mapping[tuple[Channel, ...], Inputs]:
-    """Return the inputs of some networks; other stamps than `PreparedStamps` do not keep them."""
-    if isinstance(stamps, PreparedStamps):
-        return stamps.inputs(wanted, n_pixels, field_pixels)
-    return network_inputs(stamps, wanted, n_pixels, field_pixels)

@@ -91,8 +91,8 @@ class ScoreTable:
 
     def _scored(self, part: _Part) -> pa.Table:
         n, notes, scores = len(part.rows), part.notes, part.scores
-        of_committee = {network_column_name(name): scores.p_networks[name] for name in self._network_names}
-        of_committee["disagreement"] = scores.disagreement
+        of_networks = {network_column_name(name): scores.p_networks[name] for name in self._network_names}
+        of_networks["disagreement"] = scores.disagreement
         probabilities = {"p_lens": scores.p_lens}
         if scores.p_compound is not None:
             probabilities["p_compound"] = scores.p_compound
@@ -100,7 +100,7 @@ class ScoreTable:
             shares = dict(zip(KINDS[1:], scores.kinds_given_lens.T, strict=True))
             probabilities |= {kind_column_name(kind): share for kind, share in shares.items()}
         is_unseen = None if scores.stage is None else scores.stage == FIRST
-        columns = {name: _probability_column(name, values, n, is_unseen) for name, values in of_committee.items()}
+        columns = {name: _probability_column(name, values, n, is_unseen) for name, values in of_networks.items()}
         columns |= {name: _probability_column(name, values, n, None) for name, values in probabilities.items()}
         columns["stage"] = pa.array(np.full(n, FIRST) if scores.stage is None else scores.stage, pa.int16())
         columns["status"] = pa.array([SCORED] * n, pa.string())

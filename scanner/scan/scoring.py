@@ -82,9 +82,9 @@ class CutoutScanner:
         self._ensemble = ensemble
         self._sweep, self._mapping, self._check_above = sweep, mapping, check_above
         self._reference, self._committee_sweep = reference, committee_sweep
-        self._n_again = batch_size
+        self.n_again = batch_size
         if committee_sweep is not None:
-            self._n_again = min(_STAGE_BATCHES * batch_size, max(batch_size, _STAGE_ROWS))
+            self.n_again = min(_STAGE_BATCHES * batch_size, max(batch_size, _STAGE_ROWS))
         self.has_maps, self.has_embeddings = mapping is not None, reference is not None
 
     def with_batch_size(self, batch_size: int) -> "CutoutScanner":
@@ -160,7 +160,7 @@ class CutoutScanner:
                 swept, scores, chosen = batch.of(is_swept), scores.of(is_swept), chosen[is_swept]
             scored.put(swept.rows, self._unchecked(swept), scores, sweep.precision)
             waiting.add(swept, scores, chosen)
-            if waiting.n_rows >= self._n_again:
+            if waiting.n_rows >= self.n_again:
                 self._rescore(*waiting.take(), sweep, scored, found, possible)
         if waiting.n_rows:
             self._rescore(*waiting.take(), sweep, scored, found, possible)

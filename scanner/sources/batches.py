@@ -35,7 +35,7 @@ class CutoutBatch:
         return len(self.rows) + len(self.rejected)
 
     def prepared(self) -> "CutoutBatch":
-        """Return the same batch with stamps that keep what networks compute of them, for all that read them."""
+        """Return the same batch with stamps that keep their sky levels, once a network has measured these."""
         return replace(self, stamps=PreparedStamps.of(self.stamps))
 
     def of(self, chosen: NDArray[np.bool_]) -> "CutoutBatch":

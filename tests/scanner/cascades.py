@@ -122,10 +122,10 @@ class Pixel:
 
 def pixel_stages(monkeypatch, whole, *, features=False):
     """Return a card and both its stages; `light`, A and B read pixels 0, 1 and 2 of `stamps_of`, on inputs not scaled."""
-    for module in ("scanner.networks.ensemble", "scanner.preprocess.prepared_stamps"):
-        monkeypatch.setattr(
-            f"{module}.network_inputs", lambda stamps, wanted, *_: dict.fromkeys(wanted, stamps["VIS"][:, None])
-        )
+    monkeypatch.setattr(
+        "scanner.preprocess.prepared_stamps.network_inputs",
+        lambda stamps, wanted, *_: dict.fromkeys(wanted, stamps["VIS"][:, None]),
+    )
     first = Ensemble(whole.first_stage_card, {"light": Pixel(0)})
     return whole, first, Ensemble(whole, {"A": Pixel(1), "B": Pixel(2)}, features=features)
 

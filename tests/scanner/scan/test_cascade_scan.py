@@ -12,7 +12,7 @@ from scanner.networks.package import load_first_stage, load_package, load_scorer
 from scanner.preprocess import prepared_stamps, sky_levels
 from scanner.scan import scoring, sweep
 from scanner.scan.manifest import score_stamps
-from scanner.scan.scoring import open_scanner
+from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.scan.sweep import synthetic_stamps
 from scanner.vocabulary.geometry import MER_10
 from tests.scanner.cascades import candidate_stage, early_exit, lens_regression, scanned_stamps, stack, write_cascade
@@ -114,6 +114,15 @@ def test_later_stages_score_several_batches_at_once(package, stamps, monkeypatch
     monkeypatch.setattr(exact, "score", lambda given: (sizes["confirmed"].append(len(given["VIS"])), score(given))[1])
     score_stamps({band: images[:26] for band, images in stamps.items()}, scanner)
     assert sizes == {"again": [16, 10], "confirmed": [16, 10]}
+
+
+@pytest.mark.parametrize(("batch_size", "n_rows"), [(1, 4), (64, 256), (100, 256), (1024, 1024)])
+def test_later_stages_wait_for_four_batches_or_256_rows(package, monkeypatch, batch_size, n_rows):
+    """Smaller batches, for use when memory is short, let fewer rows wait."""
+    sweep_by_rounding(monkeypatch)
+    scanner = open_scanner(package, ScanConfig(candidate_threshold=1e-6, engine="torch")).with_batch_size(batch_size)
+    assert scanner.n_again == n_rows
+    assert CutoutScanner(scanner._ensemble, batch_size, scanner._sweep).n_again == batch_size
 
 
 def test_only_undecided_rows_are_passed_by_the_exact_first_stage(package, stamps, limit, monkeypatch):

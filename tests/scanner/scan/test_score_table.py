@@ -9,6 +9,7 @@ from scanner.scan.errors import ScanError
 from scanner.scan.score_table import ScoreTable
 from scanner.sources.registration_notes import BatchNotes
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from scanner.vocabulary.stages import FIRST
 from tests.scanner.feature_references import drawn_reference
 
 
@@ -63,6 +64,23 @@ def test_a_missing_or_repeated_row_is_an_error(places):
     put(table, places, [0.5] * len(places))
     with pytest.raises(ScanError, match="must be scored or rejected once, got the rows"):
         table.table()
+
+
+def test_only_what_the_committee_gives_may_be_missing():
+    """The first stage scored both rows; the committee saw neither."""
+    nan = np.full(2, np.nan, np.float32)
+
+    def table_of(p_lens):
+        table = ScoreTable(["A"])
+        found = EnsembleScores({"A": nan}, nan, np.float32(p_lens), None, None, stage=np.full(2, FIRST, np.int8))
+        table.put(np.arange(2), BatchNotes([()] * 2, nan), found, "float32")
+        return table.table()
+
+    table = table_of([0.1, 0.2])
+    assert table["p_lens"].to_numpy().tolist() == np.float32([0.1, 0.2]).tolist()
+    assert table["p_A"].null_count == table["disagreement"].null_count == 2
+    with pytest.raises(ScanError, match="p_lens: a network must give one probability"):
+        table_of([0.1, np.nan])
 
 
 def test_no_rows_give_an_empty_table():
