@@ -5,34 +5,48 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
-MAX_CHUNK = 64
-"""Largest number of objects run through the network at once: memory stays bounded however large the batch."""
+from scanner.networks.full_batches import full_batches
+
+BATCH = 4
+"""Objects in a batch: memory stays bounded however many there are, and few objects waste little."""
 
 
 class TorchEngine:
-    """Eager float32 inference on the CPU; explanations use its `network`, which is put in eval mode."""
+    """Eager float32 inference on the CPU; explanations use its `network`, which is put in eval mode.
+
+    An object's logits are the same bits whatever its batch and its row in the batch.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn inputs `[batch, channel, y, x]` into logits `[batch, class]`, independent of the batch but for rounding."""
-        # Not inference_mode: its tensors cannot be used by the hooks and gradients of explanations.
-        with torch.no_grad():
-            starts = range(0, max(len(inputs), 1), MAX_CHUNK)
-            return np.asarray(torch.cat([self.network(self._tensor(inputs[i : i + MAX_CHUNK])) for i in starts]).numpy())
+        """Turn inputs `[batch, channel, y, x]` into logits `[batch, class]`."""
+        return self.logits_and_features(inputs)[0]
 
     def logits_and_features(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return logits `[batch, class]`, and the inputs of the last layer, `[batch, feature]`."""
-        layers = cast("nn.Sequential", self.network)
+        *before, last = cast("nn.Sequential", self.network)
+        # Not inference_mode: its tensors cannot be used by the hooks and gradients of explanations.
         with torch.no_grad():
-            starts = range(0, max(len(inputs), 1), MAX_CHUNK)
-            features = [layers[:-1](self._tensor(inputs[i : i + MAX_CHUNK])) for i in starts]
-            logits = torch.cat([layers[-1](of_chunk) for of_chunk in features])
-            return np.asarray(logits.numpy()), np.asarray(torch.cat(features).numpy())
+            features = [_through(before, _tensor(batch)) for batch in full_batches(inputs, BATCH)]
+            logits = [_through([last], of_batch) for of_batch in features]
+            found_logits, found_features = (np.asarray(torch.cat(of).numpy())[: len(inputs)] for of in (logits, features))
+            return found_logits, found_features
 
-    @staticmethod
-    def _tensor(inputs: NDArray[np.float32]) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(inputs, dtype=np.float32)).to(memory_format=torch.channels_last)
+
+def _tensor(batch: NDArray[np.float32]) -> Tensor:
+    return torch.from_numpy(batch).to(memory_format=torch.channels_last)
+
+
+def _through(layers: list[nn.Module], x: Tensor) -> Tensor:
+    """Run layers one after another.
+
+    A dense layer gets one object at a time, each in memory of its own: a product of matrices sums in an order that depends on
+    the number of rows, on the row, and on the alignment of its memory.
+    """
+    for layer in layers:
+        x = torch.cat([layer(row.clone()) for row in x.split(1)]) if isinstance(layer, nn.Linear) else layer(x)
+    return x

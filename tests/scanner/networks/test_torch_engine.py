@@ -4,9 +4,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from scanner.networks.paper_networks import ou66, ou200
+from scanner.networks.architectures import ARCHITECTURES
+from scanner.networks.paper_networks import ou66
 from scanner.networks.parameters import he_initialise
-from scanner.networks.torch_engine import MAX_CHUNK, TorchEngine
+from scanner.networks.torch_engine import BATCH, TorchEngine
 
 
 def network(build, seed=0):
@@ -16,27 +17,26 @@ def network(build, seed=0):
     return net
 
 
-def p_lens(logits):
-    return np.exp(logits[:, 1]) / np.exp(logits).sum(axis=1)
-
-
-@pytest.mark.parametrize(("build", "side"), [(ou66, 66), (ou200, 200)])
-def test_batch_size_does_not_matter(build, side):
-    engine = TorchEngine(network(build))
-    inputs = np.random.default_rng(0).random((64, 4, side, side), dtype=np.float32)
-    inputs = inputs if side == 66 else inputs[:15]
-    whole = p_lens(engine.logits(inputs))
-    for size in (1, 7):
-        parts = [p_lens(engine.logits(inputs[i : i + size])) for i in range(0, len(inputs), size)]
-        assert np.abs(np.concatenate(parts) - whole).max() < 1e-6
+@pytest.mark.parametrize("architecture", ["ou66", "ou200", "compact_large", "equivariant_large", "polar"])
+def test_an_object_has_the_same_bits_in_any_batch(architecture):
+    engine = TorchEngine(network(ARCHITECTURES[architecture].build))
+    side = ARCHITECTURES[architecture].input_pixels
+    inputs = np.random.default_rng(0).random((BATCH + 3, 4, side, side), dtype=np.float32)
+    whole, features = engine.logits_and_features(inputs)
     assert np.ptp(whole) > 1e-4, "different inputs must give different outputs, or the test shows nothing"
+    assert np.array_equal(engine.logits(inputs), whole)
+    turned, turned_features = engine.logits_and_features(inputs[::-1])
+    assert np.array_equal(turned[::-1], whole)
+    assert np.array_equal(turned_features[::-1], features)
+    for size in (1, 3):
+        parts = [engine.logits(inputs[i : i + size]) for i in range(0, len(inputs), size)]
+        assert np.array_equal(np.concatenate(parts), whole), f"{size} at a time"
 
 
-def test_inputs_may_exceed_a_chunk_or_be_empty():
-    engine = TorchEngine(network(ou66))
-    inputs = np.random.default_rng(0).random((70, 4, 66, 66), dtype=np.float32)
-    assert np.abs(engine.logits(inputs)[64:] - engine.logits(inputs[64:])).max() < 1e-5
-    assert engine.logits(inputs[:0]).shape == (0, 2)
+def test_no_inputs_give_no_logits():
+    logits, features = TorchEngine(network(ou66)).logits_and_features(np.zeros((0, 4, 66, 66), np.float32))
+    assert logits.shape == (0, 2)
+    assert features.shape == (0, 500)
 
 
 def test_equals_the_network_written_out_by_hand():
@@ -72,9 +72,8 @@ def test_gradients_after_scoring_are_those_of_finite_differences():
 def test_features_are_what_the_last_layer_reads():
     net = network(ou66)
     engine = TorchEngine(net)
-    inputs = np.random.default_rng(3).random((MAX_CHUNK + 3, 4, 66, 66), dtype=np.float32)
+    inputs = np.random.default_rng(3).random((BATCH + 3, 4, 66, 66), dtype=np.float32)
     logits, features = engine.logits_and_features(inputs)
     assert np.array_equal(logits, engine.logits(inputs))
     expected = features.astype(np.float64) @ net[-1].weight.detach().double().numpy().T + net[-1].bias.detach().numpy()
     np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
-    assert [part.shape[0] for part in engine.logits_and_features(inputs[:0])] == [0, 0]
