@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from infra.frozen import Frozen
 from scanner.networks.lens_curve import LensCurve
+from scanner.networks.weighted_sums import weighted_sums
 from scanner.vocabulary.kinds import KINDS
 
 LogitMargins = Mapping[str, NDArray[np.float64]]
@@ -198,7 +199,7 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
     def _fitted_logits(self, logit_margins: LogitMargins) -> NDArray[np.float64]:
         features = stack_features(logit_margins, self.networks, self.clip, self.pooling)
         scaled = (features - np.array(self.centre)) / np.array(self.scale)
-        logits = np.asarray(scaled @ np.array(self.weights).T + np.array(self.biases))
+        logits = weighted_sums(scaled, np.array(self.weights)) + np.array(self.biases)
         if self.lens_curve is not None:
             lens = _lens_logit(logits)
             logits[:, _NONLENS] = lens - self.lens_curve.calibrated(lens - logits[:, _NONLENS])

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from infra.frozen import Frozen
 from scanner.networks.combiner import LogitMargins
+from scanner.networks.weighted_sums import weighted_sums
 from scanner.vocabulary.kinds import KINDS
 
 LENS_KINDS = KINDS[1:]
@@ -75,7 +76,7 @@ class KindRegression(Frozen, allow_inf_nan=False):
         """Return p(kind | lens) in the fitted mixture, `[batch, kind of lens]`."""
         features = kind_features(logit_margins, self.committee, self.network, self.clip)
         scaled = (features - np.array(self.centre)) / np.array(self.scale)
-        logits = scaled @ np.array(self.weights).T + np.array(self.biases)
+        logits = weighted_sums(scaled, np.array(self.weights)) + np.array(self.biases)
         exp = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(exp / exp.sum(axis=1, keepdims=True))
 
