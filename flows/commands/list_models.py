@@ -30,7 +30,7 @@ def listed_models() -> list[dict[str, Any]]:
 
 
 def _described(card: EnsembleCard) -> dict[str, Any]:
-    read = {channel.band for network in card.networks for channel in network.channels}
+    read = {channel.band for network in card.all_networks for channel in network.channels}
     metrics = card.metrics
     auroc = f"{metrics['auroc']:.3f}" if "auroc" in metrics else _UNKNOWN
     if {"auroc_low", "auroc_high"} <= metrics.keys():

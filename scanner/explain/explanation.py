@@ -17,6 +17,8 @@ from scanner.networks.errors import PackageError
 from scanner.networks.log_odds import lens_log_odds
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import load_network
+from scanner.networks.torch_engine import TorchEngine
+from scanner.networks.turned_engine import TurnedEngine
 from scanner.preprocess.network_inputs import network_input
 from scanner.vocabulary.geometry import GEOMETRIES, Stamps
 
@@ -32,6 +34,7 @@ class NetworkMaps:
     side_arcsec: float
     """Side of the stamps, and of every map except `occlusion`."""
     p_lens: NDArray[np.float32]
+    """The network's `p_lens` as in a scan: over all its orientations, where the maps are of the stamps as they lie."""
     occlusion: NDArray[np.float32]
     """`[batch, y, x]`: change of the log-odds of a lens when pixels there are hidden; negative where they support a lens."""
     occlusion_side_arcsec: float
@@ -110,13 +113,19 @@ def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, rep
     return NetworkMaps(
         network=card.name,
         side_arcsec=side_arcsec,
-        p_lens=expit(whole).astype(np.float32),
+        p_lens=expit(_turned_log_odds(network, card, inputs)).astype(np.float32),
         occlusion=np.stack(changes).astype(np.float32),
         occlusion_side_arcsec=covered_arcsec,
         cam=maps.cam,
         guided=np.maximum(maps.guided, 0).sum(axis=1),
         occlusion_start_arcsec=start_arcsec,
     )
+
+
+def _turned_log_odds(network: nn.Sequential, card: NetworkCard, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the network's log-odds of a lens, `[batch]`, over the orientations that its scores are a mean of."""
+    engine = TorchEngine(network)
+    return lens_log_odds((engine if card.turns == 1 else TurnedEngine(engine, card.turns)).logits(inputs))
 
 
 def stamp_side_arcsec(card: NetworkCard) -> float:

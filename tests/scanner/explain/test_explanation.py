@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
 from scanner.explain import explanation
 from scanner.explain.explanation import explain, networks_with_most_bands
@@ -15,8 +16,9 @@ from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card_file import read_card
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_package
+from scanner.networks.package import load_network, load_package
 from scanner.preprocess.channel import channels
+from scanner.preprocess.network_inputs import network_input
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.sources.shards import decode_shard, encode_shard
 from scanner.vocabulary.geometry import GEOMETRIES
@@ -61,6 +63,19 @@ def test_explained_networks_score_as_in_the_ensemble(explained):
         assert one.guided.min() >= 0
         assert one.side_arcsec == pytest.approx(10.0)
         assert (one.occlusion_start_arcsec, one.occlusion_side_arcsec) == (pytest.approx(0.2), pytest.approx(9.6))
+
+
+def test_p_lens_is_over_all_orientations_of_a_network(explained):
+    card, _, stamps, _, _ = explained
+    compact = next(network for network in card.networks if network.name == "compact-sky")
+    turned = card.model_copy(update={"networks": (compact.model_copy(update={"turns": 4}),)})
+    (maps,) = explain(FLAGSHIP, turned, stamps)
+    network, inputs = load_network(FLAGSHIP, compact).eval(), network_input(stamps, compact.channels, compact.input_pixels)
+    with torch.no_grad():
+        each = [network(torch.from_numpy(np.rot90(inputs, turn, (-2, -1)).copy())).numpy() for turn in range(4)]
+    as_it_lies, expected = (softmax(logits, axis=1)[:, 1:].sum(axis=1) for logits in (each[0], np.mean(each, axis=0)))
+    assert np.abs(as_it_lies / expected - 1).max() > 0.1, "a turn must change what the network says"
+    np.testing.assert_allclose(maps.p_lens, expected, rtol=1e-3)
 
 
 def test_maps_point_at_bright_arcs():
