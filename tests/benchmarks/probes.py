@@ -116,6 +116,10 @@ def share_above(values: Values, cut: float) -> dict[str, float] | None:
     return wins(values, dict.fromkeys(values, np.nextafter(cut, -np.inf)))
 
 
+def _probability(log_odds: float) -> float:
+    return float(np.exp(-np.logaddexp(0, -log_odds)))
+
+
 def figures(
     found: Mapping[str, Values], compound: Mapping[str, Values], lights: Mapping[str, Values], cut: float
 ) -> dict[str, Figure]:
@@ -134,6 +138,8 @@ def figures(
     for group in NEGATIVES:
         out[f"auroc_lens_over_{group}"] = ranking(groups, "lens", group)
         out[f"auroc_brightness_only_over_{group}"] = ranking(lights, "lens", group)
+    out["p_lens_of_lenses"] = {name: _probability(value) for name, value in groups["lens"].items()}
+    out["highest_p_lens_of_a_negative"] = _probability(max(negatives)) if negatives else None
     out["lenses_above_every_negative"] = sum(value > max(negatives) for value in groups["lens"].values()) if negatives else None
     # Compare centred lenses, which have the same crop as the erased ones.
     out["auroc_lens_over_erased_lens"] = ranking(groups, "centred lens", "erased lens")
