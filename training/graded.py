@@ -43,6 +43,18 @@ class GradedObject(Frozen):
         return "compound_arc" if self.is_compound else "single"
 
 
+class LeftOut(Frozen):
+    """Graded objects that no network learns, as their pixels cannot be read."""
+
+    n_objects: int
+    first_reason: str
+
+    @property
+    def warning(self) -> str:
+        """A sentence for people."""
+        return f"{self.n_objects} graded objects are left out: their pixels cannot be read, of the first: {self.first_reason}"
+
+
 @dataclass(frozen=True)
 class GradedShards:
     """Folders of shards with the kinds of graded objects."""
@@ -65,6 +77,12 @@ class GradedShards:
         return read_marker(self._weights) is not None
 
     @property
+    def left_out(self) -> LeftOut | None:
+        """Graded objects that are not in the shards; None if there are none."""
+        content = read_marker(self.folder / "left_out.json")
+        return LeftOut.model_validate(content) if content else None
+
+    @property
     def _weights(self) -> Path:
         return self.folder / "weights.json"
 
@@ -80,7 +98,9 @@ class GradedShards:
         return {int(object_id): weight for object_id, weight in content.items()}
 
 
-def write_graded(objects: Sequence[GradedObject], stamps: Stamps, geometry: str, folder: Path) -> GradedShards:
+def write_graded(
+    objects: Sequence[GradedObject], stamps: Stamps, geometry: str, folder: Path, left_out: LeftOut | None = None
+) -> GradedShards:
     """Write graded objects as shards; those whose graders are undecided are left out.
 
     Args:
@@ -88,6 +108,7 @@ def write_graded(objects: Sequence[GradedObject], stamps: Stamps, geometry: str,
         stamps: Band to `[object, y, x]` in this geometry.
         geometry: Name of the geometry.
         folder: Folder of the shards, which this call fills anew.
+        left_out: Other graded objects, which have no pixels.
 
     Raises:
         TrainingError: no object is decided.
@@ -112,6 +133,7 @@ def write_graded(objects: Sequence[GradedObject], stamps: Stamps, geometry: str,
             images = {band: stamps[band][some] for band in GEOMETRIES[geometry].grids}
             table = shard_table(ids[some], images, {"kind": [objects[i].kind for i in some.tolist()]}, GEOMETRIES[geometry])
             (part / f"shard-{number:05}.parquet").write_bytes(encode_shard(table))
+    write_marker(folder / "left_out.json", left_out.model_dump() if left_out else {})
     # Written last: shards without it are incomplete.
     used = {str(objects[i].object_id): objects[i].weight for i in np.flatnonzero(is_used).tolist()}
     write_marker(folder / "weights.json", used)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.app import AboveZero, AsFlow, Positive, app
+from flows.cli.arguments import warn
 from scanner.vocabulary.choices import TrainingPreset
 
 GAIN_COLUMNS = ("objects", "ensemble", "lenses", "others", "AUROC", "recall at 1 %", "inspected at 50 %", "inspected at 75 %")
@@ -53,7 +54,8 @@ def train(
             to agree with a large ensemble.
         with_grades: Catalogue whose graded objects the networks learn beside the shards, with `--start-from`: lenses, and
             objects that graders reject. Three in ten are held out; the result says how many objects people inspect for each
-            lens before and after. A training that was killed goes on with the same grades; give a new name for new grades.
+            lens before and after. Objects whose pixels are gone are left out, with a warning. A training that was killed goes
+            on with the same grades; give a new name for new grades.
         workers: Number of processes that train a network together, each on its own GPU if the cluster has enough. One worker
             trains up to 20 000 objects in this process, without Ray.
         flow: Train as a Prefect flow.
@@ -83,6 +85,8 @@ def train(
 
         with terminal_progress("training", quiet=json) as report:
             result = train_package(progress=report, **options)
+    if result.left_out is not None:
+        warn(result.left_out.warning)
     if json:
         print_json(result.model_dump(mode="json"))
         return

@@ -11,7 +11,7 @@ from scanner.review.votes.graded import graded_objects
 from scanner.scan.planned_objects import read_planned, together
 from scanner.vocabulary.geometry import GEOMETRIES
 from training.errors import TrainingError
-from training.graded import GradedObject, GradedShards, write_graded
+from training.graded import GradedObject, GradedShards, LeftOut, write_graded
 
 
 def graded_shards(catalogue: str, geometry: str, folder: Path) -> GradedShards:
@@ -19,7 +19,7 @@ def graded_shards(catalogue: str, geometry: str, folder: Path) -> GradedShards:
 
     Raises:
         TrainingError: there are no grades, graders agree on no object, or no pixels can be read.
-        LensscanError: a file of the catalogue cannot be read.
+        LensscanError: a file of the catalogue cannot be read, or the store failed.
     """
     root = absolute(catalogue)
     graded = {row["object_id"]: row for row in graded_objects(root).to_pylist()}
@@ -30,10 +30,12 @@ def graded_shards(catalogue: str, geometry: str, folder: Path) -> GradedShards:
         for plan_id, by_unit in _places(root, list(graded)).items()
     ]
     found = together(parts)
+    reason = next(iter(found.unusable.values()), "no scan lists them")
     if not len(found.object_ids):
-        reason = next(iter(found.unusable.values()), "no scan lists them")
         raise TrainingError(f"{catalogue}: the pixels of the graded objects cannot be read: {reason}")
-    return write_graded([_object(graded[i]) for i in found.object_ids.tolist()], found.stamps, geometry, folder)
+    n_left_out = len(graded) - len(found.object_ids)
+    left_out = LeftOut(n_objects=n_left_out, first_reason=reason) if n_left_out else None
+    return write_graded([_object(graded[i]) for i in found.object_ids.tolist()], found.stamps, geometry, folder, left_out)
 
 
 def _places(root: str, ids: list[int]) -> dict[str, dict[str, list[int]]]:

@@ -18,7 +18,7 @@ from training.build import work_folder
 from training.config import PRESETS, TrainConfig
 from training.errors import TrainingError
 from training.grade_gain import GradeGain, grade_gain
-from training.graded import GradedShards
+from training.graded import GradedShards, LeftOut
 from training.run import train_ensemble
 
 
@@ -32,6 +32,8 @@ class TrainResult(Frozen):
     """The reason why `p_lens` means no probability, if it does not."""
     gain: GradeGain | None = None
     """The ensemble that training started from and the new one on the same objects; None without grades."""
+    left_out: LeftOut | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Graded objects that no network learnt, if there are any."""
 
 
 def train_package(
@@ -81,9 +83,12 @@ def train_package(
         config = config.model_copy(update={"graded": _graded_folder(with_grades, config, work_folder(out, name))})
     card = train_ensemble(config, shards_uri, out, name, progress, Settings.read().ray_address)
     gain = _gain(config, shards_uri, out / name)
+    left_out = GradedShards(config.graded).left_out if config.graded else None
     uncalibrated = card.calibration if card.assumed_prevalence is None else None
     auroc = card.metrics["auroc"]
-    return TrainResult(ensemble=card.name, package=out / name, test_auroc=auroc, uncalibrated=uncalibrated, gain=gain)
+    return TrainResult(
+        ensemble=card.name, package=out / name, test_auroc=auroc, uncalibrated=uncalibrated, gain=gain, left_out=left_out
+    )
 
 
 def _check_name_free(package: Path, config: TrainConfig) -> None:

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.errors import LensscanError
+from infra.store.storage import StorageError
 from scanner.catalogue.plan import Plan
+from scanner.catalogue.unit_inputs import InputChangedError
+from scanner.scan.errors import ScanError
 from scanner.scan.unit_objects import read_unit_objects
+from scanner.sources.tiles import TileError
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.rejections import Rejection
+
+_UNUSABLE = (InputChangedError, TileError, ScanError, FileNotFoundError)
+"""Errors for files that are gone, changed or damaged. All others, such as those of the store, may pass by themselves."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,9 @@ def read_planned(plan: Plan, ids_by_unit: Mapping[str, Sequence[int]], geometry:
 
     Returns:
         The objects. A unit whose files are gone, changed or damaged makes its objects unusable, not the others.
+
+    Raises:
+        StorageError: the store failed, so that another try may read more objects.
     """
     ids: list[int] = []
     parts: list[Stamps] = []
@@ -46,12 +55,12 @@ def read_planned(plan: Plan, ids_by_unit: Mapping[str, Sequence[int]], geometry:
         try:
             for found in read_unit_objects(unit, asked, geometry, plan.described):
                 if isinstance(found.row, Rejection):
-                    unusable[found.object_id] = str(found.row)
+                    unusable[found.object_id] = _reason(found.row)
                 else:
                     ids.append(found.object_id)
                     parts.append(found.row.stamps)
-        except (LensscanError, Rejection) as error:
-            unusable |= dict.fromkeys(set(asked.tolist()) - set(ids), str(error))
+        except (*_UNUSABLE, Rejection) as error:
+            unusable |= dict.fromkeys(set(asked.tolist()) - set(ids), _reason(error))
     stamps = {band: np.stack([part[band] for part in parts]) for band in geometry.grids} if parts else {}
     return PlannedObjects(np.array(ids, np.int64), stamps, unusable)
 
@@ -62,3 +71,10 @@ def together(parts: Sequence[PlannedObjects]) -> PlannedObjects:
     ids = np.concatenate([np.zeros(0, np.int64), *(part.object_ids for part in read)])
     stamps = {band: np.concatenate([part.stamps[band] for part in read]) for band in (read[0].stamps if read else ())}
     return PlannedObjects(ids, stamps, {i: why for part in parts for i, why in part.unusable.items()})
+
+
+def _reason(error: Exception) -> str:
+    """Return why an object has no pixels; an error of the store is no reason, and is raised."""
+    if isinstance(error, Rejection) and error.code.retriable:
+        raise StorageError(error.detail) from error
+    return str(error)

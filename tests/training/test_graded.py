@@ -11,7 +11,7 @@ from training.dataset import Dataset, PreparedInputs, hashed_fraction
 from training.errors import TrainingError
 from training.evaluation.shard_scores import shard_footers, shards_digest
 from training.fit import fit_network
-from training.graded import GradedObject, GradedShards, repeated, write_graded
+from training.graded import GradedObject, GradedShards, LeftOut, repeated, write_graded
 
 
 def graded(n, p_graded):
@@ -61,6 +61,14 @@ def test_a_second_call_replaces_the_first(tmp_path):
     shards = write_graded(graded(3, [0.0]), stamps_of(3), CHALLENGE.name, tmp_path)
     assert rows_in(shards.learnt) | rows_in(shards.held_out) == dict.fromkeys(range(3), "nonlens")
     assert shards.weights().keys() == set(range(3))
+
+
+def test_what_is_left_out_is_kept_until_the_next_call(tmp_path):
+    gone = LeftOut(n_objects=2, first_reason="unit a: shard a is gone")
+    shards = write_graded(graded(3, [0.0]), stamps_of(3), CHALLENGE.name, tmp_path, gone)
+    assert shards.left_out == gone
+    assert gone.warning.startswith("2 graded objects are left out")
+    assert write_graded(graded(3, [0.0]), stamps_of(3), CHALLENGE.name, tmp_path).left_out is None
 
 
 def test_weights_that_are_cut_off_are_incomplete(tmp_path):

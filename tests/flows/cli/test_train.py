@@ -9,6 +9,7 @@ import pytest
 from flows.cli.train import GAIN_COLUMNS, train
 from flows.commands.train import TrainResult
 from training.grade_gain import Compared, GradeGain, separation
+from training.graded import LeftOut
 
 IS_LENS = np.array([1, 0, 1, 0], bool)
 GAIN = GradeGain(
@@ -26,8 +27,8 @@ GAIN = GradeGain(
 def trained(monkeypatch):
     """Return a function that makes the training end at once, with a gain or without."""
 
-    def end(gain):
-        result = TrainResult(ensemble="new", package=Path("runs/new"), test_auroc=0.5, gain=gain)
+    def end(gain, left_out=None):
+        result = TrainResult(ensemble="new", package=Path("runs/new"), test_auroc=0.5, gain=gain, left_out=left_out)
         monkeypatch.setattr("flows.commands.train.train_package", lambda **_: result)
 
     monkeypatch.setenv("COLUMNS", "150")
@@ -58,3 +59,12 @@ def test_json_holds_the_gain(trained, capsys):
     trained(GAIN)
     train("shards", out=Path("runs"), name="new", json=True)
     assert json.loads(capsys.readouterr().out)["gain"] == GAIN.model_dump(mode="json")
+
+
+def test_objects_that_are_left_out_give_a_warning(trained, capsys):
+    gone = LeftOut(n_objects=3, first_reason="unit a: shard a is gone")
+    trained(GAIN, gone)
+    train("shards", out=Path("runs"), name="new", with_grades="catalogue", json=True)
+    told = capsys.readouterr()
+    assert told.err == f"lensscan: warning: {gone.warning}\n"
+    assert json.loads(told.out)["left_out"] == gone.model_dump()

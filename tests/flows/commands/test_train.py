@@ -11,6 +11,7 @@ from flows.cli.main import app
 from flows.commands.graded import graded_shards
 from flows.commands.train import train_package
 from infra.progress import no_progress
+from infra.store.storage import StorageError
 from scanner.catalogue.find_units import find_input
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.night_file import show
@@ -27,6 +28,7 @@ from tests.training.shards import write_shards
 from tests.training.tiny_build import BUILD_CONFIG, OU_H
 from training.build import build_ensemble
 from training.errors import TrainingError
+from training.graded import GradedShards
 
 FIRST_ID, N_OBJECTS = 7000, 40
 GRADERS = ("ann", "bo", "cy")
@@ -102,6 +104,27 @@ def _inputs(root):
 def _images(path):
     shard = decode_shard(path.read_bytes())
     return zip(shard.object_ids, shard.stamps["H"], strict=True)
+
+
+def test_objects_whose_files_are_gone_are_counted(graded, tmp_path):
+    shard = _inputs(graded)[0]
+    aside = shard.rename(tmp_path / "aside")
+    try:
+        made = graded_shards(graded, CHALLENGE.name, tmp_path / "graded")
+    finally:
+        aside.rename(shard)
+    assert made.left_out.n_objects == N_OBJECTS // 2
+    assert made.left_out.first_reason.endswith(f"{shard} is gone")
+
+
+def test_an_error_of_the_store_leaves_no_grades_behind(graded, tmp_path, monkeypatch):
+    def fail(_uri):
+        raise OSError("no route to the store")
+
+    monkeypatch.setattr("scanner.catalogue.unit_inputs.info", fail)
+    with pytest.raises(StorageError, match="no route to the store"):
+        graded_shards(graded, CHALLENGE.name, tmp_path)
+    assert not GradedShards(tmp_path).is_complete
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from infra.store.storage import StorageError
 from scanner.catalogue.find_units import find_input
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.scan.chosen_objects import read_objects
 from scanner.scan.planned_objects import read_planned, together
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName
 from tests.tiles import write_tiles
 
@@ -67,6 +69,40 @@ def test_an_object_without_usable_pixels_has_its_reason(tmp_path):
     assert found.object_ids.tolist() == [0, 2]
     np.testing.assert_array_equal(found.stamps["H"], stamps["H"][[0, 2]])
     assert found.unusable[1].startswith("constant: VIS")
+
+
+def test_an_error_of_the_store_ends_the_reading(tiles, monkeypatch):
+    folder, ids = tiles
+    plan = plan_for(folder)
+
+    def fail(_uri):
+        raise OSError("no route to the store")
+
+    monkeypatch.setattr("scanner.catalogue.unit_inputs.info", fail)
+    with pytest.raises(StorageError, match="no route to the store"):
+        read_planned(plan, {plan.units[0].unit_id: [int(ids[0])]}, MER_10)
+
+
+def test_pixels_that_may_be_read_later_end_the_reading(tiles, monkeypatch):
+    folder, ids = tiles
+    plan = plan_for(folder)
+
+    def fail(*_arguments):
+        raise Rejection(RejectCode.IO_ERROR, "VIS: the connection broke")
+
+    monkeypatch.setattr("scanner.scan.open_unit.tile_batches", fail)
+    with pytest.raises(StorageError, match="VIS: the connection broke"):
+        read_planned(plan, {plan.units[0].unit_id: [int(ids[0])]}, MER_10)
+
+
+def test_a_file_that_is_gone_leaves_the_others(tmp_path):
+    ids = write_tiles(tmp_path, 2, 3)
+    plan = plan_for(tmp_path)
+    first, second = plan.units
+    Path(first.files["VIS"].uri).unlink()
+    found = read_planned(plan, {first.unit_id: [int(ids[0])], second.unit_id: [int(ids[4])]}, MER_10)
+    assert found.object_ids.tolist() == [ids[4]]
+    assert found.unusable[int(ids[0])].endswith("is gone")
 
 
 def test_objects_of_several_plans_are_put_together(tiles):
