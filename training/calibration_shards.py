@@ -31,8 +31,13 @@ class CalibrationShards:
     """Digests of the natural and of the broad shards."""
 
     @classmethod
-    def read(cls, natural_uri: str, broad_uri: str) -> Self:
+    def read(cls, natural_uri: str, broad_uri: str, n_more_nonlenses: int = 0) -> Self:
         """Read what the shards say of themselves.
+
+        Args:
+            natural_uri: Folder or `s3://` prefix of shards of natural draws.
+            broad_uri: Folder or `s3://` prefix of shards of the preset `broad`.
+            n_more_nonlenses: Number of non-lenses that are calibrated on, too, behind the natural draws.
 
         Raises:
             TrainingError: there are no shards, a file is none, they hold too few objects of a kind, or they state a preset of
@@ -40,7 +45,7 @@ class CalibrationShards:
         """
         natural, broad = shard_footers(natural_uri), shard_footers(broad_uri)
         _check_presets(natural_uri, presets(natural.values()), broad_uri, presets(broad.values()))
-        _check_natural(natural_uri, read_kinds(natural))
+        _check_natural(natural_uri, read_kinds(natural), n_more_nonlenses)
         _check_broad(broad_uri, read_kinds(broad))
         return cls(natural_uri, broad_uri, natural, broad, (shards_digest(natural), shards_digest(broad)))
 
@@ -86,13 +91,16 @@ def _n_rows(footers: Footers) -> int:
     return sum(footer.num_rows for footer in footers.values())
 
 
-def _check_natural(uri: str, kinds: NDArray[np.int8]) -> None:
+def _check_natural(uri: str, kinds: NDArray[np.int8], n_more_nonlenses: int) -> None:
     """Check that poolings can be fitted on one half of the natural objects and measured on the other."""
+    # The halves of the fit, which has the further non-lenses behind the natural objects: another number has other halves.
+    kinds = np.append(kinds, np.full(n_more_nonlenses, _NONLENS, kinds.dtype))
+    more = f" with {n_more_nonlenses} simulated non-lenses," if n_more_nonlenses else ""
     fitted_on = random_half(len(kinds))
     for half in (kinds[fitted_on], kinds[~fitted_on]):
         if not can_stack(half):
             raise TrainingError(
-                f"{uri}: needs at least {MIN_OBJECTS_PER_KIND} objects of each kind in each of two random halves, "
+                f"{uri}:{more} needs at least {MIN_OBJECTS_PER_KIND} objects of each kind in each of two random halves, "
                 f"got {kind_counts(half)} in one and {kind_counts(kinds)} in all"
             )
 

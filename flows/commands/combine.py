@@ -57,9 +57,9 @@ def combine_packages(
     packages = [chosen_package(member) for member in members]
     first_package, last = (chosen_package(stage) if stage else None for stage in (first, candidates))
     networks = choose_networks(first_package, packages, last, turns=turns)
-    shards = CalibrationShards.read(natural_uri, broad_uri)
-    shards.check_for(networks.geometry, networks.packages())
     n_more = more.n if more else 0
+    shards = CalibrationShards.read(natural_uri, broad_uri, n_more)
+    shards.check_for(networks.geometry, networks.packages())
     n_all = n_more + shards.n_objects
     simulated = _simulated(networks, name, more, part_of(progress, 0, n_all)) if more else None
     parts = (shards, folder.parent, PREVALENCE, COMPOUND_SHARE, part_of(progress, n_more, n_all), simulated)

@@ -42,6 +42,21 @@ def test_shards_that_cannot_calibrate_are_refused(tmp_path):
             CalibrationShards.read(*data)
 
 
+def test_the_halves_checked_are_those_of_the_fit(tmp_path):
+    """Kinds that suit the halves of the natural objects alone may not suit those with further non-lenses, and the reverse."""
+    broad, n_more = write_shards(tmp_path / "broad", 60), 25
+    for halves, folder in ((random_half(40), "alone"), (random_half(40 + n_more)[:40], "together")):
+        names = np.full(40, "nonlens", object)
+        for half in (halves, ~halves):
+            names[np.flatnonzero(half)[:15]] = KINDS[1:] * 5
+        write_shards(tmp_path / folder, 40, kinds=tuple(names))
+    alone, together = str(tmp_path / "alone"), str(tmp_path / "together")
+    CalibrationShards.read(alone, broad)
+    CalibrationShards.read(together, broad, n_more)
+    with pytest.raises(TrainingError, match="alone: with 25 simulated non-lenses, needs at least 5 objects of each kind in"):
+        CalibrationShards.read(alone, broad, n_more)
+
+
 def stated(folder, **spec):
     return state(write_shards(folder, 80), **spec)
 
