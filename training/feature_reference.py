@@ -1,9 +1,9 @@
 """Fit the reference of an ensemble to shards: axes of embeddings, objects to compare with, and histograms."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.random import Generator, default_rng
@@ -164,34 +164,55 @@ def scaling_of(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], ND
 def describe(scorer: Scorer, shards_uris: Sequence[str], progress: Progress) -> list[Described]:
     """Return what an ensemble, loaded with `features`, says of every object of the shards of each folder.
 
+    Objects that cannot be scored are left out.
+
     Raises:
-        TrainingError: there are no shards, or a file is not a shard.
+        TrainingError: there are no shards, a file is not a shard, or the committee sees no object.
     """
     found = [shard_footers(uri) for uri in shards_uris]
-    n_objects, n_done, parts = sum(footer.num_rows for footers in found for footer in footers.values()), 0, []
+    n_objects, n_done = sum(footer.num_rows for footers in found for footer in footers.values()), 0
+    folders: list[list[_Batch]] = []
     for footers in found:
-        described = []
+        folders.append([])
         for uri, footer in footers.items():
-            described.append(_described(scorer, uri))
+            folders[-1] += _batches(scorer, uri)
             n_done += footer.num_rows
             progress(n_done, n_objects)
-        features, p_lens, kinds = (np.concatenate(values) for values in zip(*described, strict=True))
-        parts.append(Described(features, p_lens, kinds))
-    return parts
+    widths = {batch.features.shape[1] for batches in folders for batch in batches if batch.features is not None}
+    if not widths:
+        raise TrainingError(
+            f"{', '.join(shards_uris)}: a reference needs objects that the committee sees, got none of {n_objects}: each "
+            "cannot be scored, or is excluded by the first stage"
+        )
+    return [_together(batches, max(widths)) for batches in folders]
 
 
-def _described(scorer: Scorer, uri: str) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.str_]]:
-    """Return features, `p_lens` and kinds of the objects of a shard that can be scored."""
+class _Batch(NamedTuple):
+    """Scores of a batch of objects."""
+
+    features: NDArray[np.float32] | None
+    """`[object, feature]`; None if the committee saw no object of the batch."""
+    p_lens: NDArray[np.float32]
+    kinds: NDArray[np.str_]
+
+
+def _batches(scorer: Scorer, uri: str) -> Iterator[_Batch]:
+    """Yield the scores of the objects of a shard that can be scored."""
     shard = decoded(uri, read_bytes(uri))
-    batches = shard_batches(shard, np.arange(len(shard.object_ids)), scorer.geometry, _BATCH)
-    found = [(batch.rows, scorer.score(batch.stamps)) for batch in batches if len(batch.rows)]
     kinds = np.array(shard.truth["kind"].fill_null("").to_pylist(), np.str_)
-    n_features = next((scores.features.shape[1] for _, scores in found if scores.features is not None), 0)
-    # The committee may have seen no object of a batch.
-    blank = (np.full((len(rows), n_features), np.nan, np.float32) for rows, _ in found)
-    features = [none if scores.features is None else scores.features for none, (_, scores) in zip(blank, found, strict=True)]
-    rows = np.concatenate([rows for rows, _ in found])
-    return np.concatenate(features), np.concatenate([scores.p_lens for _, scores in found]), kinds[rows]
+    for batch in shard_batches(shard, np.arange(len(shard.object_ids)), scorer.geometry, _BATCH):
+        if len(batch.rows):
+            scores = scorer.score(batch.stamps)
+            yield _Batch(scores.features, scores.p_lens, kinds[batch.rows])
+
+
+def _together(batches: Sequence[_Batch], n_features: int) -> Described:
+    """Return the objects of batches, of which there may be none, as one."""
+    none = _Batch(np.empty((0, n_features), np.float32), np.empty(0, np.float32), np.empty(0, np.str_))
+    features, p_lens, kinds = zip(none, *batches, strict=True)
+    blank = (np.full((len(p), n_features), np.nan, np.float32) for p in p_lens)
+    filled = [unseen if seen is None else seen for seen, unseen in zip(features, blank, strict=True)]
+    return Described(np.concatenate(filled), np.concatenate(p_lens), np.concatenate(kinds))
 
 
 def is_lens(kinds: NDArray[np.str_]) -> NDArray[np.bool_]:

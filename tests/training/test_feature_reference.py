@@ -1,5 +1,7 @@
 """The reference that is fitted to objects of two kinds, whose features are drawn; and to those of real networks."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,8 @@ from scanner.networks.card_file import read_card
 from scanner.networks.feature_reference import LENGTH, N_AXES, QUANTITIES, USUAL_SHARE
 from scanner.networks.log_odds import log_odds
 from scanner.networks.package import load_network, load_scorer
-from scanner.sources.shards import encode_shard
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.vocabulary.geometry import CHALLENGE
 from simulation.products.dataset import DatasetSpec, simulate_objects
 from tests.scanner.cascades import write_cascade
 from training.errors import TrainingError
@@ -105,6 +108,52 @@ def test_shards_are_described_by_the_committee(tmp_path):
     assert np.ptp(found.p_lens) > 0
     with pytest.raises(TrainingError, match="holds no shards"):
         describe(scorer, [str(tmp_path / "none")], no_progress)
+
+
+class SeesBrightCorners:
+    """A scorer whose committee sees objects with a bright corner only, and describes these by three features."""
+
+    geometry = CHALLENGE
+
+    def score(self, stamps):
+        p_lens = stamps["VIS"][:, 0, 0]
+        seen = p_lens > 0.5
+        features = np.where(seen[:, None], np.full((len(seen), 3), 2.0), np.nan) if seen.any() else None
+        return SimpleNamespace(features=features, p_lens=p_lens)
+
+
+def shard_of_corners(path, corners, *, constant=False):
+    """Write a shard whose objects have these values in a corner; constant images are rejected."""
+    path.parent.mkdir(exist_ok=True)
+    n = len(corners)
+    stamps = {b: np.random.default_rng(0).normal(size=(n, g.n_pixels, g.n_pixels)) for b, g in CHALLENGE.grids.items()}
+    stamps["VIS"][:, 0, 0] = corners
+    if constant:
+        stamps["VIS"][:] = 2.0
+    kinds = {"kind": ["nonlens"] * n}
+    path.write_bytes(encode_shard(shard_table(np.arange(n), stamps, kinds, CHALLENGE)))
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_shards_that_no_committee_sees_leave_the_others(tmp_path, constant):
+    shard_of_corners(tmp_path / "a" / "1.parquet", [0.1, 0.2], constant=constant)
+    shard_of_corners(tmp_path / "a" / "2.parquet", [0.3, 0.9])
+    shard_of_corners(tmp_path / "b" / "1.parquet", [0.1, 0.2, 0.3], constant=constant)
+    first, second = describe(SeesBrightCorners(), [str(tmp_path / "a"), str(tmp_path / "b")], no_progress)
+    n_left = 0 if constant else 1
+    assert first.is_seen.tolist() == [False] * 2 * n_left + [False, True]
+    assert second.is_seen.tolist() == [False] * 3 * n_left
+    assert second.features.shape == (3 * n_left, 3)
+    assert first.p_lens.tolist() == pytest.approx([0.1, 0.2] * n_left + [0.3, 0.9])
+
+
+@pytest.mark.parametrize("corners", [[], [0.1, 0.2]])
+def test_shards_without_any_described_object_are_refused(tmp_path, corners):
+    shard_of_corners(tmp_path / "a" / "1.parquet", corners)
+    with pytest.raises(
+        TrainingError, match=rf"a: a reference needs objects that the committee sees, got none of {len(corners)}"
+    ):
+        describe(SeesBrightCorners(), [str(tmp_path / "a")], no_progress)
 
 
 def test_importance_is_the_weight_of_the_last_layers(tmp_path):
