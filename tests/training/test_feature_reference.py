@@ -147,12 +147,11 @@ def test_shards_that_no_committee_sees_leave_the_others(tmp_path, constant):
     assert first.p_lens.tolist() == pytest.approx([0.1, 0.2] * n_left + [0.3, 0.9])
 
 
-@pytest.mark.parametrize("corners", [[], [0.1, 0.2]])
-def test_shards_without_any_described_object_are_refused(tmp_path, corners):
-    shard_of_corners(tmp_path / "a" / "1.parquet", corners)
-    with pytest.raises(
-        TrainingError, match=rf"a: a reference needs objects that the committee sees, got none of {len(corners)}"
-    ):
+@pytest.mark.parametrize("constant", [False, True])
+def test_shards_without_any_described_object_are_refused(tmp_path, constant):
+    shard_of_corners(tmp_path / "a" / "1.parquet", [0.1, 0.2], constant=constant)
+    shard_of_corners(tmp_path / "a" / "2.parquet", [])
+    with pytest.raises(TrainingError, match="a: a reference needs objects that the committee sees, got none of 2: each"):
         describe(SeesBrightCorners(), [str(tmp_path / "a")], no_progress)
 
 

@@ -11,19 +11,22 @@ from infra.store.storage import open_read
 from scanner.sources.shards import Shard, decode_shard, shard_kinds
 from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
+from training.evaluation.stated_data import check_stated
 
 
 def footer_of(uri: str) -> pq.FileMetaData:
     """Read the Parquet metadata of a shard.
 
     Raises:
-        TrainingError: the file is not Parquet.
+        TrainingError: the file is not Parquet, or its description of a data set is damaged.
     """
     try:
         with open_read(uri) as stream:
-            return pq.read_metadata(stream)
+            footer = pq.read_metadata(stream)
     except pa.ArrowInvalid as error:
         raise TrainingError(f"{uri}: not a readable Parquet shard: {error}") from error
+    check_stated(uri, footer)
+    return footer
 
 
 def decoded(uri: str, data: bytes) -> Shard:

@@ -27,11 +27,13 @@ def shard_footers(shards_uri: str) -> Footers:
     """Read the Parquet metadata of every shard under a folder or prefix.
 
     Raises:
-        TrainingError: there are no shards, or a file is not Parquet.
+        TrainingError: there are no shards, a file is not Parquet, or all shards together hold no object.
     """
     footers = {file.uri: footer_of(file.uri) for file in list_files(shards_uri, ".parquet")}
     if not footers:
         raise TrainingError(f"{shards_uri}: holds no shards (*.parquet)")
+    if not any(footer.num_rows for footer in footers.values()):
+        raise TrainingError(f"{shards_uri}: its shards must hold objects, got none in {', '.join(list(footers)[:3])}")
     return footers
 
 

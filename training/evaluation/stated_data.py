@@ -9,12 +9,28 @@ import pyarrow.parquet as pq
 
 from scanner.sources.shards import DATA_SET_KEY
 from scanner.vocabulary.geometry import GEOMETRIES
+from training.errors import TrainingError
 
 _LEAST_SHARE_OF_SIDE = 0.98
 """66 pixels of 0.3 arcsec, of NISP's bands, show 1 % less than the 20 arcsec of a geometry."""
 _DECIDES_OBJECTS = ("seed", "preset", "kinds", "min_einstein_radius_arcsec")
 FOR_TRAINING = ("broad", "any_host")
 """Presets of populations that no sky has: they hold as many objects of a rare kind as of a frequent one."""
+
+
+def check_stated(uri: str, footer: pq.FileMetaData) -> None:
+    """Check that the other functions can read what a shard states.
+
+    Raises:
+        TrainingError: the description of the data set is no JSON object.
+    """
+    stated = (footer.metadata or {}).get(DATA_SET_KEY, b"{}")
+    try:
+        is_object = isinstance(json.loads(stated.decode()), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise TrainingError(f"{uri}: its metadata {DATA_SET_KEY.decode()} must be a JSON object, got {stated[:60]!r}")
 
 
 def data_sets(footers: Iterable[pq.FileMetaData]) -> str:
