@@ -41,7 +41,8 @@ def draw_evaluation(
     Args:
         folder: Folder of the plots.
         evaluation: Evaluation of the same objects.
-        scores: Lens probabilities `[object]` of the ensemble (`p_lens`) and of each network, by name.
+        scores: Lens probabilities `[object]` of the ensemble (`p_lens`) and of each network, by name; NaN where a network
+            did not look at the object.
         is_lens: `[object]`.
         sample: Sample of non-lenses of the ensemble, if it has one.
     """
@@ -75,7 +76,11 @@ def draw_scored(
 def _draw_roc(path: Path, scores: Scores, is_lens: NDArray[np.bool_]) -> None:
     figure, axes = _figure(1, 5.0)
     for name, p in scores.items():
-        true, false = roc_curve(p, is_lens)
+        # As in the metrics: the objects that the network looked at, if there are lenses and others among them.
+        seen = ~np.isnan(p)
+        if not 0 < is_lens[seen].sum() < seen.sum():
+            continue
+        true, false = roc_curve(p[seen], is_lens[seen])
         axes[0].step(false / false[-1], true / true[-1], where="post", label=name, linewidth=2 if name == "p_lens" else 1)
     axes[0].set(xscale="log", xlim=(1 / int((~is_lens).sum()), 1), ylim=(0, 1))
     axes[0].set(xlabel="false positive rate", ylabel="recall")

@@ -47,6 +47,29 @@ def test_the_roc_curve_counts_lenses_and_others(drawn):
         assert false[at] == pytest.approx((p[~is_lens] >= threshold).mean(), abs=1e-3)
 
 
+def test_objects_that_a_network_did_not_see_are_in_no_curve(tables, evaluation, tmp_path, monkeypatch):
+    curves, step = [{}, {}], Axes.step
+    p, truth = arrays(tables)
+    is_lens = truth["kind"] != "nonlens"
+    rng = np.random.default_rng(0)
+    seen = rng.random(len(is_lens)) < 0.6
+    partial = {"p_lens": p["p_lens"], "A": np.where(seen, p["p_A"], np.nan)}
+    partial |= {"lenses alone": np.where(is_lens, p["p_A"], np.nan), "nothing": np.full(len(is_lens), np.nan)}
+    for found, order in zip(curves, (np.arange(len(is_lens)), rng.permutation(len(is_lens))), strict=True):
+
+        def record(axes, x, y, *, found=found, **style):
+            found[style["label"]] = x, y
+            return step(axes, x, y, **style)
+
+        monkeypatch.setattr(Axes, "step", record)
+        draw_evaluation(tmp_path, evaluation, {name: values[order] for name, values in partial.items()}, is_lens[order])
+    assert [list(found) for found in curves] == [["p_lens", "A"]] * 2
+    for one, other in zip(curves[0]["A"], curves[1]["A"], strict=True):
+        np.testing.assert_array_equal(one, other)
+    false, true = curves[0]["A"]
+    assert (false[-1], true[-1], len(false)) == (1, 1, len(np.unique(p["p_A"][seen])))
+
+
 def test_reliability_compares_restated_scores_with_lens_shares(drawn):
     """Scores are restated to the share of lenses by Bayes' rule: odds times the ratio of the prior odds."""
     _, p, is_lens, _, bars = drawn
