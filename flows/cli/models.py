@@ -335,7 +335,7 @@ def combine(
         turns: Let the committee of a cascade see each object in two to four orientations: a little sharper, and as many times
             the cost.
         nonlenses: Number of non-lenses to simulate, in the shares of the preset `euclid`.
-        seed: Seed of these objects, which must not be one that the networks were trained or evaluated with.
+        seed: Seed of these objects, which must not be one that the networks were trained, calibrated or evaluated with.
         margins: Folder or `s3://` prefix of the margins on the way; by default margins-NAME in the working folder.
         workers: Number of processes that simulate; by default the setting `workers`.
         json: Print JSON instead of text.

@@ -18,7 +18,9 @@ from training.calibration_shards import CalibrationShards
 from training.cascade import assemble
 from training.cascade_networks import CascadeNetworks, choose_networks
 from training.config import COMPOUND_SHARE, PREVALENCE
+from training.errors import TrainingError
 from training.evaluation.card_text import write_card_with_text
+from training.evaluation.stated_data import same_objects
 from training.margins import MoreNonLenses
 
 
@@ -49,7 +51,8 @@ def combine_packages(
     """Combine the networks of packages, given by names or folders, and write the package among the user's ensembles.
 
     Raises:
-        TrainingError: two networks share a name, or the shards cannot be used.
+        TrainingError: two networks share a name, the shards cannot be used, or a network was trained or calibrated with the
+            non-lenses to simulate.
         SimulationError: the folder of the margins holds those of other objects or networks.
         PackageError: a package cannot be read, or the name is taken.
     """
@@ -57,6 +60,8 @@ def combine_packages(
     packages = [chosen_package(member) for member in members]
     first_package, last = (chosen_package(stage) if stage else None for stage in (first, candidates))
     networks = choose_networks(first_package, packages, last, turns=turns)
+    if more:
+        _check_seed(more, networks)
     n_more = more.n if more else 0
     shards = CalibrationShards.read(natural_uri, broad_uri, n_more)
     shards.check_for(networks.geometry, networks.packages())
@@ -66,6 +71,13 @@ def combine_packages(
     card = assemble(name, networks, *parts)
     write_card_with_text(folder, card)
     return card, folder
+
+
+def _check_seed(more: SimulatedNonLenses, networks: CascadeNetworks) -> None:
+    stated = [per_object(nonlenses(more.n, more.seed, networks.geometry))]
+    for card in networks.packages():
+        if same_objects(stated, card.training_data.simulations):
+            raise TrainingError(f"seed must be one that {card.name} was not trained or calibrated with, got {more.seed}")
 
 
 def _simulated(networks: CascadeNetworks, name: str, more: SimulatedNonLenses, progress: Progress) -> MoreNonLenses:

@@ -9,10 +9,13 @@ import pytest
 from flows.cli.models import combine
 from flows.cli.train import train
 from scanner.networks.architectures import NetworkSpec
+from scanner.networks.card import TrainingDataCard
 from scanner.networks.card_file import read_card
 from scanner.networks.package import load_scorer
 from scanner.preprocess.channel import channels
 from scanner.vocabulary.geometry import MER_10
+from simulation.object_blocks import nonlenses
+from simulation.products.dataset import per_object
 from tests.scanner.ensembles import write_test_package
 from tests.training.shards import write_shards
 from training.errors import TrainingError
@@ -110,3 +113,20 @@ def test_shards_are_checked_before_the_simulation(made, tmp_path, monkeypatch):
     with pytest.raises(TrainingError, match="holds no shards"):
         combine(str(made / "A"), natural=str(tmp_path), broad=str(made / "broad"), name="mine", nonlenses=3)
     assert not (tmp_path / "margins-mine").exists()
+
+
+def test_non_lenses_that_a_network_knows_are_refused(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path / "mine"))
+    monkeypatch.chdir(tmp_path)
+    # Other pixels and another number are the same objects, as far as both have them.
+    known = (per_object(nonlenses(7, 8, "mer")),)
+    data = TrainingDataCard(description="", digest=None, n_objects={}, simulations=known)
+    spec = NetworkSpec("known", "equivariant_light", channels("sky_asinh", "VIS"))
+    write_test_package(tmp_path / "known", (spec,), geometry="mer10", name="known", training_data=data)
+    given = {"natural": str(made / "natural"), "broad": str(made / "broad"), "name": "new", "nonlenses": 3}
+    for members in ([made / "A", tmp_path / "known"], [tmp_path / "known"]):
+        with pytest.raises(TrainingError, match="seed must be one that known was not trained or calibrated with, got 8"):
+            combine(*map(str, members), first=str(made / "light"), seed=8, **given)
+    assert not (tmp_path / "margins-new").exists()
+    combine(str(tmp_path / "known"), seed=9, **given)
+    assert read_card(tmp_path / "mine" / "new").training_data.simulations[0] == known[0]
