@@ -6,7 +6,7 @@ Objects are made in blocks. Each block has a file, so that a run that was killed
 import io
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from infra.local_pool import LocalPool
 from infra.progress import Progress, no_progress
-from infra.store.storage import absolute, create_if_absent, exists, join, read_bytes
+from infra.store.storage import absolute, create_if_absent, join, read_bytes
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import ResolvedEngineName
 from scanner.networks.package import load_scorer
@@ -84,19 +84,25 @@ def objects_of_blocks(
         progress: Called with (objects that are done, objects in all).
 
     Raises:
-        SimulationError: the folder holds blocks of other objects or of another ensemble.
+        SimulationError: the folder holds blocks of other objects or of another ensemble, also if another run wrote them
+            meanwhile.
         PackageError: the package cannot be used.
     """
     out_uri = absolute(out_uri)
     sha256 = read_card(package).sha256
     uris = [block_uri(out_uri, number, writer.prefix) for number in _numbers(spec)]
-    missing = [number for number in _numbers(spec) if not _is_done(uris[number], spec, number, sha256)]
+    tables = {number: _block(uri, spec, number, sha256) for number, uri in enumerate(uris)}
+    missing = [number for number, table in tables.items() if table is None]
     n_done = spec.n - sum(len(_indices(spec, number)) for number in missing)
     progress(n_done, spec.n)
     for _, number in _made(writer, [(spec, number) for number in missing], package, engine, out_uri, n_workers):
+        # Another run may have made the file meanwhile, which a block does not replace.
+        tables[number] = _block(uris[number], spec, number, sha256)
+        if tables[number] is None:
+            raise SimulationError(f"{uris[number]}: was removed while this run made the blocks; run the command again")
         n_done += len(_indices(spec, number))
         progress(n_done, spec.n)
-    return _together(uris)
+    return _together(tables.values())
 
 
 def done_blocks(writer: type[BlockWriter], spec: DatasetSpec, sha256: str, out_uri: str) -> pa.Table:
@@ -105,11 +111,10 @@ def done_blocks(writer: type[BlockWriter], spec: DatasetSpec, sha256: str, out_u
     Raises:
         SimulationError: there is no block, or one holds other objects, or outputs of another ensemble.
     """
-    uris = {number: block_uri(out_uri, number, writer.prefix) for number in _numbers(spec)}
-    done = [uri for number, uri in uris.items() if _is_done(uri, spec, number, sha256)]
-    if not done:
+    tables = [_block(block_uri(out_uri, number, writer.prefix), spec, number, sha256) for number in _numbers(spec)]
+    if all(table is None for table in tables):
         raise SimulationError(f"{out_uri}: holds no blocks of scored objects")
-    return _together(done)
+    return _together(tables)
 
 
 def nonlenses(n: int, seed: int, geometry: str) -> DatasetSpec:
@@ -143,27 +148,28 @@ def _made(
         yield from (task for task, _ in results(pool, "block", tasks))
 
 
-def _is_done(uri: str, spec: DatasetSpec, number: int, sha256: str) -> bool:
-    """Return whether a block is there; raises `SimulationError` if it holds other objects, or other outputs."""
-    if not exists(uri):
-        return False
-    table = _read(uri)
+def _block(uri: str, spec: DatasetSpec, number: int, sha256: str) -> pa.Table | None:
+    """Return a block, None if it is not there; raises `SimulationError` if it holds other objects, or other outputs."""
+    try:
+        table = _decoded(uri, read_bytes(uri))
+    except FileNotFoundError:
+        return None
     about = table.schema.metadata or {}
     if about.get(DATA_SET_KEY) != per_object(spec).encode() or about.get(_ENSEMBLE_KEY) != sha256.encode():
         raise SimulationError(f"{uri} holds other objects, or scores of another ensemble; use another folder")
     if table["index"].to_pylist() != list(_indices(spec, number)):
         change = "grow" if table.num_rows < len(_indices(spec, number)) else "get shorter"
         raise SimulationError(f"{uri} holds {table.num_rows} objects: its last block cannot {change}; use another folder")
-    return True
+    return table
 
 
-def _together(uris: Sequence[str]) -> pa.Table:
-    return pa.concat_tables(_read(uri) for uri in uris).replace_schema_metadata(None)
+def _together(tables: Iterable[pa.Table | None]) -> pa.Table:
+    return pa.concat_tables(table for table in tables if table is not None).replace_schema_metadata(None)
 
 
-def _read(uri: str) -> pa.Table:
+def _decoded(uri: str, data: bytes) -> pa.Table:
     try:
-        return pq.read_table(pa.BufferReader(read_bytes(uri)), page_checksum_verification=True)
+        return pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
     except pa.ArrowException as error:
         raise SimulationError(f"{uri}: not a block of scored objects ({' '.join(str(error).split())[:200]})") from error
 

@@ -1,9 +1,12 @@
 """Blocks of objects are made once, by any number of processes, and go on after a kill."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from infra.store.storage import read_bytes
 from scanner.networks.package import load_scorer
 from simulation.object_blocks import block_uri, done_blocks, nonlenses
 from simulation.products.dataset import DatasetSpec
@@ -46,6 +49,50 @@ def test_blocks_of_other_objects_are_refused(package, tmp_path):
     write_test_package(tmp_path / "other", SPECS[:2], seed=1)
     with pytest.raises(SimulationError, match="holds other objects, or scores of another ensemble"):
         score_simulated(SPEC, tmp_path / "other", "torch", out)
+
+
+def beaten_by(monkeypatch, other):
+    """Let another run write each block, of its own data set, just before this one does."""
+    write = ScoringSimulator.block
+
+    def beaten(simulator, task):
+        write(simulator, (other, task[1]))
+        return write(simulator, task)
+
+    monkeypatch.setattr(ScoringSimulator, "block", beaten)
+
+
+def test_blocks_that_another_run_made_meanwhile_are_used(package, tmp_path, monkeypatch):
+    beaten_by(monkeypatch, SPEC)
+    assert score_simulated(SPEC, package, "torch", str(tmp_path / "s"))["index"].to_pylist() == [0, 1, 2, 3, 4]
+
+
+def test_other_blocks_made_meanwhile_are_refused(package, tmp_path, monkeypatch):
+    beaten_by(monkeypatch, SPEC.model_copy(update={"seed": 4}))
+    with pytest.raises(SimulationError, match=r"scored-00000\.parquet holds other objects, or scores of another ensemble"):
+        score_simulated(SPEC, package, "torch", str(tmp_path / "s"))
+    assert len(list((tmp_path / "s").iterdir())) == 1
+
+
+def test_a_block_that_was_removed_meanwhile_is_named(package, tmp_path, monkeypatch):
+    write = ScoringSimulator.block
+
+    def removed(simulator, task):
+        Path(write(simulator, task)).unlink()
+
+    monkeypatch.setattr(ScoringSimulator, "block", removed)
+    with pytest.raises(SimulationError, match=r"scored-00000\.parquet: was removed while this run made the blocks"):
+        score_simulated(SPEC, package, "torch", str(tmp_path / "s"))
+
+
+def test_each_block_is_read_once(package, tmp_path, monkeypatch):
+    score_simulated(SPEC, package, "torch", str(tmp_path / "s"))
+    (tmp_path / "s" / "scored-00001.parquet").unlink()
+    read = []
+    monkeypatch.setattr("simulation.object_blocks.read_bytes", lambda uri: read.append(uri) or read_bytes(uri))
+    score_simulated(SPEC, package, "torch", str(tmp_path / "s"))
+    # The one that is missing is asked for, and read once it is made.
+    assert [Path(uri).stem for uri in read] == ["scored-00000", "scored-00001", "scored-00002", "scored-00001"]
 
 
 def test_a_damaged_block_is_refused(package, tmp_path):
