@@ -47,7 +47,7 @@ def test_the_roc_curve_counts_lenses_and_others(drawn):
         assert false[at] == pytest.approx((p[~is_lens] >= threshold).mean(), abs=1e-3)
 
 
-def test_objects_that_a_network_did_not_see_are_in_no_curve(tables, evaluation, tmp_path, monkeypatch):
+def test_objects_that_a_network_lacks_are_left_out(tables, evaluation, tmp_path, monkeypatch):
     curves, step = [{}, {}], Axes.step
     p, truth = arrays(tables)
     is_lens = truth["kind"] != "nonlens"
