@@ -91,7 +91,8 @@ COMBINED_COLUMNS = (
         "",
         "src.class",
         "Most probable kind of lens (single, compound_arc or double_ring), or nonlens if that has more than half of the "
-        "probability: all at the class frequencies of training, where compound lenses are common, unlike in p_compound",
+        "probability, where half of the objects are lenses. The kinds are as frequent as among the simulated objects of the "
+        "calibration, where compound lenses are common, unlike in p_compound",
     ),
     Column(
         "disagreement",

@@ -54,6 +54,12 @@ def test_files_of_earlier_versions_lack_the_shift_of_bands_alone():
     assert candidate_schema_like(before).names == candidate_schema(NAMES, shifts=False).names
 
 
+def test_subclass_states_the_shares_that_it_assumes():
+    about = score_schema(pa.string(), NAMES).field("subclass").metadata[b"description"].decode()
+    assert "half of the objects are lenses" in about
+    assert "of the calibration" in about
+
+
 def test_ids_keep_their_type_and_scores_are_float32():
     assert score_schema(pa.string(), NAMES).field("object_id").type == pa.string()
     types = {field.type for field in score_schema(pa.int64(), NAMES) if field.name.startswith("p_")}
