@@ -11,8 +11,10 @@ import pyarrow as pa
 
 import lensscan
 from flows.cli import main
+from infra import json_logs
 from infra.notes import notes_of
 from infra.settings import Settings
+from infra.store.s3_access import ANONYMOUS_BUCKETS
 from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema
 from scanner.catalogue.runs import RunRecord
 from scanner.networks.card_file import read_card
@@ -24,6 +26,29 @@ from scanner.vocabulary.metrics import METRICS, WorkStage
 from scanner.vocabulary.rejections import RejectCode
 from scanner.vocabulary.skips import SKIP_ADVICE, SkipCode
 from scanner.vocabulary.source_presets import MER_COLUMNS, SOURCE_PRESETS
+
+VARIABLES = {
+    json_logs.VARIABLE: f"`{json_logs.JSON}` writes logs as JSON to stderr, as `--log-json` does, in flows and workers too.",
+    ANONYMOUS_BUCKETS: "Names of buckets, separated by commas, that are read without credentials, as `--anonymous` does.",
+    "XDG_DATA_HOME": "Folder in which `lensscan/ensembles` holds ensembles, unless `ensembles_dir` is set; `~/.local/share`.",
+    "XDG_CACHE_HOME": "Folder in which `lensscan/graphs` holds networks made ready for OpenVINO; `~/.cache`.",
+    "AWS_ENDPOINT_URL_S3": "URL of the S3 store.",
+    "AWS_ENDPOINT_URL": "The same, where `AWS_ENDPOINT_URL_S3` is not set. Credentials, profile and region have the usual "
+    "variables, such as `AWS_PROFILE`.",
+    "RAY_ADDRESS": "Ray cluster, unless `LENSSCAN_RAY_ADDRESS` is set; a job of Ray finds its own here.",
+    "RAY_AUTH_TOKEN": "Token of the Ray cluster.",
+    "RAY_AUTH_TOKEN_PATH": "File with this token; `~/.ray/auth_token`.",
+    "RAY_USE_TLS": "`1` if the Ray cluster uses certificates.",
+    "RAY_TMPDIR": "Folder for the files of a private Ray; `/tmp`.",
+    "PREFECT_LOGGING_LEVEL": "Level of Prefect's own logs; a command shows none of them unless it is set.",
+    "PREFECT_INTERNAL_LOGGING_LEVEL": "The same for its inner logs.",
+    "RAY_USAGE_STATS_ENABLED": "`0` unless you set it, so that Ray reports no usage.",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "`false` unless you set it, so that Prefect's server reports no usage.",
+    "DO_NOT_TRACK": "`1` unless you set it, likewise.",
+    "DISPLAY": "Where it or the next is set, and on macOS, `lensscan vet` opens a browser.",
+    "WAYLAND_DISPLAY": "As the one before.",
+}
+"""Variables of the environment that are no settings, with their meaning; a default comes last."""
 
 
 def write_reference(folder: Path) -> None:
@@ -72,7 +97,13 @@ def _settings() -> str:
         "# Settings\n\nA setting is read from the environment, then from a file `lensscan.toml` in the working folder.\n\n"
         "| in `lensscan.toml` | in the environment | meaning |\n|---|---|---|\n"
     )
-    return head + "\n".join(rows) + "\n"
+    others = (
+        "\n## Other variables of the environment\n\nThese have no place in `lensscan.toml`. Those of a deployment, such as "
+        "`LENSSCAN_TILES`, stand on the pages [Scan every night](../howto/nightly.md), [Run everything on one machine]"
+        "(../howto/deploy.md) and [Run under Slurm](../howto/slurm.md).\n\n| variable | meaning |\n|---|---|\n"
+    )
+    of_others = (f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items())
+    return head + "\n".join(rows) + "\n" + others + "\n".join(of_others) + "\n"
 
 
 def _columns() -> str:

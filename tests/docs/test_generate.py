@@ -5,8 +5,11 @@ import re
 import pytest
 
 import lensscan
-from docs.generate import write_reference
+from docs.generate import VARIABLES, write_reference
+from infra import json_logs
 from infra.settings import Settings
+from infra.store.s3_access import ANONYMOUS_BUCKETS
+from infra.telemetry import OPT_OUTS
 from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema
 from scanner.catalogue.runs import RunRecord
 from scanner.networks.card_file import read_card
@@ -17,7 +20,15 @@ from scanner.vocabulary.metrics import METRICS, WorkStage
 from scanner.vocabulary.rejections import ADVICE, RejectCode
 from scanner.vocabulary.skips import SKIP_ADVICE, SkipCode
 from scanner.vocabulary.source_presets import MER_COLUMNS, SOURCE_PRESETS
+from tests.docs.pages import ROOT
 from tests.flows.command_names import COMMANDS
+
+ROOMS = ("infra", "flows", "scanner", "simulation", "training")
+LOCAL_SERVERS = re.compile(r"infra/deploy/|flows/demo")
+"""Files that start servers for a demonstration, with variables of their own."""
+ENVIRON = re.compile(r"environ(?:\.get\(|\.setdefault\(|\[)\"([A-Z_0-9]+)\"")
+INNER = {"RAY_AUTH_MODE", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"}
+"""Variables of Ray that the program sets itself."""
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +53,15 @@ def test_every_setting_has_its_variable_and_a_meaning(reference):
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.+) \|$", reference["settings"], flags=re.MULTILINE)
     assert [name for name, _, _ in rows] == list(Settings.model_fields)
     assert all(variable == f"LENSSCAN_{name.upper()}" and meaning.endswith(".") for name, variable, meaning in rows)
+
+
+def test_every_variable_that_the_program_reads_is_named(reference):
+    code = [path for room in ROOMS for path in (ROOT / room).rglob("*.py") if not LOCAL_SERVERS.search(str(path))]
+    read = {name for path in code for name in ENVIRON.findall(path.read_text(encoding="utf-8"))}
+    named = {*re.findall(r"^\| `(\w+)` \| [^|]+ \|$", reference["settings"], flags=re.MULTILINE)}
+    assert read - INNER <= named
+    assert named == {*VARIABLES}
+    assert {ANONYMOUS_BUCKETS, json_logs.VARIABLE, *OPT_OUTS} <= named
 
 
 def test_every_metric_has_its_tags_and_meaning(reference):
