@@ -7,11 +7,12 @@ from pathlib import Path
 from infra.settings import Settings
 from infra.store.storage import is_s3, local_path
 from scanner.networks.card import EnsembleCard
-from scanner.networks.card_file import CARD_FILE, check_weights, read_card
+from scanner.networks.card_file import CARD_FILE, check_weights, files_beside, read_card
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import find_package, is_shipped
 from scanner.purity import PurityTable
 from training.errors import TrainingError
+from training.evaluation.card_text import write_card_with_text
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,10 +59,20 @@ def copied(package: Path, card: EnsembleCard, folder: Path) -> EnsembleCard:
     """
     if folder.resolve() != package.resolve():
         check_weights(package, card)
-        kept = {path.name for path in folder.iterdir()} if (folder / CARD_FILE).is_file() else set()
+        kept: set[str] = set()
+        if (folder / CARD_FILE).is_file():
+            # A file that the card there does not name would stay for good.
+            kept = {path.name for path in folder.iterdir()} | (files_beside(card) - files_beside(read_card(folder)))
         shutil.copytree(package, folder, dirs_exist_ok=True, ignore=lambda _, names: kept.intersection(names))
         check_weights(folder, card)
     return latest_card(folder, card)
+
+
+def replace_card(folder: Path, before: EnsembleCard, after: EnsembleCard) -> None:
+    """Write the card of a package and its text, then remove the files that the card before it named and it does not."""
+    write_card_with_text(folder, after)
+    for file in files_beside(before) - files_beside(after):
+        (folder / file).unlink(missing_ok=True)
 
 
 def latest_card(folder: Path, used: EnsembleCard) -> EnsembleCard:

@@ -46,8 +46,8 @@ def drift(catalogue: str, *, night: date | None = None, tiles: bool = False, jso
 def reference(ensemble: str, *shards: str, out: str | None = None, description: str | None = None, json: bool = False) -> None:
     """Give an ensemble the reference that embeddings, anomalies and `drift` need, from shards that no network was trained on.
 
-    The axes of embeddings are those on which the features of the networks are largest, `p_lens` first. The file
-    reference.safetensors beside the card, which names its digest, holds them, some objects to compare with, and histograms.
+    The axes of embeddings are those on which the features of the networks are largest, `p_lens` first. A file
+    beside the card, which names it and its digest, holds them, some objects to compare with, and histograms.
     Scores and the digest of the ensemble stay the same.
 
     For example: `lensscan models reference mine data/natural data/broad`

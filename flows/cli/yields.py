@@ -69,8 +69,8 @@ def nonlenses(
 ) -> None:
     """Score many simulated non-lenses, so that lists of candidates can have a guaranteed purity (`query --fdr`).
 
-    Objects are simulated, scored and forgotten: only scores are kept. The highest go into nonlenses.parquet beside the card,
-    which names the file and its digest. After a kill, the same command continues with the missing objects.
+    Objects are simulated, scored and forgotten: only scores are kept. The highest go into a file beside the card, which names
+    it and its digest. After a kill, the same command continues with the missing objects.
 
     For example: `lensscan models nonlenses --ensemble mine --n 200000`
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from flows.ensembles import chosen_package, copied, folder_to_extend
+from flows.ensembles import chosen_package, copied, folder_to_extend, replace_card
 from infra.progress import Progress
 from infra.settings import Settings
 from scanner.catalogue.outcomes import SCORED
@@ -15,7 +15,6 @@ from simulation.object_blocks import nonlenses
 from simulation.products.dataset import per_object
 from simulation.scored_objects import score_simulated
 from training.errors import TrainingError
-from training.evaluation.card_text import write_card_with_text
 from training.evaluation.stated_data import same_objects
 
 
@@ -46,7 +45,8 @@ def sample_nonlenses(
     scored = table.filter(pc.equal(table["status"], SCORED))
     tail = NonLensTail.of(scored["p_lens"].to_numpy(), card.candidate_threshold)
     described = f"n={n}, seed={seed}, geometry {card.geometry}, preset euclid"
-    write_card_with_text(folder, with_sample(folder, copied(package, card, folder), tail, described))
+    latest = copied(package, card, folder)
+    replace_card(folder, latest, with_sample(folder, latest, tail, described))
     return {
         "ensemble": card.name,
         "non-lenses": tail.n,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flows.ensembles import chosen_package, copied, folder_to_extend
+from flows.ensembles import chosen_package, copied, folder_to_extend, replace_card
 from infra.progress import Progress
 from infra.settings import Settings
 from scanner.networks.card import FeatureReferenceCard
@@ -11,7 +11,6 @@ from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
 from scanner.networks.feature_reference import REFERENCE_FILE, with_reference
 from scanner.networks.package import load_scorer
-from training.evaluation.card_text import write_card_with_text
 from training.feature_reference import describe, fit_reference, importance_of, is_lens
 
 
@@ -39,7 +38,8 @@ def make_reference(
         n_natural=int((~is_lens(parts[0].kinds)).sum()),
         description=description or ", ".join(shards),
     )
-    write_card_with_text(folder, with_reference(folder, copied(package, card, folder), reference, about))
+    latest = copied(package, card, folder)
+    replace_card(folder, latest, with_reference(folder, latest, reference, about))
     return {
         "ensemble": card.name,
         "objects": sum(len(part.p_lens) for part in parts),

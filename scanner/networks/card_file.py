@@ -14,6 +14,8 @@ from scanner.networks.network_card import NetworkCard
 CARD_FILE = "card.json"
 MAX_CARD_BYTES = 2**24
 MAX_WEIGHTS_BYTES = 2**30
+_N_DIGITS = 12
+"""Digits of the digest in the name of a file that is not of a network."""
 
 
 def read_card(folder: Path) -> EnsembleCard:
@@ -60,6 +62,24 @@ def read_weights(folder: Path, card: NetworkCard) -> bytes:
     if found != card.sha256:
         raise PackageError(f"{path}: sha256 must be {card.sha256} as on the card, got {found}")
     return data
+
+
+def write_beside(folder: Path, file: str, data: bytes) -> str:
+    """Write a file of a package under a name with digits of its digest, as `file-0123456789ab.parquet`; return that name.
+
+    A file that the card names stays as it is: after a kill, before the card names the new one, the package is the old one.
+    """
+    plain = Path(file)
+    name = f"{plain.stem}-{sha256_bytes(data)[:_N_DIGITS]}{plain.suffix}"
+    with replace_whole(folder / name) as part:
+        part.write_bytes(data)
+    return name
+
+
+def files_beside(card: EnsembleCard) -> set[str]:
+    """Return the names of the files that a card needs beside it."""
+    others = (about.file for about in (card.nonlens_sample, card.feature_reference) if about is not None)
+    return {*(network.weights_file for network in card.all_networks), *others}
 
 
 def read_beside(path: Path, max_bytes: int, needed: str) -> bytes:

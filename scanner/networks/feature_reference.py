@@ -18,12 +18,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from infra.provenance import sha256_bytes
-from infra.store.files import replace_whole
 from scanner.networks.card import EnsembleCard, FeatureReferenceCard
-from scanner.networks.card_file import read_beside
+from scanner.networks.card_file import read_beside, write_beside
 from scanner.networks.errors import PackageError
 
 REFERENCE_FILE = "reference.safetensors"
+"""Name to which digits of the digest are added."""
 N_AXES = 32
 """Number of axes of an embedding."""
 LENGTH = 8.0
@@ -144,9 +144,8 @@ def with_reference(folder: Path, card: EnsembleCard, reference: FeatureReference
     for name, histogram in reference.histograms.items():
         tensors |= {f"{name}.edges": histogram.edges, f"{name}.counts": histogram.counts}
     data = save({name: np.ascontiguousarray(values) for name, values in tensors.items()})
-    with replace_whole(folder / REFERENCE_FILE) as part:
-        part.write_bytes(data)
-    digests = {"file": REFERENCE_FILE, "sha256": sha256_bytes(data), "ensemble_sha256": card.lens_sha256}
+    file = write_beside(folder, REFERENCE_FILE, data)
+    digests = {"file": file, "sha256": sha256_bytes(data), "ensemble_sha256": card.lens_sha256}
     return card.model_copy(update={"feature_reference": about.model_copy(update=digests)})
 
 

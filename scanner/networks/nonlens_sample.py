@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from infra.provenance import sha256_bytes
-from infra.store.files import replace_whole
 from scanner.networks.card import EnsembleCard, NonLensSampleCard
-from scanner.networks.card_file import read_beside
+from scanner.networks.card_file import read_beside, write_beside
 from scanner.networks.errors import PackageError
 
 SAMPLE_FILE = "nonlenses.parquet"
+"""Name to which digits of the digest are added."""
 _MAX_BYTES = 2**28
 
 
@@ -54,10 +54,8 @@ def with_sample(folder: Path, card: EnsembleCard, tail: NonLensTail, description
     """
     sink = io.BytesIO()
     pq.write_table(pa.table({"p_lens": tail.p_lens}), sink, compression="zstd", write_page_checksum=True)
-    with replace_whole(folder / SAMPLE_FILE) as part:
-        part.write_bytes(sink.getvalue())
     about = NonLensSampleCard(
-        file=SAMPLE_FILE,
+        file=write_beside(folder, SAMPLE_FILE, sink.getvalue()),
         sha256=sha256_bytes(sink.getvalue()),
         ensemble_sha256=card.lens_sha256,
         n_objects=tail.n,

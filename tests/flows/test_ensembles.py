@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from flows.ensembles import copied, folder_to_extend, known_purity, latest_card, results_folder
+from flows.ensembles import copied, folder_to_extend, known_purity, latest_card, replace_card, results_folder
 from scanner.networks.card_file import read_card, write_card
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.nonlens_sample import NonLensTail, read_sample, with_sample
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
 
@@ -67,6 +69,31 @@ def test_a_copy_keeps_what_its_card_has(own, tmp_path):
     (package / "note.txt").write_text("later")
     assert copied(package, card, tmp_path / "copy") == richer
     assert {path.name for path in (tmp_path / "copy").iterdir()} == {path.name for path in package.iterdir()}
+
+
+def sampled(package, card, score):
+    """Give a package a sample of one score, and return its card."""
+    after = with_sample(package, card, NonLensTail.of(np.float32([score]), 0.05), "one object")
+    replace_card(package, card, after)
+    return after
+
+
+def test_a_replaced_file_goes_after_its_card(own):
+    package, card = own
+    before = sampled(package, card, 0.25)
+    after = sampled(package, before, 0.75)
+    assert [path.name for path in package.glob("*.parquet")] == [after.nonlens_sample.file]
+    assert read_sample(package, read_card(package)).p_lens.tolist() == [0.75]
+    assert sampled(package, after, 0.75) == after
+    assert read_sample(package, after) is not None
+
+
+def test_a_copy_with_its_own_sample_gets_no_other(own, tmp_path):
+    package, card = own
+    copied(package, card, tmp_path / "copy")
+    theirs, ours = sampled(package, card, 0.25), sampled(tmp_path / "copy", card, 0.75)
+    assert copied(package, theirs, tmp_path / "copy") == ours
+    assert [path.name for path in (tmp_path / "copy").glob("*.parquet")] == [ours.nonlens_sample.file]
 
 
 def test_a_copy_with_damaged_weights_is_refused(own, tmp_path):

@@ -15,15 +15,15 @@ from scanner.networks.feature_reference import (
     MOST,
     N_AXES,
     NEIGHBOUR,
-    REFERENCE_FILE,
     STEP,
     Histogram,
     read_reference,
+    with_reference,
 )
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.prevalence import with_prevalence
 from tests.scanner.ensembles import SPECS, write_test_package
-from tests.scanner.feature_references import drawn_reference, give_reference
+from tests.scanner.feature_references import ABOUT, drawn_reference, give_reference
 
 N_FEATURES = 7
 
@@ -87,7 +87,13 @@ def test_a_reference_comes_back_from_its_package(package):
         assert found.histograms[name].edges.tolist() == histogram.edges.tolist()
         assert found.histograms[name].counts.tolist() == histogram.counts.tolist()
     assert card.feature_reference.description == "drawn"
-    assert card.reference_sha256 == sha256_bytes((package / REFERENCE_FILE).read_bytes())
+    assert card.reference_sha256 == sha256_bytes((package / card.feature_reference.file).read_bytes())
+
+
+def test_a_kill_before_the_new_card_leaves_the_old_reference(package):
+    card, old = read_card(package), drawn_reference(N_FEATURES)
+    with_reference(package, card, drawn_reference(N_FEATURES, seed=1), ABOUT)
+    assert np.array_equal(read_reference(package, card).projection, old.projection)
 
 
 def test_a_reference_changes_no_digest_of_the_ensemble(package, tmp_path):
@@ -109,12 +115,13 @@ def test_a_reference_of_other_weights_is_none(package):
     ("content", "text"), [(None, "embeddings need the reference"), (b"PAR1", "sha256 must be"), (b"", "sha256 must be")]
 )
 def test_a_damaged_reference_is_refused(package, content, text):
+    card = read_card(package)
     if content is None:
-        (package / REFERENCE_FILE).unlink()
+        (package / card.feature_reference.file).unlink()
     else:
-        (package / REFERENCE_FILE).write_bytes(content)
+        (package / card.feature_reference.file).write_bytes(content)
     with pytest.raises(PackageError, match=text):
-        read_reference(package, read_card(package))
+        read_reference(package, card)
 
 
 @pytest.mark.parametrize(
@@ -132,10 +139,11 @@ def test_a_damaged_reference_is_refused(package, content, text):
 )
 def test_a_reference_that_is_none_is_refused(package, change, text):
     """The digest is that of the file, so only the content is wrong."""
-    tensors = load((package / REFERENCE_FILE).read_bytes()) | change
-    data = save({name: values for name, values in tensors.items() if values is not None})
-    (package / REFERENCE_FILE).write_bytes(data)
     card = read_card(package)
+    path = package / card.feature_reference.file
+    tensors = load(path.read_bytes()) | change
+    data = save({name: values for name, values in tensors.items() if values is not None})
+    path.write_bytes(data)
     about = card.feature_reference.model_copy(update={"sha256": sha256_bytes(data)})
     with pytest.raises(PackageError, match=f"not a reference .*{text}"):
         read_reference(package, card.model_copy(update={"feature_reference": about}))

@@ -8,7 +8,7 @@ from infra.provenance import sha256_bytes
 from scanner.networks.card_file import read_card, write_card
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.nonlens_sample import SAMPLE_FILE, NonLensTail, read_sample, with_sample
+from scanner.networks.nonlens_sample import NonLensTail, read_sample, with_sample
 from scanner.networks.prevalence import with_prevalence
 from tests.scanner.ensembles import SPECS, write_test_package
 
@@ -30,7 +30,19 @@ def test_a_sample_comes_back_from_its_package(package):
     assert (tail.p_lens.dtype, tail.n, tail.least) == (np.float32, 8, 0.05)
     about = card.nonlens_sample
     assert (about.n_objects, about.n_stored, about.description) == (8, 5, "eight objects")
-    assert about.sha256 == sha256_bytes((package / SAMPLE_FILE).read_bytes())
+    assert about.sha256 == sha256_bytes((package / about.file).read_bytes())
+
+
+def test_a_kill_before_the_new_card_leaves_the_old_sample(package):
+    card = read_card(package)
+    with_sample(package, card, NonLensTail.of(SCORES / 2, 0.05), "other objects")
+    assert read_sample(package, card).p_lens.tolist() == np.float32([0.05, 0.2, 0.2, 0.3, 0.7]).tolist()
+
+
+def test_the_shipped_sample_keeps_its_plain_name():
+    card = read_card(SHIPPED_DIR / "mer3-cascade")
+    assert card.nonlens_sample.file == "nonlenses.parquet"
+    assert len(read_sample(SHIPPED_DIR / "mer3-cascade", card).p_lens) == card.nonlens_sample.n_stored
 
 
 def test_p_values_count_the_sample(package):
@@ -57,12 +69,13 @@ def test_a_sample_of_other_weights_is_none(package):
     [(None, "guaranteed lists need the sample"), (b"PAR1", "sha256 must be"), (b"", "sha256 must be")],
 )
 def test_a_damaged_sample_is_refused(package, content, text):
+    card = read_card(package)
     if content is None:
-        (package / SAMPLE_FILE).unlink()
+        (package / card.nonlens_sample.file).unlink()
     else:
-        (package / SAMPLE_FILE).write_bytes(content)
+        (package / card.nonlens_sample.file).write_bytes(content)
     with pytest.raises(PackageError, match=text):
-        read_sample(package, read_card(package))
+        read_sample(package, card)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +88,10 @@ def test_a_damaged_sample_is_refused(package, content, text):
 )
 def test_a_sample_that_is_none_is_refused(package, table, text):
     """The digest is that of the file, so only the content is wrong."""
-    pq.write_table(pa.table(table), package / SAMPLE_FILE)
     card = read_card(package)
-    about = card.nonlens_sample.model_copy(update={"sha256": sha256_bytes((package / SAMPLE_FILE).read_bytes())})
+    path = package / card.nonlens_sample.file
+    pq.write_table(pa.table(table), path)
+    about = card.nonlens_sample.model_copy(update={"sha256": sha256_bytes(path.read_bytes())})
     with pytest.raises(PackageError, match=text):
         read_sample(package, card.model_copy(update={"nonlens_sample": about}))
 
