@@ -5,10 +5,11 @@ import logging
 import re
 from pathlib import Path
 
-from flows.ensembles import chosen_package, results_folder
+from flows.ensembles import chosen_package, latest_card, results_folder
 from infra.progress import Progress, part_of
 from infra.provenance import code_version
 from infra.settings import Settings
+from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.engines import resolve_engine
@@ -48,6 +49,7 @@ def evaluate_shards(
     Raises:
         TrainingError: there are no shards, a shard has no truth, or the ensemble was trained or calibrated on these; or the
             folder is on S3, is a file, or holds another ensemble.
+        PackageError: the ensemble cannot be used, or another one has replaced it by the end.
     """
     package = chosen_package(ensemble)
     card = read_card(package)
@@ -85,7 +87,7 @@ def evaluate_shards(
         if reason := _not_for_cards(footers, card.geometry):
             _LOG.warning("%s: %s; the purity on the card of %s stays as it is", shards_uri, reason, card.name)
         else:
-            record_evaluation(package, evaluation)
+            record_evaluation(package, card, evaluation)
     return evaluation, folder
 
 
@@ -98,9 +100,13 @@ def _not_for_cards(footers: Footers, geometry: str) -> str | None:
     return None
 
 
-def record_evaluation(package: Path, evaluation: Evaluation) -> None:
-    """Write cuts, recall at matched rates and correlations of an evaluation into card.json and CARD.md of the package."""
-    card = with_cuts(read_card(package), evaluation.cuts)
+def record_evaluation(package: Path, used: EnsembleCard, evaluation: Evaluation) -> None:
+    """Write cuts, recall at matched rates and correlations of an evaluation into card.json and CARD.md of the package.
+
+    Raises:
+        PackageError: the card is damaged, or is that of another ensemble than the evaluated one, `used`, by now.
+    """
+    card = with_cuts(latest_card(package, used), evaluation.cuts)
     figures = matched_metrics(evaluation.matched) | correlation_metrics(evaluation.correlations)
     kept = {name: value for name, value in card.metrics.items() if not re.match(_REPLACED, name)}
     write_card_with_text(package, card.model_copy(update={"metrics": {**kept, **figures}}))

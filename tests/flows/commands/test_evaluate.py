@@ -10,13 +10,14 @@ from flows.commands.evaluate import evaluate_shards, record_evaluation
 from infra.progress import no_progress
 from scanner.networks.card import TrainingDataCard
 from scanner.networks.card_file import read_card, write_card
+from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.nonlens_sample import NonLensTail, with_sample
 from scanner.networks.package import load_scorer
 from scanner.networks.prevalence import with_prevalence
 from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
-from tests.scanner.ensembles import SPECS, write_test_package
+from tests.scanner.ensembles import SPECS, add_metric, write_test_package
 from tests.training.shards import state
 from training.errors import TrainingError
 from training.evaluation.evaluate import CUTS, Evaluation, thresholds_of
@@ -112,8 +113,36 @@ def test_a_second_evaluation_replaces_all_of_its_figures(tmp_path):
     old = {"recall_single_at_false_positives_0.0001": 0.5, "matched_nonlenses_single": 9.0, "spearman_lenses_a_b": 0.1}
     write_card(tmp_path / "mine", card.model_copy(update={"metrics": {**card.metrics, **old}}))
     empty = Evaluation(n_objects={}, n_rejected={}, prevalence=0.01, overall={}, networks={}, groups=(), cuts=())
-    record_evaluation(tmp_path / "mine", empty)
+    record_evaluation(tmp_path / "mine", card, empty)
     assert read_card(tmp_path / "mine").metrics == card.metrics
+
+
+def meanwhile(monkeypatch, change):
+    """Let another command change the ensemble while its scores are compared with the truth."""
+
+    def evaluate_scores(*given):
+        change()
+        return Evaluation(n_objects={}, n_rejected={}, prevalence=None, overall={}, networks={}, groups=(), cuts=())
+
+    monkeypatch.setattr(flows.commands.evaluate, "evaluate_scores", evaluate_scores)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_metrics_written_meanwhile_stay(shards, tmp_path, monkeypatch):
+    write_package(tmp_path / "mine", None)
+    meanwhile(monkeypatch, lambda: add_metric(tmp_path / "mine"))
+    evaluate_shards(str(shards), str(tmp_path / "mine"), None, no_progress)
+    assert read_card(tmp_path / "mine").metrics["of_another_command"] == 0.5
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_the_card_of_a_new_ensemble_stays(shards, tmp_path, monkeypatch):
+    """A training that ends meanwhile may have put other weights there."""
+    write_package(tmp_path / "mine", None)
+    meanwhile(monkeypatch, lambda: write_test_package(tmp_path / "mine", SPECS[1:2]))
+    with pytest.raises(PackageError, match="mine: the card must still be that of test"):
+        evaluate_shards(str(shards), str(tmp_path / "mine"), None, no_progress)
+    assert [network.name for network in read_card(tmp_path / "mine").networks] == ["OU-66"]
 
 
 @pytest.mark.usefixtures("no_plots")
