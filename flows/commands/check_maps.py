@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from flows.commands.results import check_writable
 from flows.ensembles import chosen_package, latest_card, results_folder
 from infra.progress import Progress
 from infra.settings import Settings
-from infra.store.files import check_replaceable
 from infra.store.storage import is_s3, local_path
 from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import CARD_FILE, read_card
@@ -14,7 +14,7 @@ from scanner.networks.engines import resolve_engine
 from scanner.networks.package import with_metrics
 from scanner.vocabulary.geometry import GEOMETRIES
 from training.errors import TrainingError
-from training.evaluation.card_text import TEXT_FILE, write_card_with_text
+from training.evaluation.card_text import write_card_with_text
 from training.evaluation.lens_shards import read_bright_lenses
 from training.evaluation.map_checks import check_ensemble_maps
 from training.evaluation.map_measures import PREFIX, CheckSize, MapChecks
@@ -45,7 +45,7 @@ def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None
     size = CheckSize.of(n)
     stamps, truth = read_bright_lenses(shards_uri, GEOMETRIES[card.geometry], size.n_objects)
     engine = resolve_engine(Settings.read().engine)
-    _check_writable(folder)
+    check_writable(folder)
     checks = check_ensemble_maps(package, card, stamps, truth, SEED, size, engine, progress)
     latest = latest_card(folder if (folder / CARD_FILE).is_file() else package, card)
     write_card_with_text(folder, with_metrics(_unchecked(latest), checks.metrics()))
@@ -66,14 +66,6 @@ def table_rows(checks: MapChecks) -> list[dict[str, Any]]:
         }
         for check in checks.checks
     ]
-
-
-def _check_writable(folder: Path) -> None:
-    """Create the folder and check that it is writable, before the long measurements."""
-    try:
-        check_replaceable(folder / TEXT_FILE)
-    except OSError as error:
-        raise TrainingError(f"{folder}: cannot be written to: {error.strerror}") from error
 
 
 def _unchecked(card: EnsembleCard) -> EnsembleCard:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from flows.commands.results import check_place
 from flows.ensembles import chosen_package, latest_card, results_folder
 from infra.progress import Progress, part_of
 from infra.settings import Settings
@@ -29,12 +30,13 @@ def judge_counterfactuals(n: int, ensemble: str | None, out: str | None, progres
 
     Raises:
         PackageError: the ensemble cannot be used.
-        TrainingError: the folder is on S3, is a file, or holds another ensemble.
+        TrainingError: the folder is on S3, is a file, cannot be written to, or holds another ensemble or results of another.
         SimulationError: a lens could not be made.
     """
     package = chosen_package(ensemble)
     card = read_card(package)
     folder = results_folder(package, card, out)
+    check_place(folder, package, card)
     scorer = load_scorer(package, resolve_engine(Settings.read().engine))
     total = n + n * len(CHANGES)
     made = counterfactuals(n, SEED, GEOMETRIES[card.geometry], part_of(progress, 0, total))
@@ -44,7 +46,6 @@ def judge_counterfactuals(n: int, ensemble: str | None, out: str | None, progres
         p_lens[change] = score_stamps(stamps, scanner)["p_lens"].to_numpy()
         progress(n + n * done, total)
     gate = judge(p_lens, card.candidate_threshold, BOOTSTRAP_SEED)
-    folder.mkdir(parents=True, exist_ok=True)
     with replace_whole(folder / FILE) as part:
         part.write_text(f"# Counterfactuals of {card.name}\n\n{gate_markdown(gate)}", encoding="utf-8")
     if folder.resolve() == package.resolve():

@@ -5,6 +5,7 @@ import logging
 import re
 from pathlib import Path
 
+from flows.commands.results import EVALUATION_FILE, check_place
 from flows.ensembles import chosen_package, latest_card, results_folder
 from infra.progress import Progress, part_of
 from infra.provenance import code_version
@@ -48,7 +49,7 @@ def evaluate_shards(
 
     Raises:
         TrainingError: there are no shards, a shard has no truth, or the ensemble was trained or calibrated on these; or the
-            folder is on S3, is a file, or holds another ensemble.
+            folder is on S3, is a file, cannot be written to, or holds another ensemble or results of another.
         PackageError: the ensemble cannot be used, or another one has replaced it by the end.
     """
     package = chosen_package(ensemble)
@@ -62,6 +63,8 @@ def evaluate_shards(
             f"{shards_uri}: {card.name} was trained or calibrated on objects of this simulation ({objects}); evaluate it on "
             "another seed"
         )
+    check_place(folder, package, card)
+    sample = read_sample(package, card)
     loaded = load_scorer(package, resolve_engine(Settings.read().engine))
     natural = shard_footers(natural_uri) if natural_uri else {}
     n_objects, n_natural = (sum(footer.num_rows for footer in files.values()) for files in (footers, natural))
@@ -69,18 +72,16 @@ def evaluate_shards(
     thresholds = None
     if natural:
         thresholds = thresholds_of(*score_shards(natural, loaded, part_of(progress, n_objects, n_objects + n_natural)))
-    sample = read_sample(package, card)
     cut = card.candidate_threshold
     share = card.combiner.assumed_compound_share if isinstance(card.combiner, SoftmaxStack) else None
     evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, thresholds, cut, sample, share)
-    folder.mkdir(parents=True, exist_ok=True)
     origin = {"ensemble": card.name, "sha256": card.sha256, "shards": shards_uri, "thresholds_from": natural_uri or shards_uri}
     origin |= {"code_version": code_version()}
     content = {**origin, **evaluation.model_dump(mode="json")}
-    (folder / "evaluation.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     objects = f"simulated objects of {shards_uri} ({data_sets(footers.values())})"
     others = f"{natural_uri} ({data_sets(natural.values())})" if natural_uri else None
     text = evaluation_markdown(evaluation, f"{card.name} `{card.sha256[:12]}`", objects, others)
+    (folder / EVALUATION_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     (folder / "EVALUATION.md").write_text(text, encoding="utf-8")
     draw_scored(folder, evaluation, scores, truth, loaded.network_names, sample)
     if folder.resolve() == package.resolve() and natural_uri is None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from flows.commands.results import PROBES_FILE, check_place
 from flows.ensembles import chosen_package, latest_card, results_folder
 from infra.progress import Progress, no_progress
 from infra.provenance import code_version
@@ -37,7 +38,7 @@ from training.evaluation.probe_text import probes_line, probes_markdown
 SEED = 21_000_001
 """Seed of the probed objects, far from the seeds that people train with."""
 BOOTSTRAP_SEED = 0
-TEXT_FILE, DATA_FILE = "PROBES.md", "probes.json"
+TEXT_FILE = "PROBES.md"
 _ORDER = (*KINDS[1:], KINDS[0])
 """Lenses first: they get all changes, in the order of the table."""
 _AT_ONCE = 8
@@ -58,19 +59,19 @@ def probe_ensemble(n: int, ensemble: str | None, out: str | None, progress: Prog
 
     Raises:
         PackageError: the ensemble cannot be used.
-        TrainingError: the folder is on S3, is a file, or holds another ensemble.
+        TrainingError: the folder is on S3, is a file, cannot be written to, or holds another ensemble or results of another.
         SimulationError: an object could not be made.
     """
     package = chosen_package(ensemble)
     card = read_card(package)
     folder = results_folder(package, card, out)
+    check_place(folder, package, card)
     scorer = load_scorer(package, resolve_engine(Settings.read().engine))
     scores, whole = _scores(n, scorer, progress)
     scanner, missing = CutoutScanner(scorer), MissingBands(scorer.committee, _BATCH)
     ways: tuple[_Way, ...] = ("blank", "missing")
     drop_outs = tuple(_drop_out(band, how, whole, scanner, missing) for band in scorer.geometry.grids for how in ways)
     report = judge_probes(scores, drop_outs, card.candidate_threshold, BOOTSTRAP_SEED)
-    folder.mkdir(parents=True, exist_ok=True)
     _write(report, folder, card.name, card.sha256, n)
     if folder.resolve() == package.resolve():
         write_card_with_text(package, latest_card(package, card).model_copy(update={"probes": probes_line(report)}))
@@ -106,7 +107,7 @@ def _write(report: ProbeReport, folder: Path, name: str, sha256: str, n: int) ->
     origin = {"ensemble": name, "sha256": sha256, "seed": SEED, "code_version": code_version()}
     content = {**origin, **report.model_dump(mode="json"), "failures": report.failures}
     text = probes_markdown(report, f"{name} `{sha256[:12]}`", f"lensscan evaluate --probes {n} --ensemble {name}")
-    for file, written in ((DATA_FILE, json.dumps(content, indent=1) + "\n"), (TEXT_FILE, text)):
+    for file, written in ((PROBES_FILE, json.dumps(content, indent=1) + "\n"), (TEXT_FILE, text)):
         with replace_whole(folder / file) as part:
             part.write_text(written, encoding="utf-8")
 
