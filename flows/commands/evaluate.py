@@ -10,6 +10,7 @@ from flows.ensembles import chosen_package, latest_card, results_folder
 from infra.progress import Progress, part_of
 from infra.provenance import code_version
 from infra.settings import Settings
+from infra.store.files import replace_whole
 from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
@@ -27,6 +28,7 @@ from training.evaluation.shard_scores import Footers, score_shards, shard_footer
 from training.evaluation.stated_data import FOR_TRAINING, data_sets, other_pixels, presets, same_objects, simulations
 
 BOOTSTRAP_SEED = 0
+TEXT_FILE = "EVALUATION.md"
 _LOG = logging.getLogger(__name__)
 _REPLACED = r"matched_nonlenses_|recall_.*_at_false_positives_|spearman_"
 """Metrics of a card that every evaluation measures anew."""
@@ -81,8 +83,9 @@ def evaluate_shards(
     objects = f"simulated objects of {shards_uri} ({data_sets(footers.values())})"
     others = f"{natural_uri} ({data_sets(natural.values())})" if natural_uri else None
     text = evaluation_markdown(evaluation, f"{card.name} `{card.sha256[:12]}`", objects, others)
-    (folder / EVALUATION_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    (folder / "EVALUATION.md").write_text(text, encoding="utf-8")
+    for file, written in ((EVALUATION_FILE, json.dumps(content, indent=1) + "\n"), (TEXT_FILE, text)):
+        with replace_whole(folder / file) as part:
+            part.write_text(written, encoding="utf-8")
     draw_scored(folder, evaluation, scores, truth, loaded.network_names, sample)
     if folder.resolve() == package.resolve() and natural_uri is None:
         if reason := _not_for_cards(footers, card.geometry):

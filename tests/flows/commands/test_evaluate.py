@@ -1,6 +1,7 @@
 """Tests of `lensscan evaluate` on shards that the ensemble was trained on, and on others."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,6 +134,17 @@ def test_metrics_written_meanwhile_stay(shards, tmp_path, monkeypatch):
     meanwhile(monkeypatch, lambda: add_metric(tmp_path / "mine"))
     evaluate_shards(str(shards), str(tmp_path / "mine"), None, no_progress)
     assert read_card(tmp_path / "mine").metrics["of_another_command"] == 0.5
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_failed_write_leaves_the_earlier_results(shards, tmp_path, monkeypatch):
+    write_package(tmp_path / "mine", None)
+    (tmp_path / "mine" / "evaluation.json").write_text("earlier")
+    meanwhile(monkeypatch, lambda: None)
+    monkeypatch.setattr(Path, "write_text", lambda self, *_, **__: self.write_bytes(b"{") and 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        evaluate_shards(str(shards), str(tmp_path / "mine"), None, no_progress)
+    assert (tmp_path / "mine" / "evaluation.json").read_bytes() == b"earlier"
 
 
 @pytest.mark.usefixtures("no_plots")
