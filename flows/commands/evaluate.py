@@ -50,25 +50,18 @@ def evaluate_shards(
         natural_uri: Shards whose non-lenses set the thresholds of recall; by default the evaluated ones.
 
     Raises:
-        TrainingError: there are no shards, a shard has no truth, or the ensemble was trained or calibrated on these; or the
+        TrainingError: there are no shards, a shard has no truth, or the ensemble was trained or calibrated on some; or the
             folder is on S3, is a file, cannot be written to, or holds another ensemble or results of another.
         PackageError: the ensemble cannot be used, or another one has replaced it by the end.
     """
     package = chosen_package(ensemble)
     card = read_card(package)
     folder = results_folder(package, card, out)
-    footers = shard_footers(shards_uri)
-    if (known := card.training_data.known_data_sets) and shards_digest(footers) in known:
-        raise TrainingError(f"{shards_uri}: {card.name} was trained or calibrated on these shards; evaluate it on others")
-    if objects := same_objects(simulations(footers.values()), card.training_data.simulations):
-        raise TrainingError(
-            f"{shards_uri}: {card.name} was trained or calibrated on objects of this simulation ({objects}); evaluate it on "
-            "another seed"
-        )
+    footers = _unknown_shards(shards_uri, card)
+    natural = _unknown_shards(natural_uri, card) if natural_uri else {}
     check_place(folder, package, card)
     sample = read_sample(package, card)
     loaded = load_scorer(package, resolve_engine(Settings.read().engine))
-    natural = shard_footers(natural_uri) if natural_uri else {}
     n_objects, n_natural = (sum(footer.num_rows for footer in files.values()) for files in (footers, natural))
     scores, truth = score_shards(footers, loaded, part_of(progress, 0, n_objects + n_natural))
     thresholds = None
@@ -93,6 +86,19 @@ def evaluate_shards(
         else:
             record_evaluation(package, card, evaluation)
     return evaluation, folder
+
+
+def _unknown_shards(uri: str, card: EnsembleCard) -> Footers:
+    """Return the footers of shards after a check that the ensemble was not trained or calibrated on them or their objects."""
+    footers = shard_footers(uri)
+    if (known := card.training_data.known_data_sets) and shards_digest(footers) in known:
+        raise TrainingError(f"{uri}: {card.name} was trained or calibrated on these shards; evaluate it on others")
+    if objects := same_objects(simulations(footers.values()), card.training_data.simulations):
+        raise TrainingError(
+            f"{uri}: {card.name} was trained or calibrated on objects of this simulation ({objects}); evaluate it on "
+            "another seed"
+        )
+    return footers
 
 
 def _not_for_cards(footers: Footers, geometry: str) -> str | None:

@@ -212,6 +212,19 @@ def test_the_purity_of_no_sky_stays_off_the_card(tmp_path, monkeypatch, caplog, 
     assert "the purity on the card of test stays as it is" in caplog.text
 
 
+def test_natural_shards_of_the_calibration_are_refused(shards, tmp_path, monkeypatch):
+    (tmp_path / "natural").mkdir()
+    (tmp_path / "natural" / "a.parquet").write_bytes(encode_shard(simulate_shard(DatasetSpec(n=3, seed=5), 0)))
+    monkeypatch.setattr(flows.commands.evaluate, "load_scorer", None)
+    natural = shard_footers(str(tmp_path / "natural"))
+    known = {"digest": shards_digest(natural)}, {"digest": "f" * 64, "simulations": simulations(natural.values())}
+    for name, data in zip(("digest", "simulation"), known, strict=True):
+        trained = TrainingDataCard(description="", n_objects={}, **data)
+        write_test_package(tmp_path / name, SPECS[:1], training_data=trained)
+        with pytest.raises(TrainingError, match=r"natural: test was trained or calibrated on .*; evaluate it on "):
+            evaluate_shards(str(shards), str(tmp_path / name), None, no_progress, str(tmp_path / "natural"))
+
+
 def test_objects_of_a_training_are_refused_in_other_shards(shards, tmp_path):
     told = simulations(shard_footers(str(shards)).values())
     data = TrainingDataCard(description="", digest="f" * 64, n_objects={}, simulations=told)
