@@ -3,7 +3,11 @@
 import json
 import logging
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+
+import pyarrow as pa
 
 from flows.commands.results import EVALUATION_FILE, check_place
 from flows.ensembles import chosen_package, latest_card, results_folder
@@ -13,6 +17,7 @@ from infra.settings import Settings
 from infra.store.files import replace_whole
 from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
+from scanner.networks.cascade import Scorer
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.engines import resolve_engine
 from scanner.networks.nonlens_sample import read_sample
@@ -57,38 +62,64 @@ def evaluate_shards(
     package = chosen_package(ensemble)
     card = read_card(package)
     folder = results_folder(package, card, out)
-    footers = _unknown_shards(shards_uri, card)
-    natural = _unknown_shards(natural_uri, card) if natural_uri else {}
+    shards = _Shards.unknown_to(card, shards_uri, natural_uri)
     check_place(folder, package, card)
     sample = read_sample(package, card)
-    loaded = load_scorer(package, resolve_engine(Settings.read().engine))
-    n_objects, n_natural = (sum(footer.num_rows for footer in files.values()) for files in (footers, natural))
-    scores, truth = score_shards(footers, loaded, part_of(progress, 0, n_objects + n_natural))
-    thresholds = None
-    if natural:
-        thresholds = thresholds_of(*score_shards(natural, loaded, part_of(progress, n_objects, n_objects + n_natural)))
+    scorer = load_scorer(package, resolve_engine(Settings.read().engine))
+    scores, truth, thresholds = _scored(shards, scorer, progress)
     cut = card.candidate_threshold
     share = card.combiner.assumed_compound_share if isinstance(card.combiner, SoftmaxStack) else None
     evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, thresholds, cut, sample, share)
-    origin = {"ensemble": card.name, "sha256": card.sha256, "shards": shards_uri, "thresholds_from": natural_uri or shards_uri}
-    origin |= {"code_version": code_version()}
-    content = {**origin, **evaluation.model_dump(mode="json")}
-    objects = f"simulated objects of {shards_uri} ({data_sets(footers.values())})"
-    others = f"{natural_uri} ({data_sets(natural.values())})" if natural_uri else None
-    text = evaluation_markdown(evaluation, f"{card.name} `{card.sha256[:12]}`", objects, others)
-    for file, written in ((EVALUATION_FILE, json.dumps(content, indent=1) + "\n"), (TEXT_FILE, text)):
-        with replace_whole(folder / file) as part:
-            part.write_text(written, encoding="utf-8")
-    draw_scored(folder, evaluation, scores, truth, loaded.network_names, sample)
+    _write(folder, evaluation, card, shards)
+    draw_scored(folder, evaluation, scores, truth, scorer.network_names, sample)
     if folder.resolve() == package.resolve() and natural_uri is None:
-        if reason := _not_for_cards(footers, card.geometry):
+        if reason := _not_for_cards(shards.footers, card.geometry):
             _LOG.warning("%s: %s; the purity on the card of %s stays as it is", shards_uri, reason, card.name)
         else:
             record_evaluation(package, card, evaluation)
     return evaluation, folder
 
 
-def _unknown_shards(uri: str, card: EnsembleCard) -> Footers:
+@dataclass(frozen=True)
+class _Shards:
+    """The shards of an evaluation, and those whose non-lenses set its thresholds, if these are others."""
+
+    uri: str
+    footers: Footers
+    natural_uri: str | None
+    natural: Footers
+    """Empty if the evaluated shards set the thresholds."""
+
+    @classmethod
+    def unknown_to(cls, card: EnsembleCard, uri: str, natural_uri: str | None) -> Self:
+        """Read the footers of shards; raise TrainingError if the ensemble was trained or calibrated on some."""
+        return cls(uri, _unknown_footers(uri, card), natural_uri, _unknown_footers(natural_uri, card) if natural_uri else {})
+
+
+def _scored(shards: _Shards, scorer: Scorer, progress: Progress) -> tuple[pa.Table, pa.Table, list[float] | None]:
+    """Return scores and truth of the shards, and the thresholds that the natural ones set; None if there are none."""
+    n_objects, n_natural = (sum(footer.num_rows for footer in files.values()) for files in (shards.footers, shards.natural))
+    n_all = n_objects + n_natural
+    scores, truth = score_shards(shards.footers, scorer, part_of(progress, 0, n_all))
+    if not shards.natural:
+        return scores, truth, None
+    return scores, truth, thresholds_of(*score_shards(shards.natural, scorer, part_of(progress, n_objects, n_all)))
+
+
+def _write(folder: Path, evaluation: Evaluation, card: EnsembleCard, shards: _Shards) -> None:
+    """Write evaluation.json and EVALUATION.md, each of them whole."""
+    origin = {"ensemble": card.name, "sha256": card.sha256, "shards": shards.uri}
+    origin |= {"thresholds_from": shards.natural_uri or shards.uri, "code_version": code_version()}
+    content = {**origin, **evaluation.model_dump(mode="json")}
+    objects = f"simulated objects of {shards.uri} ({data_sets(shards.footers.values())})"
+    others = f"{shards.natural_uri} ({data_sets(shards.natural.values())})" if shards.natural else None
+    text = evaluation_markdown(evaluation, f"{card.name} `{card.sha256[:12]}`", objects, others)
+    for file, written in ((EVALUATION_FILE, json.dumps(content, indent=1) + "\n"), (TEXT_FILE, text)):
+        with replace_whole(folder / file) as part:
+            part.write_text(written, encoding="utf-8")
+
+
+def _unknown_footers(uri: str, card: EnsembleCard) -> Footers:
     """Return the footers of shards after a check that the ensemble was not trained or calibrated on them or their objects."""
     footers = shard_footers(uri)
     if (known := card.training_data.known_data_sets) and shards_digest(footers) in known:
