@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.purity import Cut, PurityTable, ValueWithInterval
-from training.evaluation.evaluate import CUTS
+from training.evaluation.cuts import CUTS
 
 
 def within(value, low, high):

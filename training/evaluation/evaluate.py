@@ -1,8 +1,10 @@
 """Evaluate an ensemble on simulated objects that it was not trained on: overall, by property, and per look-alike."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import pairwise, product
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +20,7 @@ from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import network_column_name
 from training.errors import TrainingError
 from training.evaluation.calibrate import expected_calibration_error
+from training.evaluation.cuts import measured_cuts
 from training.evaluation.inspected import SHARES_FOUND, inspected_per_lens, threshold_of_share
 from training.evaluation.matched_rates import MatchedRecall, matched_recalls
 from training.evaluation.metrics import (
@@ -32,8 +35,8 @@ from training.evaluation.metrics import (
     reflected_interval,
     share_with_interval,
     threshold_at_rate,
+    with_interval,
 )
-from training.evaluation.natural_mix import natural_recall
 from training.evaluation.score_correlation import ScoreCorrelation, score_correlations
 
 Numbers = NDArray[np.floating]
@@ -41,8 +44,6 @@ Flags = NDArray[np.bool_]
 
 RATES = (0.01, 0.05)
 """False-positive rates at which recall is given."""
-CUTS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.9)
-"""Thresholds of p_lens for which purity is given."""
 BINS: dict[str, tuple[float, ...]] = {
     "einstein_radius1_arcsec": (0, 0.6, 0.8, 1.0, 1.3, 1.8, np.inf),
     "source1_mag_vis": (0, 23, 24, 25, 26, np.inf),
@@ -126,56 +127,84 @@ def evaluate_scores(
         TrainingError: scored lenses or non-lenses are missing, or a row has no kind.
     """
     rng = np.random.default_rng(rng)
-    is_scored = np.array([status == "scored" for status in scores["status"].to_pylist()])
-    all_kinds = np.array([str(kind) for kind in truth["kind"].to_pylist()])
-    scores, truth, kinds = scores.filter(pa.array(is_scored)), truth.filter(pa.array(is_scored)), all_kinds[is_scored]
-    is_lens = kinds != "nonlens"
-    if not set(all_kinds) <= set(KINDS) or is_lens.all() or not is_lens.any():
-        got = f"{sorted(set(all_kinds.tolist()))}, only {sorted(set(kinds.tolist()))} scored"
-        raise TrainingError(f"needs lenses and non-lenses of kinds {KINDS}, got {got}")
-    p = scores["p_lens"].to_numpy().astype(np.float64)
+    objects = _Scored.of(scores, truth)
+    p, kinds, is_lens = objects.p, objects.kinds, objects.is_lens
     thresholds = thresholds or _thresholds(p, is_lens)
-    networks = {name: scores[network_column_name(name)].to_numpy() for name in network_names(scores.schema)}
-    others, n_others = p[~is_lens], int(np.sum(~is_lens))
-    if sample is not None and sample.n > n_others:
-        others, n_others = sample.p_lens.astype(np.float64), sample.n
-    seen = {name: ~np.isnan(p_network) for name, p_network in networks.items()}
     return Evaluation(
-        n_objects={kind: int(np.sum(kinds == kind)) for kind in KINDS},
-        n_rejected={kind: int(np.sum(all_kinds[~is_scored] == kind)) for kind in KINDS},
+        n_objects=_counts(kinds),
+        n_rejected=_counts(objects.rejected),
         prevalence=prevalence,
-        overall=_overall(p, kinds, prevalence, thresholds, rng)
-        | _work_by_sample(p[is_lens], sample, prevalence)
-        | _compound(scores, kinds, rng)
-        | _colour_probe(p, truth, thresholds[-1]),
-        networks={
-            name: _ranked(auroc, p_of[seen[name]], is_lens[seen[name]], rng)
-            for name, p_of in networks.items()
-            if 0 < is_lens[seen[name]].sum() < seen[name].sum()
-        },
-        groups=tuple(_groups(p, truth, thresholds, default_cut)),
-        cuts=() if prevalence is None else _all_cuts(p, kinds, prevalence, default_cut, compound_share),
-        matched=matched_recalls(p, kinds, others, n_others),
-        correlations=score_correlations(networks, is_lens),
-        n_seen={name: int(is_seen.sum()) for name, is_seen in seen.items() if not is_seen.all()},
+        overall=_overall(objects, prevalence, thresholds, sample, rng),
+        networks=_aurocs(objects, rng),
+        groups=tuple(_groups(p, objects.truth, thresholds, default_cut)),
+        cuts=() if prevalence is None else measured_cuts(p, kinds, prevalence, default_cut, compound_share),
+        matched=matched_recalls(p, kinds, *_nonlenses(objects, sample)),
+        correlations=score_correlations(objects.networks, is_lens),
+        n_seen={name: int(is_seen.sum()) for name, is_seen in objects.seen.items() if not is_seen.all()},
     )
 
 
-def _all_cuts(
-    p: Numbers, kinds: NDArray[np.str_], prevalence: float, default_cut: float | None, compound_share: float | None
-) -> tuple[Cut, ...]:
-    """Return all cuts, with the recall of a natural mix of lenses if its share of compound ones is known."""
-    cuts = [_cut(p, kinds != "nonlens", prevalence, threshold) for threshold in _cuts(default_cut)]
-    if compound_share is None:
-        return tuple(cuts)
-    return tuple(
-        cut.model_copy(update={"natural_recall": natural_recall(p >= cut.p_lens, kinds, compound_share)}) for cut in cuts
-    )
+@dataclass(frozen=True)
+class _Scored:
+    """The scored objects of an evaluation, and the kinds of the rejected ones."""
+
+    scores: pa.Table
+    truth: pa.Table
+    kinds: NDArray[np.str_]
+    rejected: NDArray[np.str_]
+
+    @classmethod
+    def of(cls, scores: pa.Table, truth: pa.Table) -> Self:
+        """Keep the scored objects; raise TrainingError if lenses or non-lenses are missing, or a row has no kind."""
+        is_scored = np.array([status == "scored" for status in scores["status"].to_pylist()])
+        kinds = np.array([str(kind) for kind in truth["kind"].to_pylist()])
+        is_lens = kinds[is_scored] != "nonlens"
+        if not set(kinds) <= set(KINDS) or is_lens.all() or not is_lens.any():
+            got = f"{sorted(set(kinds.tolist()))}, only {sorted(set(kinds[is_scored].tolist()))} scored"
+            raise TrainingError(f"needs lenses and non-lenses of kinds {KINDS}, got {got}")
+        chosen = pa.array(is_scored)
+        return cls(scores.filter(chosen), truth.filter(chosen), kinds[is_scored], kinds[~is_scored])
+
+    @cached_property
+    def p(self) -> Numbers:
+        """`p_lens` of each object."""
+        return self.scores["p_lens"].to_numpy().astype(np.float64)
+
+    @cached_property
+    def is_lens(self) -> Flags:
+        """True for lenses of any kind."""
+        return np.asarray(self.kinds != "nonlens")
+
+    @cached_property
+    def networks(self) -> dict[str, Numbers]:
+        """Probabilities of each network, NaN for the objects that it did not look at."""
+        return {name: self.scores[network_column_name(name)].to_numpy() for name in network_names(self.scores.schema)}
+
+    @cached_property
+    def seen(self) -> dict[str, Flags]:
+        """Objects that each network looked at."""
+        return {name: ~np.isnan(p_network) for name, p_network in self.networks.items()}
 
 
-def _cuts(default_cut: float | None) -> list[float]:
-    """Return the cuts to measure, ascending: the ensemble's own is one of them, so that its list has an expected purity."""
-    return sorted({*CUTS, *([] if default_cut is None else [default_cut])})
+def _counts(kinds: NDArray[np.str_]) -> dict[str, int]:
+    return {kind: int(np.sum(kinds == kind)) for kind in KINDS}
+
+
+def _aurocs(objects: _Scored, rng: np.random.Generator) -> dict[str, ValueWithInterval]:
+    """Return the AUROC of each network that looked at lenses and others, over these."""
+    return {
+        name: _ranked(auroc, objects.networks[name][seen], objects.is_lens[seen], rng)
+        for name, seen in objects.seen.items()
+        if 0 < objects.is_lens[seen].sum() < seen.sum()
+    }
+
+
+def _nonlenses(objects: _Scored, sample: NonLensTail | None) -> tuple[Numbers, int]:
+    """Return scores and number of non-lenses: those of the sample if it is larger."""
+    others = objects.p[~objects.is_lens]
+    if sample is not None and sample.n > len(others):
+        return sample.p_lens.astype(np.float64), sample.n
+    return others, len(others)
 
 
 def thresholds_of(scores: pa.Table, truth: pa.Table) -> list[float]:
@@ -196,6 +225,21 @@ def _thresholds(p: Numbers, is_lens: Flags) -> list[float]:
 
 
 def _overall(
+    objects: _Scored,
+    prevalence: float | None,
+    thresholds: Sequence[float],
+    sample: NonLensTail | None,
+    rng: np.random.Generator,
+) -> dict[str, ValueWithInterval]:
+    return (
+        _of_p_lens(objects.p, objects.kinds, prevalence, thresholds, rng)
+        | _work_by_sample(objects.p[objects.is_lens], sample, prevalence)
+        | _compound(objects.scores, objects.kinds, rng)
+        | _colour_probe(objects.p, objects.truth, thresholds[-1])
+    )
+
+
+def _of_p_lens(
     p: Numbers,
     kinds: NDArray[np.str_],
     prevalence: float | None,
@@ -275,7 +319,7 @@ def _colour_probe(p: Numbers, truth: pa.Table, threshold: float) -> dict[str, Va
         return {}
     share = np.array(weights) / sum(weights)
     value, error = float(share @ differences), float(np.sqrt(share**2 @ variances))
-    return {"recall_blue_minus_red": _with_interval(value, (value - 1.96 * error, value + 1.96 * error))}
+    return {"recall_blue_minus_red": with_interval(value, (value - 1.96 * error, value + 1.96 * error))}
 
 
 def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float], default_cut: float | None) -> list[Group]:
@@ -312,31 +356,6 @@ def _cells(truth: pa.Table) -> Iterator[tuple[str, str, Flags]]:
             yield ", ".join(CELLS), "; ".join(f"{low:g} to {high:g}" for low, high in bins), rows
 
 
-def _cut(p: Numbers, is_lens: Flags, prevalence: float, threshold: float) -> Cut:
-    """Return a cut; its purity and number to inspect range from worst to best within the intervals of both rates."""
-    is_above = p >= threshold
-    recall, false_rate = share_with_interval(is_above[is_lens]), share_with_interval(is_above[~is_lens])
-
-    def per_million(of_lenses: float, of_others: float) -> float:
-        return 1e6 * (prevalence * of_lenses + (1 - prevalence) * of_others)
-
-    def purity(recall: float, false_rate: float) -> float:
-        return per_million(recall, 0) / per_million(recall, false_rate)
-
-    is_reached, to_inspect = bool(is_above.any()), per_million(recall.value, false_rate.value)
-    worst_and_best = purity(recall.low, false_rate.high), purity(recall.high, false_rate.low)
-    fewest_and_most = per_million(recall.low, false_rate.low), per_million(recall.high, false_rate.high)
-    expected_lenses = per_million(*(float(np.mean((p * is_above)[rows])) for rows in (is_lens, ~is_lens)))
-    return Cut(
-        p_lens=threshold,
-        n_false_positives=int(is_above[~is_lens].sum()),
-        recall=recall,
-        purity=_with_interval(purity(recall.value, false_rate.value), worst_and_best) if is_reached else None,
-        expected_purity=expected_lenses / to_inspect if is_reached else None,
-        to_inspect_per_million=_with_interval(to_inspect, fewest_and_most),
-    )
-
-
 def _ranked(
     statistic: Callable[..., float],
     p: Numbers,
@@ -344,22 +363,18 @@ def _ranked(
     rng: np.random.Generator,
     interval_of: Callable[..., tuple[float, float]] = interval,
 ) -> ValueWithInterval:
-    return _with_interval(statistic(p, is_lens), interval_of(statistic, p, is_lens, rng))
+    return with_interval(statistic(p, is_lens), interval_of(statistic, p, is_lens, rng))
 
 
 def _recall_before(p: Numbers, is_lens: Flags, n_false: int) -> ValueWithInterval:
-    return _with_interval(recall_at_false_positives(p, is_lens, n_false), recall_interval(p, is_lens, n_false))
+    return with_interval(recall_at_false_positives(p, is_lens, n_false), recall_interval(p, is_lens, n_false))
 
 
 def _calibration_floor(p: Numbers, rng: np.random.Generator) -> ValueWithInterval:
     """Return the calibration error if each object is a lens with its probability p: mean, and range of 95 % of such draws."""
     errors = [expected_calibration_error(p, rng.random(len(p)) < p) for _ in range(N_BOOTSTRAP)]
     low, high = np.quantile(errors, [0.025, 0.975])
-    return _with_interval(float(np.mean(errors)), (float(low), float(high)))
-
-
-def _with_interval(value: float, ends: tuple[float, float]) -> ValueWithInterval:
-    return ValueWithInterval(value=value, low=ends[0], high=ends[1])
+    return with_interval(float(np.mean(errors)), (float(low), float(high)))
 
 
 def _precision(p: Numbers, is_lens: Flags) -> float:

@@ -94,6 +94,11 @@ def share_with_interval(chosen: NDArray[np.bool_]) -> ValueWithInterval:
     return ValueWithInterval(value=float(chosen.mean()), low=low, high=high)
 
 
+def with_interval(value: float, ends: tuple[float, float]) -> ValueWithInterval:
+    """Return a value with the lower and the upper end of its interval."""
+    return ValueWithInterval(value=value, low=ends[0], high=ends[1])
+
+
 def threshold_at_false_positives(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_false: int) -> float:
     """Return the lowest p that at most `n_false` non-lenses exceed; -inf if `n_false` covers all non-lenses."""
     others = np.sort(p_lens[~is_lens])[::-1]

@@ -21,7 +21,8 @@ from simulation.products.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, add_metric, write_test_package
 from tests.training.shards import state
 from training.errors import TrainingError
-from training.evaluation.evaluate import CUTS, Evaluation, thresholds_of
+from training.evaluation.cuts import CUTS
+from training.evaluation.evaluate import Evaluation, thresholds_of
 from training.evaluation.matched_rates import matched_metrics
 from training.evaluation.score_correlation import correlation_metrics
 from training.evaluation.shard_scores import score_shards, shard_footers, shards_digest

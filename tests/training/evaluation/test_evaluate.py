@@ -12,12 +12,11 @@ from scanner.networks.nonlens_sample import NonLensTail
 from scanner.vocabulary.kinds import KINDS
 from tests.training.evaluation.known_scores import PREVALENCE, arrays
 from training.errors import TrainingError
+from training.evaluation.cuts import CUTS, cut_at
 from training.evaluation.evaluate import (
     CELLS,
-    CUTS,
     RATES,
     _calibration_floor,
-    _cut,
     _work_by_sample,
     evaluate_scores,
     thresholds_of,
@@ -233,12 +232,12 @@ def test_a_cut_without_false_positives_has_an_uncertain_purity():
     """Wilson's limit is z^2 / (n + z^2) for 0 of n, and one minus this for n of n."""
     n, prevalence, limit = 10_000, 5e-4, 1.959964**2 / (10_000 + 1.959964**2)
     p, is_lens = np.repeat([0.9, 1e-4], n), np.repeat([True, False], n)
-    cut = _cut(p, is_lens, prevalence, 0.5)
+    cut = cut_at(p, is_lens, prevalence, 0.5)
     assert (cut.n_false_positives, cut.purity.value, cut.purity.high) == (0, 1, 1)
     lenses, others = 500 * (1 - limit), 999_500 * limit
     assert cut.purity.low == pytest.approx(lenses / (lenses + others), rel=1e-6)
     assert (cut.to_inspect_per_million.low, cut.to_inspect_per_million.high) == pytest.approx((lenses, 500 + others), rel=1e-6)
-    unreached = _cut(p, is_lens, prevalence, 0.95)
+    unreached = cut_at(p, is_lens, prevalence, 0.95)
     assert unreached.purity is unreached.expected_purity is None
     assert unreached.to_inspect_per_million.high == pytest.approx((500 + 999_500) * limit, rel=1e-6)
 
@@ -251,7 +250,7 @@ def test_calibrated_scores_have_the_expected_purity(tables, evaluation):
         above = p["p_lens"] >= cut.p_lens
         assert cut.expected_purity == pytest.approx(np.average(p["p_lens"][above], weights=weights[above]))
         assert cut.purity.low < cut.expected_purity < cut.purity.high
-    boastful = _cut(np.minimum(p["p_lens"] * 5, 1), is_lens, PREVALENCE, 0.1)
+    boastful = cut_at(np.minimum(p["p_lens"] * 5, 1), is_lens, PREVALENCE, 0.1)
     assert boastful.expected_purity > boastful.purity.high
 
 
