@@ -41,40 +41,11 @@ def write_card_with_text(folder: Path, card: EnsembleCard) -> None:
 
 def card_markdown(card: EnsembleCard) -> str:
     """Return the text of CARD.md: the content of `card.json` as tables."""
-    rows = [_row(network.name, network.metrics) for network in card.lens_networks] + [_row("**ensemble**", card.metrics)]
-    header = ["", *(title for title, _ in _COLUMNS)]
-    inputs = [
-        f"| {n.name} | {n.architecture} | {_channels(n)} | {n.input_pixels} | {n.n_parameters} | `{n.sha256[:12]}` |"
-        for n in card.all_networks
-    ]
-    extra = [f"- {name}: {card.metrics[name]:.3f}" for name in _EXTRA if name in card.metrics]
-    combiner = "the mean of the networks" if isinstance(card.combiner, MeanCombiner) else "a multinomial logistic regression"
-    prevalence = "no lens fraction" if card.assumed_prevalence is None else f"a lens fraction of {card.assumed_prevalence:.3g}"
     return "\n".join(
         [
-            f"# {card.name}",
-            "",
-            card.description,
-            "",
-            f"Licence {card.licence}. {card.citation}",
-            "",
-            "## Metrics on held-out objects",
-            "",
-            "At p = 0.5 where a threshold is needed, after p_lens is restated to the validation split's share of lenses; AUROC",
-            "with its 95 % interval; last three columns: recall by kind.",
-            *([_OF_COMBINED] if any(name.startswith("pooling_") for name in card.metrics) else []),
-            *([] if card.cuts else ["The purity of cuts in p_lens is unknown until `lensscan evaluate` has measured it."]),
-            "",
-            _line(header),
-            _line(["---"] * len(header)),
-            *rows,
-            "",
-            *extra,
-            "",
-            "## Combination and calibration",
-            "",
-            f"The combiner is {combiner}; it assumes {prevalence}. {card.calibration}",
-            "",
+            *_title(card),
+            *_metrics(card),
+            *_combination(card),
             *_combiners(card.metrics),
             *_poolings(card.metrics),
             *_first_stage(card),
@@ -86,20 +57,9 @@ def card_markdown(card: EnsembleCard) -> str:
             *_feature_reference(card),
             *_probes(card),
             *maps_section(card),
-            "## Inputs and weights",
-            "",
-            f"Stamps in the `{card.geometry}` geometry, each band resized and scaled on its own.",
-            "",
-            "| network | architecture | channels in order | pixels | parameters | sha256 |",
-            "|---|---|---|---|---|---|",
-            *inputs,
-            "",
-            "## Training data",
-            "",
-            f"{card.training_data.description}. Digest of the shards: `{card.training_data.digest}`.",
-            "",
-            *_counts(card.training_data.n_objects),
-            *(["## Limits", "", *(f"- {sentence}" for sentence in card.limits), ""] if card.limits else []),
+            *_inputs(card),
+            *_training_data(card),
+            *_limits(card),
         ]
     )
 
@@ -108,6 +68,38 @@ _OF_COMBINED = (
     "The row of the ensemble is of the natural draws that it is calibrated on; those of the networks are of their trainings."
 )
 _EXTRA = ("auroc_compound", "subclass_accuracy", "calibration_error", "f_beta_max")
+
+
+def _title(card: EnsembleCard) -> list[str]:
+    return [f"# {card.name}", "", card.description, "", f"Licence {card.licence}. {card.citation}", ""]
+
+
+def _metrics(card: EnsembleCard) -> list[str]:
+    """Return the metrics of each network and of the ensemble."""
+    header = ["", *(title for title, _ in _COLUMNS)]
+    rows = [_row(network.name, network.metrics) for network in card.lens_networks] + [_row("**ensemble**", card.metrics)]
+    return [
+        "## Metrics on held-out objects",
+        "",
+        "At p = 0.5 where a threshold is needed, after p_lens is restated to the validation split's share of lenses; AUROC",
+        "with its 95 % interval; last three columns: recall by kind.",
+        *([_OF_COMBINED] if any(name.startswith("pooling_") for name in card.metrics) else []),
+        *([] if card.cuts else ["The purity of cuts in p_lens is unknown until `lensscan evaluate` has measured it."]),
+        "",
+        _line(header),
+        _line(["---"] * len(header)),
+        *rows,
+        "",
+        *(f"- {name}: {card.metrics[name]:.3f}" for name in _EXTRA if name in card.metrics),
+        "",
+    ]
+
+
+def _combination(card: EnsembleCard) -> list[str]:
+    combiner = "the mean of the networks" if isinstance(card.combiner, MeanCombiner) else "a multinomial logistic regression"
+    prevalence = "no lens fraction" if card.assumed_prevalence is None else f"a lens fraction of {card.assumed_prevalence:.3g}"
+    words = f"The combiner is {combiner}; it assumes {prevalence}. {card.calibration}"
+    return ["## Combination and calibration", "", words, ""]
 
 
 def _row(name: str, metrics: dict[str, float]) -> str:
@@ -290,6 +282,33 @@ def _feature_reference(card: EnsembleCard) -> list[str]:
 def _probes(card: EnsembleCard) -> list[str]:
     """Return the result of the bias probes; no lines if there were none."""
     return ["## Bias probes", "", f"{card.probes} PROBES.md has the table.", ""] if card.probes else []
+
+
+def _inputs(card: EnsembleCard) -> list[str]:
+    """Return the inputs and the weights of each network."""
+    rows = [
+        f"| {n.name} | {n.architecture} | {_channels(n)} | {n.input_pixels} | {n.n_parameters} | `{n.sha256[:12]}` |"
+        for n in card.all_networks
+    ]
+    return [
+        "## Inputs and weights",
+        "",
+        f"Stamps in the `{card.geometry}` geometry, each band resized and scaled on its own.",
+        "",
+        "| network | architecture | channels in order | pixels | parameters | sha256 |",
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _training_data(card: EnsembleCard) -> list[str]:
+    words = f"{card.training_data.description}. Digest of the shards: `{card.training_data.digest}`."
+    return ["## Training data", "", words, "", *_counts(card.training_data.n_objects)]
+
+
+def _limits(card: EnsembleCard) -> list[str]:
+    return ["## Limits", "", *(f"- {sentence}" for sentence in card.limits), ""] if card.limits else []
 
 
 def _channels(network: NetworkCard) -> str:
