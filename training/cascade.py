@@ -181,15 +181,38 @@ def assemble(
         TrainingError: an object of the shards cannot be used, or the committee keeps no lens of theirs.
         PackageError: a package cannot be read.
     """
+    data = _read_data(networks, shards, more_nonlenses, progress)
+    fitted = fit_cascade(networks, data, prevalence, compound_share)
+    training_data = _training_data(shards, networks.packages(), more_nonlenses)
+    card = _card(name, networks, data, fitted, training_data, prevalence, compound_share)
+    return write_package(out / name, card, networks.weights())
+
+
+def _read_data(
+    networks: CascadeNetworks, shards: CalibrationShards, more_nonlenses: MoreNonLenses | None, progress: Progress
+) -> Data:
+    """Return the margins of all networks on the shards, and on further non-lenses among the natural draws."""
     n_natural, n_objects = shards.n_natural, shards.n_objects
     natural = read_margins(networks.everything, shards.natural_uri, part_of(progress, 0, n_objects))
     broad = read_margins(networks.everything, shards.broad_uri, part_of(progress, n_natural, n_objects))
     if more_nonlenses:
         natural = natural.with_nonlenses(more_nonlenses.margins)
-    data = {"natural": natural, "broad": broad}
-    fitted = fit_cascade(networks, data, prevalence, compound_share)
+    return {"natural": natural, "broad": broad}
+
+
+def _card(
+    name: str,
+    networks: CascadeNetworks,
+    data: Data,
+    fitted: FittedCascade,
+    training_data: TrainingDataCard,
+    prevalence: float,
+    compound_share: float,
+) -> EnsembleCard:
+    """Return the card of a cascade that was fitted to data."""
+    natural = data["natural"]
     p_natural = restated(fitted.p_lens["natural"], prevalence, fitted.combiner.fitted_prevalence)
-    card = EnsembleCard(
+    return EnsembleCard(
         format_version=2,
         name=name,
         description=_description(networks),
@@ -200,7 +223,7 @@ def assemble(
         networks=tuple(network for _, network in networks.committee.values()),
         combiner=fitted.combiner,
         candidate_stage=fitted.candidate_stage,
-        training_data=_training_data(shards, networks.packages(), more_nonlenses),
+        training_data=training_data,
         metrics=_metrics(p_natural, natural, fitted.compared) | _cut_metrics(fitted.p_lens, data, fitted.cut),
         default_cut=fitted.cut,
         calibration=(
@@ -212,7 +235,6 @@ def assemble(
         limits=(SIMULATED_ALONE, mixture_limit("the natural draws"), compound_limit(compound_share)),
         citation=CITATION,
     )
-    return write_package(out / name, card, networks.weights())
 
 
 def _description(networks: CascadeNetworks) -> str:
