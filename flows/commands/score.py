@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from flows.commands.score_summary import guess_of, summary_of, warnings_of
 from flows.ensembles import chosen_package
 from infra.engine_name import EngineName
@@ -21,8 +23,8 @@ from scanner.scan.row_groups import MissingBands
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.image_arguments import read_images
 from scanner.sources.manifests import Manifest
-from scanner.sources.positions import read_positions
-from scanner.sources.survey import find_survey
+from scanner.sources.positions import SkyPositions, read_positions
+from scanner.sources.survey import Survey, find_survey
 
 
 class ScoringError(LensscanError):
@@ -59,12 +61,7 @@ def score_images(
     target = None if out is None else Path(out).expanduser()
     if target is not None:
         check_score_path(target, out or "")
-    if len(images) != 1 and tiles is not None:
-        raise ScoringError(f"--tiles needs one table of positions, got {len(images)} arguments")
-    if not images:
-        raise ScoringError("name a manifest, FITS files or a folder of them; or, with --tiles, a table of positions")
-    if survey is not None and tiles is None:
-        raise ScoringError("--survey needs --tiles, the folder of the survey's tiles")
+    _check_arguments(images, tiles, survey)
     described = find_survey(survey)
     settings = Settings.read()
     # The list is read before the networks, because most mistakes are in it.
@@ -72,13 +69,34 @@ def score_images(
     package = load_scorer(chosen_package(ensemble), resolve_engine(engine or settings.engine))
     scanner = CutoutScanner(package, batch_size)
     missing = MissingBands(package.committee, batch_size, known_cards(settings.ensembles_dir))
-    if isinstance(listed, Manifest):
-        table = score_manifest(listed, scanner, progress, missing)
-    else:
-        table = score_positions(listed, tiles or "", scanner, progress, missing, described)
-    table = with_candidates(table, package.card.candidate_threshold)
+    scored = _table_of(listed, scanner, missing, tiles, described, progress)
+    table = with_candidates(scored, package.card.candidate_threshold)
     if target is not None:
         write_scores(table, target, package.name, package.sha256)
     said: dict[str, Any] = {} if survey is None else {"survey": described.name, "bands": described.bands}
     said |= {"guessed": guess_of(listed), "warnings": warnings_of(listed)} if isinstance(listed, Manifest) else {}
     return {**summary_of(table, package.card, out), **said}
+
+
+def _check_arguments(images: Sequence[str], tiles: str | None, survey: str | None) -> None:
+    """Check that the arguments fit together."""
+    if len(images) != 1 and tiles is not None:
+        raise ScoringError(f"--tiles needs one table of positions, got {len(images)} arguments")
+    if not images:
+        raise ScoringError("name a manifest, FITS files or a folder of them; or, with --tiles, a table of positions")
+    if survey is not None and tiles is None:
+        raise ScoringError("--survey needs --tiles, the folder of the survey's tiles")
+
+
+def _table_of(
+    listed: Manifest | SkyPositions,
+    scanner: CutoutScanner,
+    missing: MissingBands,
+    tiles: str | None,
+    survey: Survey,
+    progress: Progress,
+) -> pa.Table:
+    """Return the scores of listed images, or of listed positions in tiles."""
+    if isinstance(listed, Manifest):
+        return score_manifest(listed, scanner, progress, missing)
+    return score_positions(listed, tiles or "", scanner, progress, missing, survey)
