@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from infra.engine_name import EngineName
 from infra.progress import Progress, no_progress
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard
@@ -30,7 +31,13 @@ def work_folder(out: Path, name: str) -> Path:
 
 
 def build_ensemble(
-    config: TrainConfig, shards_uri: str, out: Path, name: str, progress: Progress | None = None, fit: Fit = fit_network
+    config: TrainConfig,
+    shards_uri: str,
+    out: Path,
+    name: str,
+    progress: Progress | None = None,
+    fit: Fit = fit_network,
+    engine: EngineName = "auto",
 ) -> EnsembleCard:
     """Train every network, combine them, and write the package `out/name`.
 
@@ -43,6 +50,7 @@ def build_ensemble(
         name: Name of the ensemble.
         progress: Called after every epoch with (epochs done, epochs in all) of all networks together.
         fit: Function that fits one network.
+        engine: Engine that runs the networks that are trained, and the teacher's.
 
     Raises:
         TrainingError: the name is invalid, or the data are unusable for training.
@@ -60,8 +68,14 @@ def build_ensemble(
     graded_uri = str(GradedShards(config.graded).learnt) if config.graded else None
     dataset = prepare_dataset(shards_uri, work / "data", config.networks, config.geometry, graded_uri)
     if config.teacher:
-        ask_teacher(config.teacher, shards_uri, dataset, work, no_progress)
-    total = config.epochs * len(config.networks)
+        ask_teacher(config.teacher, shards_uri, dataset, work, no_progress, engine)
+    on_epoch = _counting(progress, config.epochs * len(config.networks))
+    fits = [fit(spec, dataset, config, work, on_epoch) for spec in config.networks]
+    return publish_ensemble(out / name, name, fits, dataset, config, engine)
+
+
+def _counting(progress: Progress | None, total: int) -> OnEpoch:
+    """Return a function that tells `progress` the number of its calls, at most `total`."""
     done = 0
 
     def on_epoch(_: object) -> None:
@@ -70,5 +84,4 @@ def build_ensemble(
         if progress:
             progress(min(done, total), total)
 
-    fits = [fit(spec, dataset, config, work, on_epoch) for spec in config.networks]
-    return publish_ensemble(out / name, name, fits, dataset, config)
+    return on_epoch

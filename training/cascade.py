@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.engine_name import EngineName
 from infra.frozen import Frozen
 from infra.progress import Progress, part_of
 from infra.provenance import code_version, digest
@@ -164,6 +165,7 @@ def assemble(
     compound_share: float,
     progress: Progress,
     more_nonlenses: MoreNonLenses | None = None,
+    engine: EngineName = "auto",
 ) -> EnsembleCard:
     """Write the package `out/name`: a cascade of networks, or an ensemble of those of the committee if there is no first stage.
 
@@ -176,12 +178,13 @@ def assemble(
         compound_share: Fraction of the lenses that `p_compound` assumes to be compound.
         progress: Called with (objects scored, objects in all).
         more_nonlenses: Non-lenses in natural shares that every stage is calibrated on, too.
+        engine: Engine that runs the networks.
 
     Raises:
         TrainingError: an object of the shards cannot be used, or the committee keeps no lens of theirs.
         PackageError: a package cannot be read.
     """
-    data = _read_data(networks, shards, more_nonlenses, progress)
+    data = _read_data(networks, shards, more_nonlenses, progress, engine)
     fitted = fit_cascade(networks, data, prevalence, compound_share)
     training_data = _training_data(shards, networks.packages(), more_nonlenses)
     card = _card(name, networks, data, fitted, training_data, prevalence, compound_share)
@@ -189,12 +192,16 @@ def assemble(
 
 
 def _read_data(
-    networks: CascadeNetworks, shards: CalibrationShards, more_nonlenses: MoreNonLenses | None, progress: Progress
+    networks: CascadeNetworks,
+    shards: CalibrationShards,
+    more_nonlenses: MoreNonLenses | None,
+    progress: Progress,
+    engine: EngineName,
 ) -> Data:
     """Return the margins of all networks on the shards, and on further non-lenses among the natural draws."""
     n_natural, n_objects = shards.n_natural, shards.n_objects
-    natural = read_margins(networks.everything, shards.natural_uri, part_of(progress, 0, n_objects))
-    broad = read_margins(networks.everything, shards.broad_uri, part_of(progress, n_natural, n_objects))
+    natural = read_margins(networks.everything, shards.natural_uri, part_of(progress, 0, n_objects), engine)
+    broad = read_margins(networks.everything, shards.broad_uri, part_of(progress, n_natural, n_objects), engine)
     if more_nonlenses:
         natural = natural.with_nonlenses(more_nonlenses.margins)
     return {"natural": natural, "broad": broad}

@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.engine_name import EngineName
 from infra.progress import Progress
 from infra.provenance import digest
 from infra.store.storage import read_bytes
 from scanner.networks.card import EnsembleCard, TrainingDataCard
 from scanner.networks.combiner import LogitMargins, MeanCombiner
-from scanner.networks.engines import make_engine, resolve_engine
-from scanner.networks.ensemble import Engine, Ensemble
+from scanner.networks.ensemble import Ensemble
 from scanner.networks.network_card import NetworkCard
-from scanner.networks.package import load_network
-from scanner.networks.turned_engine import TurnedEngine
+from scanner.networks.package import load_engines
 from scanner.preprocess.stamp_checks import check_finite
 from scanner.sources.shard_batches import shard_batches
 from scanner.vocabulary.geometry import GEOMETRIES
@@ -74,22 +73,21 @@ class MoreNonLenses:
         return digest([self.data_set, self.simulation])
 
 
-def read_margins(networks: Mapping[str, tuple[Path, NetworkCard]], shards_uri: str, progress: Progress) -> Margins:
-    """Run networks, each from the folder of its package, on every object of some shards.
+def read_margins(
+    networks: Mapping[str, tuple[Path, NetworkCard]], shards_uri: str, progress: Progress, engine: EngineName = "auto"
+) -> Margins:
+    """Run networks, each from the folder of its package and by its name, on every object of some shards.
 
     Raises:
         TrainingError: there are no shards, a file is not a shard with truth, or an object cannot be used.
+        PackageError, EngineError: as `load_engines`.
     """
     footers = shard_footers(shards_uri)
     # Read before the pixels, because networks take long.
     kinds = read_kinds(footers)
     cards = [card for _, card in networks.values()]
     geometry = GEOMETRIES[cards[0].geometry]
-    engine = resolve_engine("auto")
-    engines: dict[str, Engine] = {}
-    for name, (folder, card) in networks.items():
-        made = make_engine(load_network(folder, card), len(card.channels), card.field_pixels, engine)
-        engines[name] = made if card.turns == 1 else TurnedEngine(made, card.turns)
+    engines = load_engines(list(networks.values()), engine)
     ensemble = Ensemble(unfitted_card(cards), engines, checks_pixels=False)
     margins: dict[str, list[NDArray[np.float64]]] = {name: [] for name in networks}
     n_objects, n_done = sum(footer.num_rows for footer in footers.values()), 0

@@ -1,7 +1,7 @@
 """Publish trained networks as an ensemble package: combiner, held-out metrics, card and learning curves."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from infra.engine_name import EngineName
 from infra.provenance import code_version
 from scanner.networks.card import EnsembleCard, TrainingDataCard, data_sets_of, simulations_of
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import LogitMargins, MeanCombiner, SoftmaxStack
-from scanner.networks.engines import make_engine, resolve_engine
+from scanner.networks.engines import make_engine
 from scanner.networks.log_odds import lens_probability, logit_margins
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import draft_network_card, write_package
@@ -23,7 +24,7 @@ from training.batches import BatchSource
 from training.combiners import fit_combiner
 from training.config import TrainConfig
 from training.curves import draw_learning_curves
-from training.dataset import SPLITS, Dataset
+from training.dataset import SPLITS, Dataset, Split
 from training.evaluation.calibrate import MIN_OBJECTS_PER_KIND, expected_calibration_error
 from training.evaluation.card_text import CITATION, card_markdown
 from training.evaluation.metrics import auroc, metrics
@@ -33,7 +34,9 @@ from training.limits import KINDS_ARE_HINTS, LENSES_ALONE, SIMULATED_ALONE, mixt
 _BATCH = 64
 
 
-def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig) -> EnsembleCard:
+def publish_ensemble(
+    folder: Path, name: str, fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, engine: EngineName = "auto"
+) -> EnsembleCard:
     """Write the package `folder`, with CARD.md, history.json and learning_curves.png beside the card.
 
     The combiner is fitted on the validation split, which also chose each network's epoch; the test split gives the metrics.
@@ -44,15 +47,15 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
         fits: One fit per network of `config`.
         dataset: Data set that the networks were trained on.
         config: Configuration of the training; sets the fraction of lenses that `p_lens` assumes.
+        engine: Engine that runs the networks.
     """
     rows = {split: dataset.rows(split, config.validation_fraction, config.test_fraction) for split in SPLITS}
-    margins = {split: split_margins(fits, dataset, config, rows[split]) for split in ("validation", "test")}
+    margins = {split: split_margins(fits, dataset, config, rows[split], engine) for split in ("validation", "test")}
     test_kinds = dataset.kinds[rows["test"]]
     fitted = fit_combiner(margins["validation"], dataset.kinds[rows["validation"]])
     combiner = fitted.combiner
     if isinstance(combiner, SoftmaxStack):
         combiner = combiner.assuming(config.prevalence, config.compound_share)
-    before = [read_card(config.start_from)] if config.start_from else []
     ensemble_metrics = _ensemble_metrics(combiner, margins["test"], test_kinds) | fitted.figures
     card = EnsembleCard(
         format_version=2,
@@ -62,13 +65,7 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
         geometry=config.geometry,
         networks=tuple(_network_card(fit, config, margins["test"][fit.name], test_kinds) for fit in fits),
         combiner=combiner,
-        training_data=TrainingDataCard(
-            description=_describe_data(config, dataset),
-            digest=dataset.digest,
-            n_objects={f"{s} {kind}": n for s in SPLITS for kind, n in dataset.kind_counts(rows[s]).items()},
-            data_sets=tuple(dict.fromkeys((*data_sets_of(before), *dataset.data_sets))),
-            simulations=tuple(dict.fromkeys((*simulations_of(before), *dataset.simulations))),
-        ),
+        training_data=_training_data(config, dataset, rows),
         metrics=ensemble_metrics,
         calibration=_calibration_text(fitted.name, ensemble_metrics),
         assumed_prevalence=_prevalence(combiner),
@@ -83,7 +80,9 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
     return card
 
 
-def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64]) -> LogitMargins:
+def split_margins(
+    fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64], engine: EngineName = "auto"
+) -> LogitMargins:
     """Return margins `[row, class - 1]` by network name, computed as in a scan from inputs rounded as in training."""
     margins: dict[str, NDArray[np.float64]] = {}
     for fit in fits:
@@ -91,11 +90,23 @@ def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConf
         network = spec.build()
         network.load_state_dict(load_file(fit.weights))
         # The data set keeps whole inputs, also of networks that see only the middle.
-        engine = make_engine(network, len(spec.channels), spec.input_pixels, resolve_engine("auto"))
+        made = make_engine(network, len(spec.channels), spec.input_pixels, engine)
         batches = BatchSource(dataset, spec, _BATCH).in_order(rows)
         no_rows = np.empty((0, len(spec.classes)))
-        margins[fit.name] = logit_margins(np.concatenate([no_rows, *(engine.logits(inputs.numpy()) for inputs, _ in batches)]))
+        margins[fit.name] = logit_margins(np.concatenate([no_rows, *(made.logits(inputs.numpy()) for inputs, _ in batches)]))
     return margins
+
+
+def _training_data(config: TrainConfig, dataset: Dataset, rows: Mapping[Split, NDArray[np.int64]]) -> TrainingDataCard:
+    """Return what the networks were trained on, those that they started from included; `rows` by split."""
+    before = [read_card(config.start_from)] if config.start_from else []
+    return TrainingDataCard(
+        description=_describe_data(config, dataset),
+        digest=dataset.digest,
+        n_objects={f"{s} {kind}": n for s in SPLITS for kind, n in dataset.kind_counts(rows[s]).items()},
+        data_sets=tuple(dict.fromkeys((*data_sets_of(before), *dataset.data_sets))),
+        simulations=tuple(dict.fromkeys((*simulations_of(before), *dataset.simulations))),
+    )
 
 
 def _calibration_text(combiner: str | None, figures: dict[str, float]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from infra.engine_name import EngineName
 from infra.progress import Progress
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard
@@ -28,6 +29,7 @@ def train_ensemble(
     name: str,
     progress: Progress | None = None,
     ray_address: str | None = None,
+    engine: EngineName = "auto",
 ) -> EnsembleCard:
     """Check the splits, then run `training.build.build_ensemble` with every fit in this process or in Ray Train workers.
 
@@ -38,6 +40,7 @@ def train_ensemble(
         name: Name of the ensemble.
         progress: Called with (epochs done, epochs in all).
         ray_address: Ray cluster to use; `local` starts a private one on this machine; None does so for a large training only.
+        engine: Engine that runs the networks that are trained, and the teacher's, where they are not trained.
 
     Raises:
         TrainingError: the data are unusable for training, or a network's workers raised an error.
@@ -46,7 +49,7 @@ def train_ensemble(
     n_objects = check_splits(shards_uri, config)
     out = out.absolute()
     if ray_address is None and config.num_workers == 1 and not config.use_gpu and n_objects <= MOST_OBJECTS_HERE:
-        return build_ensemble(config, shards_uri, out, name, progress, fit_here)
+        return build_ensemble(config, shards_uri, out, name, progress, fit_here, engine)
     # Imported here, because Ray takes seconds to import.
     from infra.ray.cluster import ray_session
     from training.trainer import fit_on_ray
@@ -58,7 +61,7 @@ def train_ensemble(
             session.enter_context(ray_session(ray_address))
             return fit_on_ray(spec, dataset, config, work, on_epoch)
 
-        return build_ensemble(config, shards_uri, out, name, progress, fit)
+        return build_ensemble(config, shards_uri, out, name, progress, fit, engine)
 
 
 def fit_here(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: Path, on_epoch: OnEpoch) -> FitResult:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.engine_name import EngineName
 from infra.progress import Progress
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
@@ -24,7 +25,9 @@ def teacher_file(work: Path) -> Path:
     return work / "teacher.npy"
 
 
-def ask_teacher(package: Path, shards_uri: str, dataset: Dataset, work: Path, progress: Progress) -> None:
+def ask_teacher(
+    package: Path, shards_uri: str, dataset: Dataset, work: Path, progress: Progress, engine: EngineName = "auto"
+) -> None:
     """Write the probabilities that an ensemble gives the objects of a data set; a second call finds them there.
 
     They are those of the mixture that its combiner was fitted on, without an assumed prevalence.
@@ -35,6 +38,7 @@ def ask_teacher(package: Path, shards_uri: str, dataset: Dataset, work: Path, pr
         dataset: The data set.
         work: Folder of the training.
         progress: Called with (objects scored, objects in all).
+        engine: Engine that runs the networks.
 
     Raises:
         TrainingError: the ensemble cannot be read or does not separate the kinds, or the shards have changed.
@@ -51,7 +55,8 @@ def ask_teacher(package: Path, shards_uri: str, dataset: Dataset, work: Path, pr
         note = teacher_file(work).with_suffix(".json")
         if read_marker(note) == asked:
             return
-        margins = read_margins({network.name: (package, network) for network in card.networks}, shards_uri, progress)
+        networks = {network.name: (package, network) for network in card.networks}
+        margins = read_margins(networks, shards_uri, progress, engine)
     except PackageError as error:
         raise TrainingError(str(error)) from error
     if not np.array_equal(margins.kinds, dataset.kinds):

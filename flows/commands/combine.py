@@ -9,7 +9,7 @@ from flows.ensembles import chosen_package
 from infra.progress import Progress, part_of
 from infra.settings import Settings
 from scanner.networks.card import EnsembleCard
-from scanner.networks.engines import resolve_engine
+from scanner.networks.engines import ResolvedEngineName, resolve_engine
 from scanner.networks.locate import folder_for_new
 from simulation.object_blocks import nonlenses, objects_of_blocks
 from simulation.object_margins import MarginSimulator, margins_in
@@ -62,13 +62,14 @@ def combine_packages(
     networks = choose_networks(first_package, packages, last, turns=turns)
     if more:
         _check_seed(more, networks)
+    engine = resolve_engine(Settings.read().engine)
     n_more = more.n if more else 0
     shards = CalibrationShards.read(natural_uri, broad_uri, n_more)
     shards.check_for(networks.geometry, networks.packages())
     n_all = n_more + shards.n_objects
-    simulated = _simulated(networks, name, more, part_of(progress, 0, n_all)) if more else None
+    simulated = _simulated(networks, name, more, engine, part_of(progress, 0, n_all)) if more else None
     parts = (shards, folder.parent, PREVALENCE, COMPOUND_SHARE, part_of(progress, n_more, n_all), simulated)
-    card = assemble(name, networks, *parts)
+    card = assemble(name, networks, *parts, engine)
     write_card_with_text(folder, card)
     return card, folder
 
@@ -80,13 +81,14 @@ def _check_seed(more: SimulatedNonLenses, networks: CascadeNetworks) -> None:
             raise TrainingError(f"seed must be one that {card.name} was not trained or calibrated with, got {more.seed}")
 
 
-def _simulated(networks: CascadeNetworks, name: str, more: SimulatedNonLenses, progress: Progress) -> MoreNonLenses:
+def _simulated(
+    networks: CascadeNetworks, name: str, more: SimulatedNonLenses, engine: ResolvedEngineName, progress: Progress
+) -> MoreNonLenses:
     """Simulate non-lenses, and return the margins of all networks."""
     settings, spec = Settings.read(), nonlenses(more.n, more.seed, networks.geometry)
     where, workers = more.margins_uri or f"margins-{name}", more.workers or settings.workers
     with TemporaryDirectory(prefix="lensscan-combine-") as folder:
         networks.write_unfitted(Path(folder))
-        engine = resolve_engine(settings.engine)
         table = objects_of_blocks(MarginSimulator, spec, Path(folder), engine, where, workers, progress)
     return MoreNonLenses(
         margins_in(table), f"n={more.n}, seed={more.seed}, geometry {networks.geometry}, preset euclid", per_object(spec)

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from flows.ensembles import chosen_package
+from infra.engine_name import EngineName
 from infra.frozen import Frozen
 from infra.progress import Progress, no_progress
 from infra.settings import Settings
@@ -60,14 +61,7 @@ def train_package(
     """
     # The shards are read first in training, which takes long, so what is quick to see comes before.
     check_folder(str(out))
-    try:
-        check_name(name)
-    except ValueError as error:
-        raise TrainingError(str(error)) from error
-    if with_grades and (teacher or not start_from):
-        raise TrainingError("--with-grades continues the training of an ensemble: give --start-from, and no --teacher")
-    if PRESETS[preset].lenses_only and (teacher or with_grades):
-        raise TrainingError(f"the preset {preset} learns from lenses alone: give no --teacher and no --with-grades")
+    _check_arguments(name, preset, start_from, teacher, with_grades)
     start = chosen_package(start_from) if start_from else None
     asked = chosen_package(teacher) if teacher else None
     options = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start, "teacher": asked}
@@ -81,14 +75,30 @@ def train_package(
     _check_name_free(out / name, config)
     if with_grades:
         config = config.model_copy(update={"graded": _graded_folder(with_grades, config, work_folder(out, name))})
-    card = train_ensemble(config, shards_uri, out, name, progress, Settings.read().ray_address)
-    gain = _gain(config, shards_uri, out / name)
+    settings = Settings.read()
+    engine = resolve_engine(settings.engine)
+    card = train_ensemble(config, shards_uri, out, name, progress, settings.ray_address, engine)
+    gain = _gain(config, shards_uri, out / name, engine)
     left_out = GradedShards(config.graded).left_out if config.graded else None
     uncalibrated = card.calibration if card.assumed_prevalence is None else None
     auroc = card.metrics["auroc"]
     return TrainResult(
         ensemble=card.name, package=out / name, test_auroc=auroc, uncalibrated=uncalibrated, gain=gain, left_out=left_out
     )
+
+
+def _check_arguments(
+    name: str, preset: TrainingPreset, start_from: str | None, teacher: str | None, with_grades: str | None
+) -> None:
+    """Check that the name is one, and that the arguments fit together."""
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+    if with_grades and (teacher or not start_from):
+        raise TrainingError("--with-grades continues the training of an ensemble: give --start-from, and no --teacher")
+    if PRESETS[preset].lenses_only and (teacher or with_grades):
+        raise TrainingError(f"the preset {preset} learns from lenses alone: give no --teacher and no --with-grades")
 
 
 def _check_name_free(package: Path, config: TrainConfig) -> None:
@@ -112,11 +122,10 @@ def _graded_folder(catalogue: str, config: TrainConfig, work: Path) -> Path:
     return folder
 
 
-def _gain(config: TrainConfig, shards_uri: str, package: Path) -> GradeGain | None:
+def _gain(config: TrainConfig, shards_uri: str, package: Path, engine: EngineName) -> GradeGain | None:
     """Compare the new ensemble with the one that it started from, and keep the figures in its package."""
     if config.graded is None or config.start_from is None:
         return None
-    engine = resolve_engine(Settings.read().engine)
     before, after = (load_scorer(folder, engine, checks_pixels=False) for folder in (config.start_from, package))
     gain = grade_gain(before, after, config.graded, shards_uri, config, no_progress)
     (package / "grades.json").write_text(gain.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -144,14 +144,29 @@ def _load(
     checks_pixels: bool,
     features: bool = False,
 ) -> Ensemble:
-    # All networks are checked before the first engine is made.
-    networks = [_network(folder, network, engine) for network in card.networks]
-    _LOG.info("%s: %d networks on engine %s in %s", card.name, len(networks), engine, precision)
-    engines: dict[str, Engine] = {}
-    for of_network, network in zip(card.networks, networks, strict=True):
-        made = make_engine(network, len(of_network.channels), of_network.field_pixels, engine, precision, threads)
-        engines[of_network.name] = made if of_network.turns == 1 else TurnedEngine(made, of_network.turns)
+    _LOG.info("%s: %d networks on engine %s in %s", card.name, len(card.networks), engine, precision)
+    engines = load_engines([(folder, network) for network in card.networks], engine, precision, threads)
     return Ensemble(card, engines, checks_pixels=checks_pixels, features=features)
+
+
+def load_engines(
+    networks: Sequence[tuple[Path, NetworkCard]],
+    engine: EngineName,
+    precision: Precision = "float32",
+    threads: int | None = None,
+) -> dict[str, Engine]:
+    """Put networks, each with the folder of its package, on an engine, and return them by name.
+
+    Raises:
+        PackageError, EngineError: as `load_package`.
+    """
+    # All networks are checked before the first engine is made.
+    loaded = [_network(folder, card, engine) for folder, card in networks]
+    engines: dict[str, Engine] = {}
+    for (_, card), network in zip(networks, loaded, strict=True):
+        made = make_engine(network, len(card.channels), card.field_pixels, engine, precision, threads)
+        engines[card.name] = made if card.turns == 1 else TurnedEngine(made, card.turns)
+    return engines
 
 
 def _network(folder: Path, card: NetworkCard, engine: EngineName) -> AnyNetwork:

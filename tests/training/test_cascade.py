@@ -245,7 +245,7 @@ def test_the_cut_is_that_of_the_corrected_probabilities(made, tmp_path, monkeypa
         of_lens = {name: 2 * (lens + of * rng.normal(size=(8000, 1))) / of**2 for name, of in width.items()}
         read[uri] = Margins({name: of + rng.normal(size=(8000, 3)) for name, of in of_lens.items()}, kinds)
 
-    def drawn(networks, uri, progress):
+    def drawn(networks, uri, *_):
         return read[uri].of(tuple(networks))
 
     monkeypatch.setattr("training.cascade.read_margins", drawn)
@@ -288,7 +288,7 @@ def test_every_stage_is_calibrated_on_the_natural_draws(made, tmp_path, monkeypa
         by_network = {n: 2 * (lens + w * rng.normal(size=(8000, 1))) / w**2 + of_kind for n, w in width.items()}
         data[name] = Margins(by_network, kinds)
     read = dict(zip(uris, data.values(), strict=True))
-    monkeypatch.setattr("training.cascade.read_margins", lambda networks, uri, _: read[uri].of(tuple(networks)))
+    monkeypatch.setattr("training.cascade.read_margins", lambda networks, uri, *_: read[uri].of(tuple(networks)))
     members = [folder / "A", folder / "B"]
     card = assembled("joined", folder / "first", members, *uris, tmp_path, 0.0005, 0.02, no_progress)
     assert card.combiner.pooling == best_pooling(compare_poolings(*(of.of(("A", "B")) for of in data.values())))

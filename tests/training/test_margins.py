@@ -7,6 +7,7 @@ from infra.progress import no_progress
 from infra.store.storage import read_bytes
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card_file import read_card
+from scanner.networks.engines import make_engine
 from scanner.networks.package import load_package
 from scanner.preprocess.channel import channels
 from scanner.sources.shard_batches import shard_batches
@@ -41,6 +42,21 @@ def test_margins_are_those_of_the_networks(tmp_path):
     turned = network.model_copy(update={"turns": 2})
     of_both = read_margins({"A": (tmp_path / "A", turned)}, natural, no_progress)
     assert not np.allclose(of_both.by_network["A"], alone, atol=1e-4)
+
+
+def test_margins_come_from_the_asked_engine(tmp_path, monkeypatch):
+    """`auto` would take the best engine of the machine."""
+    write_test_package(tmp_path / "A", (SPEC,), 2, geometry="mer10", name="A")
+    (network,) = read_card(tmp_path / "A").networks
+    asked = []
+
+    def made(*given):
+        asked.append(given[3])
+        return make_engine(*given)
+
+    monkeypatch.setattr("scanner.networks.package.make_engine", made)
+    read_margins({"A": (tmp_path / "A", network)}, write_shards(tmp_path / "s", 4), no_progress, "torch")
+    assert asked == ["torch"]
 
 
 def test_shards_are_needed(tmp_path):

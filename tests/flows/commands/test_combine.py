@@ -11,6 +11,7 @@ from flows.cli.train import train
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import TrainingDataCard
 from scanner.networks.card_file import read_card
+from scanner.networks.engines import make_engine
 from scanner.networks.package import load_scorer
 from scanner.preprocess.channel import channels
 from scanner.vocabulary.geometry import MER_10
@@ -50,6 +51,21 @@ def test_an_ensemble_is_written_among_the_users_own(made, tmp_path, monkeypatch,
         assert shown[f"early exit, {card.early_exit.network}, excludes below"] == f"{card.early_exit.exclude_below:.2e}"
         assert float(shown["both natural nonlenses passed"]) <= float(shown["natural nonlenses passed"])
     assert (tmp_path / "mine" / "CARD.md").read_text().startswith("# mine\n")
+
+
+def test_the_chosen_engine_runs_the_networks(made, tmp_path, monkeypatch):
+    """`auto` would take the best engine of the machine."""
+    asked = []
+
+    def engine_of(*given):
+        asked.append(given[3])
+        return make_engine(*given)
+
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path))
+    monkeypatch.setenv("LENSSCAN_ENGINE", "torch")
+    monkeypatch.setattr("scanner.networks.package.make_engine", engine_of)
+    combine(str(made / "A"), natural=str(made / "natural"), broad=str(made / "broad"), name="mine")
+    assert asked == ["torch", "torch"]
 
 
 def test_people_read_what_each_stage_passes_and_loses(made, tmp_path, monkeypatch, capsys):

@@ -18,6 +18,7 @@ from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.seal import seal
 from scanner.networks.card_file import read_card
+from scanner.networks.engines import make_engine
 from scanner.review.votes.log import VoteLog
 from scanner.review.votes.vote import Vote, subject_of
 from scanner.sources.shards import decode_shard
@@ -130,6 +131,25 @@ def test_an_error_of_the_store_leaves_no_grades_behind(graded, tmp_path, monkeyp
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
     monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 20)
+
+
+def test_the_chosen_engine_runs_the_trained_networks(start, tmp_path, monkeypatch):
+    """`auto` would take the best engine of the machine."""
+    asked = []
+
+    def made(*given):
+        asked.append(given[3])
+        return make_engine(*given)
+
+    monkeypatch.setattr("flows.commands.train.PRESETS", {"laptop": CONFIG})
+    monkeypatch.setenv("LENSSCAN_ENGINE", "torch")
+    for module in ("training.publish", "scanner.networks.package"):
+        monkeypatch.setattr(f"{module}.make_engine", made)
+    package, shards = start
+    given = (shards, tmp_path, "mine", "laptop", 1, 1, None, None, None, str(package), None, no_progress)
+    train_package(*given)
+    # The teacher runs, then each split through each network.
+    assert asked == ["torch"] * 3 * len(CONFIG.networks)
 
 
 def test_training_learns_grades_and_tells_the_gain(graded, start, tmp_path, monkeypatch, capsys):
