@@ -12,7 +12,6 @@ from scanner.networks.errors import PackageError
 from scanner.networks.locate import find_package, is_shipped
 from scanner.purity import PurityTable
 from training.errors import TrainingError
-from training.evaluation.card_text import write_card_with_text
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,13 +65,6 @@ def copied(package: Path, card: EnsembleCard, folder: Path) -> EnsembleCard:
         shutil.copytree(package, folder, dirs_exist_ok=True, ignore=lambda _, names: kept.intersection(names))
         check_weights(folder, card)
     return latest_card(folder, card)
-
-
-def replace_card(folder: Path, before: EnsembleCard, after: EnsembleCard) -> None:
-    """Write the card of a package and its text, then remove the files that the card before it named and it does not."""
-    write_card_with_text(folder, after)
-    for file in files_beside(before) - files_beside(after):
-        (folder / file).unlink(missing_ok=True)
 
 
 def latest_card(folder: Path, used: EnsembleCard) -> EnsembleCard:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from flows.ensembles import chosen_package, copied, folder_to_extend, replace_card
+from flows.commands.replaced_card import replace_card
+from flows.ensembles import chosen_package, copied, folder_to_extend
 from infra.progress import Progress
 from infra.settings import Settings
 from scanner.catalogue.outcomes import SCORED

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flows.ensembles import chosen_package, copied, folder_to_extend, replace_card
+from flows.commands.replaced_card import replace_card
+from flows.ensembles import chosen_package, copied, folder_to_extend
 from infra.progress import Progress
 from infra.settings import Settings
 from scanner.networks.card import FeatureReferenceCard

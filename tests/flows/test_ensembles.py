@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.ensembles import copied, folder_to_extend, known_purity, latest_card, replace_card, results_folder
+from flows.commands.replaced_card import replace_card
+from flows.ensembles import copied, folder_to_extend, known_purity, latest_card, results_folder
 from scanner.networks.card_file import read_card, write_card
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR

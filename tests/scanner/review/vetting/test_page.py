@@ -52,8 +52,9 @@ def test_a_blind_grader_gets_no_score_name_or_map_early(root, new_page):
         press(page, "e")
         assert page.is_hidden("#evidence")
         press(page, *N * ["ArrowRight"])
-        secrets = (b"EUCL", b"0.98", b"bob", str(FIRST).encode(), b'"guided"')
-        assert not [secret for secret in secrets for body in answers if secret in body]
+        # Random tokens may hold the digits of the id, but not as a word.
+        secrets = (rb"EUCL", rb"0\.98", rb"bob", rb"(?<![\w-])%d(?![\w-])" % FIRST, rb'"guided"')
+        assert not [secret for secret in secrets for body in answers if re.search(secret, body)]
         assert in_memory(page, "Probable lens"), "the search finds what is there"
         assert not in_memory(page, "EUCL J1")
         press(page, *N * ["ArrowLeft"])
