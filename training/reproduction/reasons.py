@@ -29,8 +29,8 @@ WHY = {
         "The test images differ: the challenge's come from another simulator, have other galaxies in the field "
         "and many kinds of non-lens; ours have lens galaxies alone, with and without arcs, so that the arcs are "
         "all that tells them apart. The published weights meet images of a kind that they never saw. `ou7-sim` "
-        "has the same architectures, but saw 6400 objects of the preset `euclid` for 8 epochs, 37 500 of the "
-        "presets `euclid` and `broad` for 4 and, by four of the seven, 33 000 for 40, not 45 000 of the challenge for 250."
+        "has the same architectures, but saw fewer objects, of the presets `euclid` and `broad`, for fewer epochs, "
+        "as its card says, not 45 000 of the challenge for 250."
     ),
     6: (
         "The compound lenses of both columns follow the same table 1, but the paper's sources and colours come "
