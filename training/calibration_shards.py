@@ -53,7 +53,7 @@ class CalibrationShards:
         """Check that the shards can calibrate the networks of packages.
 
         Raises:
-            TrainingError: a network was trained on them, or they state a geometry with other pixels or smaller stamps.
+            TrainingError: a network was trained on them, or they state a geometry that `other_pixels` returns.
         """
         # A package without counts was calibrated, not trained, and may be calibrated on the same shards again.
         learnt_from = [card for card in packages if card.training_data.n_objects]

@@ -45,7 +45,7 @@ def evaluate_shards(
     """Score every object of the shards and write evaluation.json, EVALUATION.md and the plots.
 
     An ensemble beside whose weights they are written also gets its card's cuts from this evaluation, unless the thresholds are
-    those of other shards, or the shards state a preset for training or other pixels than the ensemble reads.
+    those of other shards, or the shards state a preset for training, or stamps that are no scan's for these networks.
 
     Args:
         shards_uri: Folder or `s3://` prefix of shards with truth, in any geometry.

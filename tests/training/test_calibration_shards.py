@@ -73,12 +73,15 @@ def test_natural_and_broad_shards_are_not_confused(tmp_path):
 
 def test_shards_have_the_pixels_of_the_networks(tmp_path):
     natural, broad = stated(tmp_path / "natural", geometry="mer"), stated(tmp_path / "broad", preset="broad", geometry="mer10")
+    native = stated(tmp_path / "native", geometry="challenge")
     shards = CalibrationShards.read(natural, broad)
     shards.check_for("mer10", [])
     with pytest.raises(TrainingError, match="broad: the networks read stamps of the geometry mer, the shards hold mer10"):
         shards.check_for("mer", [])
-    with pytest.raises(TrainingError, match=r"natural: the networks read .* geometry challenge, the shards hold mer"):
+    with pytest.raises(TrainingError, match=r"broad: the networks read .* geometry challenge, the shards hold mer10"):
         shards.check_for("challenge", [])
+    with pytest.raises(TrainingError, match=r"native: the networks read .* geometry mer10, the shards hold challenge"):
+        CalibrationShards.read(native, broad).check_for("mer10", [])
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from scanner.sources.shards import DATA_SET_KEY
-from scanner.vocabulary.geometry import GEOMETRIES
+from scanner.vocabulary.geometry import GEOMETRIES, MER_PIXEL_ARCSEC, Grid
 from training.errors import TrainingError
 
 _LEAST_SHARE_OF_SIDE = 0.98
@@ -68,14 +68,22 @@ def _shown(spec: str) -> str:
 
 
 def other_pixels(footers: Iterable[pq.FileMetaData], geometry: str) -> str | None:
-    """Return a geometry that shards state and whose stamps are smaller than those of `geometry`, or on other pixels."""
+    """Return a geometry that shards state and whose stamps are no scan's for `geometry`: too small, or on other pixels.
+
+    Pixels of MER mosaics suit every geometry: a scan cuts its stamps of such mosaics, and regrids them as it regrids shards.
+    """
     wanted = GEOMETRIES[geometry].grids
     for name in sorted(_values("geometry", footers) & GEOMETRIES.keys()):
         grids = GEOMETRIES[name].grids
-        scales = {band: grid.pixel_scale_arcsec for band, grid in grids.items()}
-        if any(scales[band] != of.pixel_scale_arcsec or grids[band].n_pixels < of.n_pixels for band, of in wanted.items()):
+        if not all(_as_in_a_scan(grids[band], of) for band, of in wanted.items()):
             return name
     return None
+
+
+def _as_in_a_scan(grid: Grid, wanted: Grid) -> bool:
+    """Return whether stamps of a band cover the wanted grid, on its pixels or on those of MER mosaics."""
+    scales = (wanted.pixel_scale_arcsec, MER_PIXEL_ARCSEC)
+    return grid.pixel_scale_arcsec in scales and grid.side_arcsec >= wanted.side_arcsec
 
 
 def smaller_stamps(footers: Iterable[pq.FileMetaData], geometry: str) -> str | None:

@@ -213,6 +213,18 @@ def test_the_purity_of_no_sky_stays_off_the_card(tmp_path, monkeypatch, caplog, 
     assert "the purity on the card of test stays as it is" in caplog.text
 
 
+def test_stamps_of_mosaics_give_purity_to_any_networks(tmp_path, monkeypatch):
+    """A scan regrids stamps of MER mosaics to the pixels of `challenge` as an evaluation does."""
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)
+    (tmp_path / "shards").mkdir()
+    content = encode_shard(simulate_shard(DatasetSpec(n=20, seed=4, geometry="mer"), 0))
+    (tmp_path / "shards" / "a.parquet").write_bytes(content)
+    before = write_package(tmp_path / "mine", None)
+    evaluation, folder = evaluate_shards(str(tmp_path / "shards"), str(tmp_path / "mine"), None, no_progress)
+    assert before.geometry == "challenge"
+    assert read_card(folder).metrics == {**before.metrics, **matched_metrics(evaluation.matched)}
+
+
 def test_natural_shards_of_the_calibration_are_refused(shards, tmp_path, monkeypatch):
     (tmp_path / "natural").mkdir()
     (tmp_path / "natural" / "a.parquet").write_bytes(encode_shard(simulate_shard(DatasetSpec(n=3, seed=5), 0)))

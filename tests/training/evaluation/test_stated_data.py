@@ -40,7 +40,9 @@ def test_presets_are_those_that_shards_state(footer):
         ("mer10", "mer", "mer10"),
         ("challenge", "mer10", "challenge"),
         ("mer10", "challenge", "mer10"),
-        ("mer", "challenge", "mer"),
+        ("mer", "challenge", None),
+        ("challenge", "mer", "challenge"),
+        ("challenge", "challenge", None),
     ],
 )
 def test_stamps_need_the_pixels_and_the_field_of_the_networks(footer, shards, networks, found):
