@@ -30,8 +30,8 @@ def evaluate(
     there.
 
     With `--counterfactuals` it simulates lenses, changes one thing at a time (the source brighter, the ring larger or crowded,
-    the deflector fainter, no arcs), and writes COUNTERFACTUALS.md: what each change does to `p_lens`, and which limits are
-    exceeded.
+    the deflector fainter, no arcs), and writes COUNTERFACTUALS.md and counterfactuals.json: what each change does to `p_lens`,
+    and which limits are exceeded.
 
     With `--probes` it looks for biases: it simulates lenses of each kind and non-lenses, changes one thing at a time (colours,
     Einstein radius, ellipticity, crowding, PSF, noise, sky, place, orientation, flaws, shifted and missing bands), and writes

@@ -1,12 +1,15 @@
 """`lensscan evaluate --counterfactuals`: change lenses one thing at a time, and see what an ensemble makes of it."""
 
+import json
 from pathlib import Path
 
-from flows.commands.results import check_place
+from flows.commands.results import COUNTERFACTUALS_FILE, check_place
 from flows.ensembles import chosen_package, latest_card, results_folder
 from infra.progress import Progress, part_of
+from infra.provenance import code_version
 from infra.settings import Settings
 from infra.store.files import replace_whole
+from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
 from scanner.networks.package import load_scorer
@@ -20,7 +23,7 @@ from training.evaluation.counterfactual_gate import CounterfactualGate, gate_mar
 SEED = 18_000_001
 """Seed of the changed lenses, far from the seeds that people train with."""
 BOOTSTRAP_SEED = 0
-FILE = "COUNTERFACTUALS.md"
+TEXT_FILE = "COUNTERFACTUALS.md"
 
 
 def judge_counterfactuals(n: int, ensemble: str | None, out: str | None, progress: Progress) -> tuple[CounterfactualGate, Path]:
@@ -46,9 +49,18 @@ def judge_counterfactuals(n: int, ensemble: str | None, out: str | None, progres
         p_lens[change] = score_stamps(stamps, scanner)["p_lens"].to_numpy()
         progress(n + n * done, total)
     gate = judge(p_lens, card.candidate_threshold, BOOTSTRAP_SEED)
-    with replace_whole(folder / FILE) as part:
-        part.write_text(f"# Counterfactuals of {card.name}\n\n{gate_markdown(gate)}", encoding="utf-8")
+    _write(gate, folder, card)
     if folder.resolve() == package.resolve():
         latest = latest_card(package, card)
         write_card_with_text(package, latest.model_copy(update={"metrics": {**latest.metrics, **gate_metrics(gate)}}))
     return gate, folder
+
+
+def _write(gate: CounterfactualGate, folder: Path, card: EnsembleCard) -> None:
+    """Write counterfactuals.json, which names the ensemble, and COUNTERFACTUALS.md, each of them whole."""
+    origin = {"ensemble": card.name, "sha256": card.sha256, "seed": SEED, "code_version": code_version()}
+    content = {**origin, **gate.model_dump(mode="json")}
+    text = f"# Counterfactuals of {card.name}\n\n{gate_markdown(gate)}"
+    for file, written in ((COUNTERFACTUALS_FILE, json.dumps(content, indent=1) + "\n"), (TEXT_FILE, text)):
+        with replace_whole(folder / file) as part:
+            part.write_text(written, encoding="utf-8")

@@ -7,7 +7,7 @@ from infra.store.files import check_replaceable
 from scanner.networks.card import EnsembleCard
 from training.errors import TrainingError
 
-EVALUATION_FILE, PROBES_FILE = "evaluation.json", "probes.json"
+EVALUATION_FILE, PROBES_FILE, COUNTERFACTUALS_FILE = "evaluation.json", "probes.json", "counterfactuals.json"
 
 
 def check_place(folder: Path, package: Path, card: EnsembleCard) -> None:
@@ -19,7 +19,7 @@ def check_place(folder: Path, package: Path, card: EnsembleCard) -> None:
         TrainingError: the folder holds results of another ensemble, or cannot be written to.
     """
     if folder.resolve() != package.resolve():
-        for file in (EVALUATION_FILE, PROBES_FILE):
+        for file in (EVALUATION_FILE, PROBES_FILE, COUNTERFACTUALS_FILE):
             _check_own(folder / file, card)
     check_writable(folder)
 

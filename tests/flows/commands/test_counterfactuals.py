@@ -38,6 +38,9 @@ def test_card_and_table_hold_the_effect_of_each_change(judged, capsys):
     assert found["unchanged"] == 0
     text = (judged / "COUNTERFACTUALS.md").read_text()
     assert f"| no arcs | {found['no arcs']:+.2f}" in text
+    written = json.loads((judged / "counterfactuals.json").read_text())
+    assert (written["ensemble"], written["sha256"]) == (card.name, card.sha256)
+    assert written["effects"] == printed["effects"]
 
 
 def test_metrics_written_meanwhile_stay(judged, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from flows.commands.counterfactuals import judge_counterfactuals
 from flows.commands.evaluate import evaluate_shards
 from flows.commands.probes import probe_ensemble
-from flows.commands.results import EVALUATION_FILE, PROBES_FILE, check_place
+from flows.commands.results import COUNTERFACTUALS_FILE, EVALUATION_FILE, PROBES_FILE, check_place
 from infra.progress import no_progress
 from scanner.networks.card_file import write_card
 from scanner.networks.errors import PackageError
@@ -43,7 +43,7 @@ def results(folder, file, content):
     (folder / file).write_text(content if isinstance(content, str) else json.dumps(content))
 
 
-@pytest.mark.parametrize("file", [EVALUATION_FILE, PROBES_FILE])
+@pytest.mark.parametrize("file", [EVALUATION_FILE, PROBES_FILE, COUNTERFACTUALS_FILE])
 def test_results_of_another_ensemble_are_not_overwritten(run, own, tmp_path, file):
     results(tmp_path / "out", file, OTHER)
     says = rf"{file}: holds results of other f{{12}}, must be absent or of test {own[1].sha256[:12]}; choose .* --out"
