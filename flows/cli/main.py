@@ -142,6 +142,7 @@ def score(
     ensemble: str | None = None,
     batch_size: Positive = 64,
     engine: EngineName | None = None,
+    overwrite: bool = False,
     json: bool = False,
 ) -> None:
     """Score cutouts, one row for each object: FITS files, folders of them, or the objects of a manifest.
@@ -165,6 +166,7 @@ def score(
         ensemble: Name or folder; the configured one by default.
         batch_size: Number of cutouts scored at a time; results do not depend on this number.
         engine: Inference engine, in float32; by default the best that this machine has.
+        overwrite: Replace the file of `--out` if it holds scores.
         json: Print JSON instead of text; without `--out`, with all columns of all rows.
     """
     from flows.cli.score_output import print_scores
@@ -172,7 +174,7 @@ def score(
     from flows.terminal import print_json, terminal_progress
 
     with terminal_progress("scoring", quiet=json) as report:
-        summary = score_images(images, out, tiles, ensemble, batch_size, report, engine, survey)
+        summary = score_images(images, out, tiles, ensemble, batch_size, report, engine, survey, overwrite=overwrite)
     print_json(summary) if json else print_scores(summary)
     if not summary["scored"]:
         raise SystemExit(1)

@@ -40,6 +40,8 @@ def score_images(
     progress: Progress,
     engine: EngineName | None = None,
     survey: str | None = None,
+    *,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Score every object of the images, and write one row each into the file `out`, which appears only when complete.
 
@@ -52,15 +54,16 @@ def score_images(
         progress: Callback that gets numbers of rows.
         engine: Inference engine; the configured one by default.
         survey: Name or file of the survey that the tiles are of; Euclid's by default.
+        overwrite: Whether `out` may be a file of scores, which is replaced.
 
     Raises:
         ScoringError: the arguments do not fit together.
-        ScoreFileError: `out` cannot be written, or is not a file of scores.
+        ScoreFileError: `out` cannot be written, exists without `overwrite`, or is not a file of scores.
         LensscanError: the images or the ensemble cannot be read.
     """
     target = None if out is None else Path(out).expanduser()
     if target is not None:
-        check_score_path(target, out or "")
+        check_score_path(target, out or "", overwrite=overwrite)
     _check_arguments(images, tiles, survey)
     described = find_survey(survey)
     settings = Settings.read()

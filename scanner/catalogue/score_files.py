@@ -20,14 +20,23 @@ class ScoreFileError(LensscanError):
     """The scores cannot be written to the given path."""
 
 
-def check_score_path(path: Path, option: str) -> None:
+def check_score_path(path: Path, option: str, *, overwrite: bool = False) -> None:
     """Check, before long work, that a table of scores can be written to `path`, which `option` named.
 
+    Args:
+        path: File to write.
+        option: The same as the user wrote it.
+        overwrite: Whether the file may hold scores, which are replaced.
+
     Raises:
-        ScoreFileError: the path is no local file, has another ending, cannot be written, or is a file of something else.
+        ScoreFileError: the path is no local file, has another ending, cannot be written, is a file of something else, or exists
+            and may not be replaced.
     """
-    if path.exists() and path.suffix.lower() in SCORE_SUFFIXES and not _has_scores(path):
-        raise ScoreFileError(f"--out {option} exists and is not a file of scores; it is not replaced")
+    if path.exists() and path.suffix.lower() in SCORE_SUFFIXES:
+        if not _has_scores(path):
+            raise ScoreFileError(f"--out {option} exists and is not a file of scores; it is not replaced")
+        if not overwrite:
+            raise ScoreFileError(f"--out {option} exists; it is not replaced without --overwrite")
     try:
         check_path(path, option)
     except ValueError as error:

@@ -8,6 +8,7 @@ import pytest
 from flows.cli import main
 from flows.commands.score import ScoringError, score_images
 from infra.progress import no_progress
+from scanner.catalogue.score_files import ScoreFileError
 from tests.cutouts import write_band, write_cutout
 from tests.scanner.shifted import write_shifted
 from tests.shared import REAL
@@ -51,6 +52,18 @@ def test_nothing_scored_is_exit_code_one(tmp_path, capsys):
     assert "object ids of several rows: 1, the first 5" in printed
     assert "rows that use one image for several bands: 1" in printed
     assert pq.read_table(tmp_path / "s.parquet")["status"].to_pylist() == ["rejected:missing_extension"] * 2
+
+
+def test_scores_are_replaced_only_when_asked(tmp_path):
+    uri, out = write_cutout(tmp_path / "a.fits"), tmp_path / "s.csv"
+    words = [uri], str(out), None, "mer3-sim", 8, no_progress, "torch"
+    score_images(*words)
+    out.write_text(out.read_text() + "a row more\n")
+    with pytest.raises(ScoreFileError, match=r"s\.csv exists; it is not replaced without --overwrite"):
+        score_images(*words)
+    assert "a row more" in out.read_text()
+    main.score(uri, out=str(out), ensemble="mer3-sim", engine="torch", overwrite=True)
+    assert "a row more" not in out.read_text()
 
 
 def test_vis_alone_needs_an_ensemble_that_reads_it(tmp_path):

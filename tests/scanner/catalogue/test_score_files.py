@@ -26,7 +26,7 @@ def table():
 
 
 def written(table, path):
-    check_score_path(path, str(path))
+    check_score_path(path, str(path), overwrite=True)
     write_scores(table, path, "mer3-sim", "ab" * 32)
     return path
 
@@ -69,10 +69,12 @@ def test_only_files_of_scores_are_replaced(table, tmp_path, suffix):
     path = tmp_path / f"s{suffix}"
     path.write_text("object_id,VIS\n1,a.fits\n")
     with pytest.raises(ScoreFileError, match="exists and is not a file of scores; it is not replaced"):
-        check_score_path(path, "s")
+        check_score_path(path, "s", overwrite=True)
     path.unlink()
     for _ in range(2):
         written(table, path)
+        with pytest.raises(ScoreFileError, match=r"--out s exists; it is not replaced without --overwrite"):
+            check_score_path(path, "s")
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
