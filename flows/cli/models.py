@@ -19,7 +19,7 @@ SHOWN = {
     "networks": "networks",
     "geometry": "geometry",
     "bands": "bands",
-    "AUROC": "auroc",
+    "AUROC, own test": "auroc_own_test",
 }
 """Columns of `models list` that fit a terminal, and their names in JSON."""
 
@@ -146,7 +146,8 @@ def inject(
 def list_models(*, json: bool = False) -> None:
     """List the ensembles that `--ensemble` accepts by name, and say what each is good for; `--json` adds their folders.
 
-    AUROC: the chance that a lens has a higher score than a look-alike, on simulated objects, with a 95 % interval.
+    AUROC: the chance that a lens has a higher score than a look-alike, with a 95 % interval, on the simulated objects of
+    each ensemble's own test. These differ in difficulty: to compare ensembles, evaluate them on the same shards.
 
     For example: `lensscan models list`
 

@@ -25,7 +25,7 @@ def test_models_list_says_which_is_default_and_what_for(lensscan, tmp_path, monk
     assert mine["purpose"] == "scans of Euclid MER tiles and cutouts"
     assert (mine["networks"], mine["geometry"], mine["bands"]) == (5, "mer10", "VIS Y J H")
     interval = [card.metrics[name] for name in ("auroc", "auroc_low", "auroc_high")]
-    assert [float(text) for text in re.findall(r"[0-9.]+", mine["auroc"])] == pytest.approx(interval, abs=5e-4)
+    assert [float(text) for text in re.findall(r"[0-9.]+", mine["auroc_own_test"])] == pytest.approx(interval, abs=5e-4)
     assert by_name["broken"]["purpose"] == "nothing: it is damaged"
     monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "100")
@@ -33,8 +33,8 @@ def test_models_list_says_which_is_default_and_what_for(lensscan, tmp_path, monk
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
     assert sum("(default)" in line for line in lines) == 1
-    assert all(any(row["auroc"] in line for line in lines) for row in rows if row["auroc"])
-    assert any("good for" in line and "AUROC" in line for line in lines)
+    assert all(any(text in line for line in lines) for text in (row["auroc_own_test"] for row in rows) if text)
+    assert any("good for" in line and "AUROC, own test" in line for line in lines)
     assert not any(" " in name for row in rows for name in row)
 
 
@@ -46,7 +46,7 @@ def test_an_ensemble_without_a_purpose_shows_its_description(tmp_path, monkeypat
     monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path))
     (mine,) = [row for row in listed_models() if row["name"] == "mine"]
     assert mine["purpose"] == "The seven networks of Wilde et al. 2022, as a laptop trains them: …"
-    assert mine["auroc"] == "unknown"
+    assert mine["auroc_own_test"] == "unknown"
     assert read_card(tmp_path / "mine").sha256 == read_card(SHIPPED_DIR / "ou7-sim").sha256
 
 
