@@ -1,6 +1,7 @@
 """Errors that pass, and errors that do not, as stores and clusters really raise them."""
 
 import errno
+from multiprocessing.reduction import ForkingPickler
 
 import pytest
 
@@ -18,6 +19,11 @@ def raised(act, *arguments):
     return caught.value
 
 
+def received(error):
+    """Return an error as another process gets it."""
+    return ForkingPickler.loads(ForkingPickler.dumps(error))
+
+
 @pytest.mark.parametrize(("status", "passes"), [(503, True), (500, True), (429, True), (403, False), (400, False)])
 def test_the_answer_of_a_store_decides(monkeypatch, status, passes):
     # Further tries would only wait.
@@ -27,6 +33,9 @@ def test_the_answer_of_a_store_decides(monkeypatch, status, passes):
         error = raised(read_bytes, "s3://bucket/key")
     assert isinstance(error, StorageError)
     assert is_infrastructure(error) is passes
+    sent = received(error)
+    assert (type(sent), str(sent)) == (StorageError, str(error))
+    assert is_infrastructure(sent) is passes
 
 
 def test_a_store_that_does_not_answer_passes(monkeypatch):
@@ -60,6 +69,8 @@ def test_a_cause_is_looked_at():
     assert not is_infrastructure(wrapped(PlaceError("a file")))
     assert not is_infrastructure(wrapped(ValueError("a bug")))
     assert not is_infrastructure(wrapped(ConnectionError("of data that names a server")))
+    assert is_infrastructure(received(wrapped(StorageError("full"))))
+    assert not is_infrastructure(received(wrapped(ValueError("a bug"))))
 
 
 @pytest.mark.parametrize(
