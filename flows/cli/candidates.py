@@ -91,17 +91,13 @@ class CandidateOptions:
     def _least(self, catalogue: str, fdr: float) -> float:
         """Return the smallest `p_lens` of the list that holds a false discovery rate; warn if the survey is not calibrated."""
         from flows.commands.yields import least_p_lens
-        from scanner.catalogue.calibration import calibration_warning
         from scanner.catalogue.query import QueryError
-        from scanner.catalogue.visible import selected_plans
 
         others = (self.min_p_lens, self.subclass, self.cone, self.plan, self.all_plans or None)
         if any(other is not None for other in others):
             raise QueryError("--fdr holds for the whole list of a night: no other condition than --night goes with it")
-        night = self.night.isoformat() if self.night else None
-        least = least_p_lens(catalogue, night, fdr)
-        plans = selected_plans(catalogue, night=night)
-        if warning := calibration_warning(catalogue, (shown.plan_id for shown in plans)):
+        least, warning = least_p_lens(catalogue, self.night.isoformat() if self.night else None, fdr)
+        if warning:
             warn(warning)
         return least
 

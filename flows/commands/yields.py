@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from infra.progress import Progress
 from infra.settings import Settings
 from scanner.purity import ValueWithInterval
-from scanner.review.yields.guarantee import guaranteed
+from scanner.review.yields.guarantee import sample_for
 from scanner.review.yields.lists import Content
-from scanner.review.yields.night import NightYield, YieldError, expected_lists, read_night
+from scanner.review.yields.night import NightYield, YieldError, expected_lists, list_with_guarantee, read_night
 from scanner.vocabulary.prior import grouped, one_in, rounded
 
 
@@ -16,16 +16,19 @@ def yield_of_night(root_uri: str, night: str | None, cuts: Sequence[float], prog
     return expected_lists(read_night(root_uri, night, progress), cuts)
 
 
-def least_p_lens(root_uri: str, night: str | None, level: float) -> float:
-    """Return the smallest `p_lens` of the list of a night whose false discovery rate is held at a level.
+def least_p_lens(root_uri: str, night: str | None, level: float) -> tuple[float, str | None]:
+    """Return the smallest `p_lens` of the list of a night whose false discovery rate is held at a level, and a warning.
+
+    The warning is a line that says that `p_lens` is not calibrated for the survey of the night; None where it is.
 
     Raises:
         YieldError: no list has the guarantee, or the ensemble or its calibration sample is not at hand.
     """
-    found = guaranteed(root_uri, night, level, Settings.read().ensembles_dir)
+    scores = read_night(root_uri, night)
+    found = list_with_guarantee(scores, sample_for(scores, Settings.read().ensembles_dir), level)
     if found.least_p_lens is None:
         raise YieldError(f"no list of this night can hold a false discovery rate of {level:g}")
-    return found.least_p_lens
+    return found.least_p_lens, scores.warning
 
 
 def promise_in_words(level: float) -> str:

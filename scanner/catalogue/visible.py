@@ -72,7 +72,17 @@ def selected_plans(
     if plan is not None or all_plans:
         last = {record.plan_id: record for records in show_records(root_uri).values() for record in reversed(records)}
         return [_alone(root_uri, plan_id, last.get(plan_id)) for plan_id in find_plans(root_uri, plan)]
-    shown = [entry for plans in shown_plans(root_uri, night or "").values() for entry in plans]
+    return [entry for plans in plans_by_night(root_uri, night).values() for entry in plans]
+
+
+def plans_by_night(root_uri: str, night: str | None = None) -> dict[str, list[ShownPlan]]:
+    """Return the plans that the nights show, newest first, by the label of each night that shows some.
+
+    Raises:
+        VisibleError: no scan is complete.
+        ShownError: a record of a shown plan is damaged.
+    """
+    shown = {label: plans for label, plans in shown_plans(root_uri, night or "").items() if plans}
     if not shown:
         of_night = f" of night {night}" if night else ""
         raise VisibleError(

@@ -14,8 +14,7 @@ from infra.progress import Progress, no_progress
 from scanner.catalogue.calibration import calibration_warning
 from scanner.catalogue.outcomes import SCORED
 from scanner.catalogue.seal import load_seal
-from scanner.catalogue.shown import shown_plans
-from scanner.catalogue.visible import selected_plans
+from scanner.catalogue.visible import plans_by_night
 from scanner.networks.nonlens_sample import NonLensTail
 from scanner.purity import PurityTable
 from scanner.review.all_rows import all_rows
@@ -86,10 +85,10 @@ def read_night(root_uri: str, night: str | None = None, progress: Progress = no_
         VisibleError: no scan is complete, or a file cannot be read.
         StorageError: the store failed.
     """
-    labels = sorted(label for label, plans in shown_plans(root_uri, night or "").items() if plans)
-    if len(labels) > 1:
-        raise YieldError(f"{root_uri}: holds the nights {', '.join(labels)}; name one with --night")
-    plans = selected_plans(root_uri, night=night)
+    by_night = plans_by_night(root_uri, night)
+    if len(by_night) > 1:
+        raise YieldError(f"{root_uri}: holds the nights {', '.join(sorted(by_night))}; name one with --night")
+    ((label, plans),) = by_night.items()
     seals = [load_seal(root_uri, shown.plan_id) for shown in plans]
     ensembles = {(seal.ensemble_name, seal.ensemble_sha256) for seal in seals if seal is not None}
     if len(ensembles) != 1:
@@ -100,11 +99,11 @@ def read_night(root_uri: str, night: str | None = None, progress: Progress = no_
     found = [_scored(table) for table in tables]
     p_lens, p_compound = np.concatenate([np.empty((2, 0), np.float32), *found], axis=1)
     if not len(p_lens):
-        raise YieldError(f"{root_uri}: no row of night {labels[0]} is scored")
+        raise YieldError(f"{root_uri}: no row of night {label} is scored")
     threshold = min(shown.threshold for shown in plans)
     compound = None if np.isnan(p_compound).any() else p_compound
     warning = calibration_warning(root_uri, (shown.plan_id for shown in plans))
-    return NightScores(labels[0], p_lens, threshold, name, sha256, plans[0].purity, compound, warning)
+    return NightScores(label, p_lens, threshold, name, sha256, plans[0].purity, compound, warning)
 
 
 def _scored(table: pa.Table) -> NDArray[np.float32]:

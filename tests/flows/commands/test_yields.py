@@ -2,9 +2,12 @@
 
 import pytest
 
+from flows.cli.candidates import CandidateOptions
 from flows.cli.yields import COLUMNS
 from flows.commands.yields import least_p_lens, promise_in_words, rows_of, sentences_of
 from infra.settings import Settings
+from scanner.catalogue import shown
+from scanner.catalogue.shown import show_records
 from scanner.purity import ValueWithInterval
 from scanner.review.yields.guarantee import guaranteed
 from scanner.review.yields.lists import NightList, list_content
@@ -87,5 +90,13 @@ def test_the_least_score_is_that_of_the_guaranteed_list(tmp_path, monkeypatch):
     made = known_night(tmp_path)
     monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", made.ensembles)
     expected = guaranteed(made.root, None, 0.3, Settings.read().ensembles_dir)
-    assert least_p_lens(made.root, None, 0.3) == expected.least_p_lens
+    assert least_p_lens(made.root, None, 0.3) == (expected.least_p_lens, None)
     assert pytest.approx(made.p_lens[made.p_lens >= expected.least_p_lens].min()) == expected.least_p_lens
+
+
+def test_a_guarantee_looks_for_the_plans_once(tmp_path, monkeypatch):
+    made, looked = known_night(tmp_path), []
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", made.ensembles)
+    monkeypatch.setattr(shown, "show_records", lambda *given: looked.append(given) or show_records(*given))
+    assert CandidateOptions(fdr=0.3).wanted(None, made.root).min_p_lens > 0
+    assert looked == [(made.root, "")]
