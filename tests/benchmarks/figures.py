@@ -208,6 +208,11 @@ NIGHT_COST = _group(
         "MFLOP",
         "multiply-adds of the networks, times two, for a row in the mean; rows that are scored again in float32 count once",
     ),
+    Figure(
+        "night_share_of_candidate_network",
+        "share",
+        "rows to which the committee gives a `p_lens` from which on the candidate network looks",
+    ),
     Figure("night_share_of_candidates", "share", "rows to which the committee gives at least the default cut"),
     Figure("night_per_s_flagship", "rows/s", "scan of these tiles, from the files to the committed rows, without maps"),
     Figure("night_per_s_before", "rows/s", "the same with `mer3-sim`, the default before the cascade"),

@@ -53,9 +53,10 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
         """Return the share of the rows to which the committee gives at least this `p_lens`."""
         return sum((table["p_lens"].to_numpy() >= p_lens).sum() for table in tables) / n_rows
 
-    shares = {network.name: share(network) for network in card.lens_networks}
+    shares, of_last = {network.name: share(network) for network in card.lens_networks}, {}
     if card.candidate_stage:
-        shares[card.candidate_stage.network.name] = share_from(least_looked_at(threshold, card.candidate_stage.lens))
+        looked_at = share_from(least_looked_at(threshold, card.candidate_stage.lens))
+        shares[card.candidate_stage.network.name] = of_last["night_share_of_candidate_network"] = looked_at
     work = [
         shares[of.name] * of.turns * mflop(ARCHITECTURES[of.architecture].build(len(of.channels)), len(of.channels))
         for of in card.all_networks
@@ -66,6 +67,7 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
         "night_share_beyond_first_stage": max(of_committee),
         "night_share_beyond_early_exit": min(of_committee),
         "night_mflop_per_cutout": sum(work),
+        **of_last,
         "night_share_of_candidates": share_from(threshold),
         **spreads(speed_runs(units, scratch, sizes)),
     }
