@@ -89,6 +89,25 @@ def test_a_replaced_file_goes_after_its_card(own):
     assert read_sample(package, after) is not None
 
 
+def test_a_replaced_file_that_is_gone_is_not_missed(own):
+    """A sample is measured again when its file is lost."""
+    package, card = own
+    before = sampled(package, card, 0.25)
+    (package / before.nonlens_sample.file).unlink()
+    after = sampled(package, before, 0.75)
+    assert read_sample(package, read_card(package)).p_lens.tolist() == [0.75]
+    assert after.nonlens_sample.file != before.nonlens_sample.file
+
+
+def test_a_card_that_cannot_be_written_keeps_its_files(own, monkeypatch):
+    package, card = own
+    before = sampled(package, card, 0.25)
+    monkeypatch.setattr("flows.commands.replaced_card.write_card_with_text", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        sampled(package, before, 0.75)
+    assert read_sample(package, read_card(package)).p_lens.tolist() == [0.25]
+
+
 def test_a_copy_with_its_own_sample_gets_no_other(own, tmp_path):
     package, card = own
     copied(package, card, tmp_path / "copy")

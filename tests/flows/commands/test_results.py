@@ -13,6 +13,7 @@ from infra.progress import no_progress
 from scanner.networks.card_file import write_card
 from scanner.networks.errors import PackageError
 from scanner.networks.nonlens_sample import NonLensTail, with_sample
+from tests.scanner.cascades import candidate_stage, write_cascade
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.training.shards import write_shards
 from training.errors import TrainingError
@@ -66,10 +67,24 @@ def test_own_and_damaged_results_are_replaced(own, tmp_path, content):
     check_place(tmp_path / "out", package, card)
 
 
-def test_results_of_earlier_weights_beside_new_ones_are_replaced(own):
+def test_results_of_earlier_weights_beside_new_ones_are_replaced(own, tmp_path):
     package, card = own
     results(package, EVALUATION_FILE, OTHER)
     check_place(package, package, card)
+    (tmp_path / "link").symlink_to(package)
+    check_place(tmp_path / "link", package, card)
+
+
+def test_results_with_another_candidate_network_are_of_another_ensemble(tmp_path):
+    """Both cascades give the same `p_lens`, and tell the kinds of candidates apart in other ways."""
+    other = write_cascade(tmp_path / "plain")
+    card = write_cascade(tmp_path / "own", candidate_stage=candidate_stage())
+    assert other.lens_sha256 == card.lens_sha256
+    results(tmp_path / "out", EVALUATION_FILE, {"ensemble": "renamed", "sha256": card.sha256})
+    check_place(tmp_path / "out", tmp_path / "own", card)
+    results(tmp_path / "out", PROBES_FILE, {"ensemble": "plain", "sha256": other.sha256})
+    with pytest.raises(TrainingError, match=f"holds results of plain {other.sha256[:12]}, must be absent or of test"):
+        check_place(tmp_path / "out", tmp_path / "own", card)
 
 
 def test_a_damaged_sample_is_noticed_before_the_scoring(own, tmp_path, monkeypatch):
