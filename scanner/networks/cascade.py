@@ -197,15 +197,15 @@ def scores_of_exit(early_exit: EarlyExit, outputs: NetworkOutputs) -> EnsembleSc
 
 
 def _of_first(first: EnsembleScores, committee: tuple[str, ...]) -> EnsembleScores:
-    """Return scores, in memory of their own, of rows that the first stage alone has seen."""
+    """Return scores of rows that the first stage alone has seen; later stages write into them, but not into `p_first`."""
     n = len(first.p_lens)
     return EnsembleScores(
         p_networks={**first.p_networks, **{name: np.full(n, np.nan, np.float32) for name in committee}},
         disagreement=np.full(n, np.nan, np.float32),
         p_lens=first.p_lens.copy(),
-        p_compound=None if first.p_compound is None else first.p_compound.copy(),
-        subclass=None if first.subclass is None else list(first.subclass),
-        kinds_given_lens=None if first.kinds_given_lens is None else first.kinds_given_lens.copy(),
+        p_compound=first.p_compound,
+        subclass=first.subclass,
+        kinds_given_lens=first.kinds_given_lens,
         stage=np.full(n, FIRST, np.int8),
         p_first=first.p_lens,
     )

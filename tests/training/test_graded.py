@@ -56,6 +56,31 @@ def test_decided_objects_are_learnt_or_held_out(tmp_path):
     np.testing.assert_array_equal(shard.stamps["H"], stamps["H"][shard.object_ids])
 
 
+@pytest.mark.parametrize(("p_graded", "is_used"), [(0.75, True), (0.25, True), (0.74, False), (0.26, False)])
+def test_graders_are_sure_enough_three_to_one(tmp_path, p_graded, is_used):
+    shards = write_graded(graded(2, [1.0, p_graded]), stamps_of(2), CHALLENGE.name, tmp_path)
+    assert (1 in shards.weights()) == is_used
+    assert (1 in rows_in(shards.learnt) | rows_in(shards.held_out)) == is_used
+
+
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_every_object_is_in_a_shard_of_bounded_size(tmp_path, monkeypatch, n):
+    monkeypatch.setattr("training.graded._ROWS_PER_SHARD", 2)
+    shards = write_graded(graded(n, [1.0]), stamps_of(n), CHALLENGE.name, tmp_path)
+    parts = [decode_shard(path.read_bytes()).object_ids.tolist() for path in tmp_path.rglob("*.parquet")]
+    assert sorted(i for part in parts for i in part) == list(range(n)) == sorted(shards.weights())
+    assert max(map(len, parts)) <= 2
+
+
+def test_a_second_call_that_ends_early_leaves_nothing_complete(tmp_path, monkeypatch):
+    """Its first shards may be there, and the weights would be those of other objects."""
+    shards = write_graded(graded(12, [1.0]), stamps_of(12), CHALLENGE.name, tmp_path)
+    monkeypatch.setattr("training.graded.encode_shard", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_graded(graded(3, [0.0]), stamps_of(3), CHALLENGE.name, tmp_path)
+    assert not shards.is_complete
+
+
 def test_a_second_call_replaces_the_first(tmp_path):
     write_graded(graded(12, [1.0]), stamps_of(12), CHALLENGE.name, tmp_path)
     shards = write_graded(graded(3, [0.0]), stamps_of(3), CHALLENGE.name, tmp_path)
@@ -94,6 +119,11 @@ def test_graded_objects_have_their_share_of_an_epoch(n_train, share):
     times = repeated(n_train, weights, share)
     assert times.sum() / (times.sum() + n_train) == pytest.approx(share, abs=0.02)
     assert times[0] / times[1] == pytest.approx(2, rel=0.2)
+
+
+def test_graded_objects_come_the_nearest_whole_number_of_times():
+    # A fifth of the epoch is a quarter of the others: 25 times the weights, of which the sum is 10.
+    assert repeated(100, np.array([0.5, 0.62, 0.92, 0.98, 6.98]), 0.2).tolist() == [1, 2, 2, 2, 17]
 
 
 def test_each_graded_object_comes_at_least_once():

@@ -14,6 +14,7 @@ from scanner.networks.cascade import Cascade
 from scanner.networks.ensemble import Ensemble, joined
 from scanner.networks.errors import PackageError
 from scanner.networks.feature_reference import read_reference
+from scanner.networks.nonlens_sample import NonLensTail, read_sample, with_sample
 from scanner.networks.package import draft_network_card, load_scorer
 from scanner.networks.prevalence import with_prevalence
 from scanner.preprocess.channel import channels
@@ -124,6 +125,7 @@ def test_the_limit_of_the_candidates_is_not_rounded(stages):
     p_lens = float(Cascade(whole, first, committee, 0.01).score(stamps).p_lens[0])
     for limit, n_rows in ((p_lens, 1), (float(np.nextafter(p_lens, 1)), 0)):
         engine, network = candidate_network(whole, limit)
+        network.ensemble.outputs = network.ensemble.outputs if n_rows else None
         Cascade(whole, first, committee, 0.01, candidate_network=network).score(stamps)
         assert engine.n_rows == n_rows
 
@@ -194,6 +196,13 @@ def test_a_correction_decides_whether_an_object_is_a_lens(stages):
     assert scores[1].subclass == ["single", "single"]
     assert (scores[0].p_lens < 1e-6).all()
     assert (scores[1].p_lens > 0.99).all()
+    # Only the last is seen, and is the second of those that the committee sees.
+    _, network = candidate_network(whole, 0.5, lens=lens_regression(from_p_lens=0.1, bias=-30.0))
+    cascade = Cascade(whole, first, committee, 0.01, candidate_network=network)
+    one = cascade.score(pixels((0, 9, 9, 0), (9, 7, 3, 0), (9, 9, 9, 0)))
+    assert np.isnan(one.p_corrected).tolist() == [True, True, False]
+    without = Cascade(whole, first, committee, 0.01).score(pixels((0, 9, 9, 0), (9, 7, 3, 0))).subclass
+    assert one.subclass == [*without, "nonlens"]
 
 
 def test_every_batch_has_the_scores_of_the_committee(stages):
@@ -206,7 +215,11 @@ def test_every_batch_has_the_scores_of_the_committee(stages):
     together = joined([none, some])
     assert together.p_committee.tolist() == [*none.p_committee, *some.p_committee]
     np.testing.assert_array_equal(together.p_corrected, [np.nan, *some.p_corrected])
-    assert Cascade(whole, first, committee, 0.01).score(pixels((9, 9, 9, 9))).p_committee is None
+    _, kinds_alone = candidate_network(whole, 0.5)
+    for others in (None, kinds_alone):
+        cascade = Cascade(whole, first, committee, 0.01, candidate_network=others)
+        for row in ((9, 9, 9, 9), (0, 9, 9, 9)):
+            assert cascade.score(pixels(row)).p_committee is None
 
 
 def test_it_follows_an_early_exit(monkeypatch):
@@ -353,12 +366,13 @@ def test_a_candidate_network_needs_a_committee_that_knows_kinds():
 def test_a_sample_and_a_reference_outlive_their_candidate_network(tmp_path):
     write_cascade(tmp_path, candidate_stage=candidate_stage())
     give_reference(tmp_path, drawn_reference(16 + 64))
-    card = read_card(tmp_path)
+    card = with_sample(tmp_path, read_card(tmp_path), NonLensTail.of(np.float32([0.5]), 0.25), "one object")
     assert read_reference(tmp_path, card) is not None
     changed = card.model_copy(update={"candidate_stage": candidate_stage(combiner=kind_regression(biases=(0.0, 0.1, 0.0)))})
     assert changed.sha256 != card.sha256
     assert changed.reference_sha256 == card.reference_sha256
-    assert card.feature_reference.ensemble_sha256 == card.lens_sha256
+    assert card.feature_reference.ensemble_sha256 == card.nonlens_sample.ensemble_sha256 == card.lens_sha256
+    assert read_sample(tmp_path, card).p_lens.tolist() == read_sample(tmp_path, changed).p_lens.tolist() == [0.5]
 
 
 def test_another_prevalence_corrects_the_same_objects(tmp_path, rng):

@@ -48,10 +48,14 @@ def test_the_committee_sees_only_what_the_first_stage_cannot_exclude(stages):
 def test_stamps_are_checked_before_the_first_stage(stages):
     whole, first, committee = stages
     cascade = Cascade(whole, first, committee, 0.01)
-    for given in ([1], {"VIS": np.zeros((1, 100, 100), np.float32), "Z": np.zeros((1, 100, 100), np.float32)}):
-        with pytest.raises(StampsError):
+    image = np.zeros((1, 100, 100), np.float32)
+    for given, says in (
+        ([1], r"must map each band \(VIS, .*\) to an array, got list"),
+        ({"VIS": image, "Z": image}, "no band Z"),
+    ):
+        with pytest.raises(StampsError, match=says):
             cascade.score(given)
-        with pytest.raises(StampsError):
+        with pytest.raises(StampsError, match=says):
             cascade.score_again(given, None, np.zeros(1, bool))
 
 
@@ -76,6 +80,19 @@ def test_rows_near_the_limit_get_exact_scores(stages):
     assert rounded.p_lens.tolist() == before.tolist()
     alone = committee.score(stamps_of(*PIXELS))
     assert scores.p_lens[[0, 2]].tolist() == alone.p_lens[[0, 2]].tolist()
+
+
+def test_a_committee_that_no_row_reaches_is_not_run(stages, monkeypatch):
+    """An engine takes as long for no row as for a full batch."""
+    whole, first, committee = stages
+    monkeypatch.setattr(committee, "outputs", None)
+    assert Cascade(whole, first, committee, 0.01).score(stamps_of((0, 9, 9), (0, 0, 0))).stage.tolist() == [1, 1]
+
+
+def test_the_same_rows_reach_a_committee_in_another_precision(stages):
+    whole, first, committee = stages
+    cascade = Cascade(whole, first, committee, 0.01).rounded(committee, margin=3.0)
+    assert cascade.score(stamps_of(*PIXELS)).stage.tolist() == [2, 2, 2, 1]
 
 
 def test_a_score_at_the_limit_reaches_the_committee(stages):

@@ -57,6 +57,15 @@ def test_rows_may_all_be_excluded(stages, pixels):
     assert np.isnan(scores.p_exit).tolist() == [light < 5 for light, *_ in pixels]
 
 
+@pytest.mark.parametrize(("pixels", "n_runs"), [((0, 9, 9), 0), ((9, 0, 9), 1)])
+def test_networks_that_no_row_reaches_are_not_run(stages, monkeypatch, pixels, n_runs):
+    """An engine takes as long for no row as for a full batch."""
+    asked, outputs = [], stages[2].outputs
+    monkeypatch.setattr(stages[2], "outputs", lambda seen, names: asked.append(names) or outputs(seen, names))
+    cascade(stages).score(stamps_of(pixels))
+    assert asked == [("A",)] * n_runs
+
+
 def test_a_score_at_the_limit_passes(stages):
     stamps = stamps_of((9, 4, 9))
     limit = float(scores_of_exit(early_exit(LIMIT), stages[2].outputs(stamps, ("A",))).p_lens[0])

@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +15,18 @@ from scanner.networks.prevalence import with_prevalence
 from tests.scanner.ensembles import SPECS, write_test_package
 
 SCORES = np.float32([0.3, 0.001, 0.7, 0.2, 0.0, 0.2, 0.05, 1e-6])
+
+
+def _written(table):
+    sink = io.BytesIO()
+    pq.write_table(pa.table(table), sink)
+    return sink.getvalue()
+
+
+def _torn(table):
+    """Return a file whose footer is whole, and whose first page is not."""
+    content = _written(table)
+    return content[:4] + bytes(len(content) // 3) + content[4 + len(content) // 3 :]
 
 
 @pytest.fixture
@@ -52,6 +66,16 @@ def test_p_values_count_the_sample(package):
     assert tail.p_values(scores).tolist() == pytest.approx([*expected, 1.0])
 
 
+def test_a_score_at_the_least_is_one_of_the_tail():
+    tail = NonLensTail.of(np.float32([0.5, 0.125, 0.25]), 0.25)
+    assert tail.p_lens.tolist() == [0.25, 0.5]
+    assert tail.p_values(np.float32([0.25, 0.5, 0.125])).tolist() == [3 / 4, 2 / 4, 1]
+    # As a float32, 0.7 is below the float64.
+    below = NonLensTail.of(np.float32([0.7]), 0.7)
+    assert len(below.p_lens) == 0
+    assert below.p_values(np.float32([0.7])).tolist() == [1]
+
+
 def test_a_package_without_a_sample_has_none(tmp_path):
     card = write_test_package(tmp_path, SPECS[:1])
     assert read_sample(tmp_path, card) is None
@@ -81,16 +105,19 @@ def test_a_damaged_sample_is_refused(package, content, text):
 @pytest.mark.parametrize(
     ("table", "text"),
     [
-        ({"p_lens": np.float32([0.3, 0.2])}, "must hold 5 scores, ascending, got 2"),
+        ({"p_lens": np.float32([0.2, 0.3])}, "must hold 5 scores, ascending, got 2"),
         ({"p_lens": np.float32([0.3, 0.2, 0.4, 0.5, 0.6])}, "must hold 5 scores, ascending, got 5"),
         ({"other": np.float32([0.3])}, "not a sample of non-lenses"),
+        ({"p_lens": ["high"]}, "not a sample of non-lenses"),
+        (b"no table", "not a sample of non-lenses"),
+        (_torn({"p_lens": SCORES}), "not a sample of non-lenses"),
     ],
 )
 def test_a_sample_that_is_none_is_refused(package, table, text):
     """The digest is that of the file, so only the content is wrong."""
     card = read_card(package)
     path = package / card.nonlens_sample.file
-    pq.write_table(pa.table(table), path)
+    path.write_bytes(table if isinstance(table, bytes) else _written(table))
     about = card.nonlens_sample.model_copy(update={"sha256": sha256_bytes(path.read_bytes())})
     with pytest.raises(PackageError, match=text):
         read_sample(package, card.model_copy(update={"nonlens_sample": about}))

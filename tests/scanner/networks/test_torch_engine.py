@@ -33,6 +33,17 @@ def test_an_object_has_the_same_bits_in_any_batch(architecture):
         assert np.array_equal(np.concatenate(parts), whole), f"{size} at a time"
 
 
+def test_a_dense_layer_gets_one_object_in_memory_of_its_own():
+    """On some processors alone, a product's bits depend on the number of rows, on the row, or on its alignment in memory."""
+    net, seen = nn.Sequential(nn.Flatten(), nn.Linear(7, 3), nn.ReLU(), nn.Linear(3, 2)), []
+    for layer in (net[1], net[3]):
+        layer.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    TorchEngine(net).logits(np.ones((BATCH + 1, 7, 1, 1), np.float32))
+    assert {tuple(x.shape) for x in seen} == {(1, 7), (1, 3)}
+    assert {x.storage_offset() for x in seen} == {0}
+    assert all(x.untyped_storage().nbytes() == x.nbytes for x in seen)
+
+
 def test_no_inputs_give_no_logits():
     logits, features = TorchEngine(network(ou66)).logits_and_features(np.zeros((0, 4, 66, 66), np.float32))
     assert logits.shape == (0, 2)

@@ -95,7 +95,8 @@ def test_every_candidate_of_exact_scores_could_be_one(package, rng, threshold):
 def test_either_score_may_be_final_near_the_limit(package):
     sweep = sweep_at(load_scorer(package), 0.003)
     p = [FROM, TWICE * 0.99, TWICE * 1.01]
-    scores = scores_of(p, [1e-6, 1e-6, 1e-6])
+    # The rounded network corrects all three, and the exact one may not.
+    scores = scores_of(p, [1e-6, 1e-6, 1e-6], p_lens=[1e-6, 1e-6, 1e-6])
     assert sweep.could_be_candidates(np.array([1, 2, 3]), scores).tolist() == [True, True, False]
     # One row in 256 monitors the errors.
     assert sweep.could_be_candidates(np.array([1, 2, 256]), scores).tolist() == [True, True, True]
@@ -150,6 +151,15 @@ def test_the_margin_covers_the_correction(package):
     assert expected > 2 * without
     assert margin_of_committee(exact, rounded, network, 0.0) == pytest.approx(expected, rel=1e-6)
     assert margin_of_committee(exact, rounded, None, 0.0) == without
+
+
+def test_a_network_that_corrects_nothing_is_not_swept(tmp_path):
+    folder = write_and_return(tmp_path / "pack", candidate_stage=candidate_stage())
+    exact = load_scorer(folder)
+    assert exact.candidate_network is not None
+    sweep = make_committee_sweep(exact, load_package(folder), None, "bfloat16", 0.3, 0.5)
+    assert sweep.ensemble.candidate_network is None
+    assert sweep.margin == 0.5
 
 
 def test_a_sweep_has_its_limits_lowered_by_its_margin(package):

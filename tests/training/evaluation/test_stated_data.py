@@ -1,9 +1,14 @@
 """Shards state the data set that they belong to."""
 
+import io
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from scanner.sources.shards import DATA_SET_KEY
+from scanner.vocabulary.geometry import GEOMETRIES, MER_10, Geometry, Grid
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from training.evaluation.stated_data import data_sets, other_pixels, presets, same_objects, simulations, smaller_stamps
 
@@ -19,6 +24,14 @@ def footer(tmp_path):
         return pq.read_metadata(path)
 
     return written
+
+
+def stating(**spec):
+    """Return the metadata of a shard of three objects that states this of its data set."""
+    sink = io.BytesIO()
+    table = pa.table({"object_id": [1, 2, 3]}).replace_schema_metadata({DATA_SET_KEY: json.dumps(spec)})
+    pq.write_table(table, sink)
+    return pq.read_metadata(pa.BufferReader(sink.getvalue()))
 
 
 def test_data_sets_are_described_from_their_shards(footer):
@@ -55,6 +68,31 @@ def test_stamps_need_the_pixels_and_the_field_of_the_networks(footer, shards, ne
 )
 def test_smaller_stamps_show_less_of_the_sky(footer, shards, networks, found):
     assert smaller_stamps([footer(), footer(seed=1, geometry=shards)], networks) == found
+
+
+@pytest.mark.parametrize(
+    ("n_pixels", "scale", "has_other_pixels", "shows_less"),
+    [
+        (99, 0.1, True, False),
+        (97, 0.1, True, True),
+        (101, 0.1, False, False),
+        (200, 0.05, True, False),
+        (100, 0.2, True, False),
+    ],
+)
+def test_a_hundredth_of_the_sky_may_be_missing(monkeypatch, n_pixels, scale, has_other_pixels, shows_less):
+    grid = Grid(n_pixels, scale)
+    known = {**GEOMETRIES, "made_up": Geometry("made_up", dict.fromkeys(MER_10.grids, grid))}
+    monkeypatch.setattr("training.evaluation.stated_data.GEOMETRIES", known)
+    footers = [stating(geometry="made_up"), stating(geometry="of another version")]
+    assert other_pixels(footers, "mer10") == ("made_up" if has_other_pixels else None)
+    assert smaller_stamps(footers, "mer10") == ("made_up" if shows_less else None)
+
+
+def test_shards_of_a_data_set_are_counted_and_named_together():
+    one, other = stating(seed=7), stating(seed=8)
+    assert data_sets([one, other, one]) == "n=6, seed=7; n=3, seed=8"
+    assert simulations([other, one, other]) == ('{"seed": 8}', '{"seed": 7}')
 
 
 def test_objects_are_the_same_in_any_pixels_and_number(footer):
