@@ -33,7 +33,7 @@ def test_an_object_has_the_same_bits_in_any_batch(architecture):
         assert np.array_equal(np.concatenate(parts), whole), f"{size} at a time"
 
 
-def test_a_dense_layer_gets_one_object_in_memory_of_its_own():
+def test_a_dense_layer_gets_one_object_at_a_time():
     """On some processors alone, a product's bits depend on the number of rows, on the row, or on its alignment in memory."""
     net, seen = nn.Sequential(nn.Flatten(), nn.Linear(7, 3), nn.ReLU(), nn.Linear(3, 2)), []
     for layer in (net[1], net[3]):
