@@ -3,32 +3,31 @@
 import logging
 import time
 from collections import Counter
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from infra.engine_name import EngineName
+from infra.calls import Pool
 from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.json_logs import set_run
 from infra.local_pool import WorkerProcess
 from infra.progress import NamingProgress, no_progress
-from infra.settings import PRIVATE_RAY
 from infra.store.retries import take_retries
-from infra.store.storage import absolute, probe
-from scanner.catalogue.gate import held, hold, is_waiting
+from scanner.catalogue.gate import is_waiting
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.night_file import show
-from scanner.catalogue.plan import Plan, freeze
-from scanner.catalogue.seal import SealError, seal
-from scanner.catalogue.shown import Replaced, ShownError, ShownPlan, replaced_by, with_lower_threshold
+from scanner.catalogue.plan import Plan
+from scanner.catalogue.seal import SealError, SealReport, seal
+from scanner.catalogue.shown import Replaced, ShownError, ShownPlan, replaced_by
 from scanner.catalogue.source_choice import SourceSelection, UnmatchedTargets
-from scanner.catalogue.units import LeftOut, PlanError
+from scanner.catalogue.units import LeftOut, PlanError, Unit
 from scanner.catalogue.visible import VisibleError, rows_of
-from scanner.networks.card_file import check_weights, read_card
-from scanner.purity import PurityTable
-from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
+from scanner.scan.request import ScanRequest
 from scanner.workers.dispatch import ScanRun, scan_plan
-from scanner.workers.pools import is_local, scan_pool
+from scanner.workers.planned_night import PlannedNight, plan_night
+from scanner.workers.pools import scan_pool
 from scanner.workers.recording import Recording, new_run_id
 
 _LOG = logging.getLogger(__name__)
@@ -125,39 +124,61 @@ def scan_night(
     start = time.monotonic()
     # What this process sent again before belongs to other work.
     take_retries()
-    root_uri = absolute(root_uri)
-    probe(root_uri)
-    package = request.package.absolute()
-    # Damaged weights are found before workers start; the workers check them again, and the networks too.
-    card = read_card(package)
-    check_weights(package, card)
-    plan = with_lower_threshold(plan_scan(request, root_uri), root_uri)
-    if ray_address in {None, PRIVATE_RAY} and not is_local(plan.units, ray_address):
-        _check_engine(request.engine)
-    freeze(plan, root_uri)
-    threshold = max(shown_threshold(request), plan.config.candidate_threshold)
-    if gate or held(root_uri, plan.plan_id):
-        # Before the seal: a command that finishes an interrupted scan must know that the plan waits.
-        hold(plan, root_uri, threshold, card.purity_table)
-    run, todo = ScanRun([], 0), pending(plan, root_uri)
-    run_id = run_id or new_run_id()
+    night = plan_night(request, root_uri, ray_address, gate=gate)
+    plan, root_uri = night.plan, night.root_uri
+    todo, run_id = pending(plan, root_uri), run_id or new_run_id()
     set_run(run_id, plan.night)
+    recording = Recording(plan, root_uri, todo, workers, run_id, metrics_dir)
+    pool = scan_pool(plan, todo, night.package, root_uri, workers, ray_address, early, recording.tally, run_id)
+    with recording.recorded():
+        run = _scan(plan, todo, pool, recording, progress or no_progress)
+        end = _seal_and_show(night)
+    return _summary(night, run, end, start)
+
+
+def _scan(
+    plan: Plan, todo: list[Unit], pool: AbstractContextManager[Pool], recording: Recording, progress: NamingProgress
+) -> ScanRun:
+    """Scan the pending units; `pool` is opened only if there are some."""
     kind = plan.units[0].kind
     _LOG.info("plan %s of %d %ss, %d of them to scan", plan.plan_id[:12], len(plan.units), kind, len(todo))
-    recording = Recording(plan, root_uri, todo, workers, run_id, metrics_dir)
-    with recording.recorded():
-        if todo:
-            with scan_pool(plan, todo, package, root_uri, workers, ray_address, early, recording.tally, run_id) as pool:
-                recording.begin()
-                run = scan_plan(plan, todo, pool, recording.progress(progress or no_progress), tally=recording.tally)
-        report = seal(plan, root_uri)
-        awaits_gate = is_waiting(plan, root_uri)
-        replaces: tuple[Replaced, ...] = ()
-        candidates_uri = report.candidates_uri
-        if not awaits_gate:
-            replaces, candidates_uri = _show(plan, root_uri, threshold, card.purity_table)
-    outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
-    outcomes["already_committed"] += len(plan.units) - len(run.receipts)
+    if not todo:
+        return ScanRun([], 0)
+    with pool as workers:
+        recording.begin()
+        return scan_plan(plan, todo, workers, recording.progress(progress), tally=recording.tally)
+
+
+@dataclass(frozen=True)
+class _End:
+    """A sealed night, and what readers see of it."""
+
+    sealed: SealReport
+    awaits_gate: bool
+    replaces: tuple[Replaced, ...]
+    """Plans that readers see less of."""
+    candidates_uri: str
+
+
+def _seal_and_show(night: PlannedNight) -> _End:
+    """Seal a plan of which each unit is committed, and show it to readers unless it waits for its promotion."""
+    plan, root_uri = night.plan, night.root_uri
+    sealed = seal(plan, root_uri)
+    if is_waiting(plan, root_uri):
+        return _End(sealed, awaits_gate=True, replaces=(), candidates_uri=sealed.candidates_uri)
+    try:
+        replaces = replaced_by(plan, root_uri)
+        candidates_uri = show(plan, root_uri, night.threshold, night.card.purity_table)
+    except (ShownError, SealError, VisibleError, PlanError) as error:
+        raise NightError(
+            f"this scan is complete, as plan {plan.plan_id[:12]}, but the file of its night cannot be written because of "
+            f"another file: {error}. Once that is mended (lensscan verify {root_uri}), run the same command again"
+        ) from error
+    return _End(sealed, awaits_gate=False, replaces=replaces, candidates_uri=candidates_uri)
+
+
+def _summary(night: PlannedNight, run: ScanRun, end: _End, start: float) -> NightSummary:
+    plan = night.plan
     return NightSummary(
         night=plan.night,
         plan_id=plan.plan_id,
@@ -170,18 +191,25 @@ def scan_night(
         sources=plan.sources,
         targets_unmatched=plan.unmatched,
         tiles_rejected=_rejected(plan, run),
-        units_by_outcome={name: n for name, n in sorted(outcomes.items()) if n},
-        n_rows=report.n_rows,
-        rows_by_status=report.rows_by_status,
-        threshold=threshold,
-        prevalence=card.assumed_prevalence,
-        n_candidates=rows_of(root_uri, [ShownPlan(plan.plan_id, threshold)]).num_rows,
-        replaces=replaces,
+        units_by_outcome=_outcomes(plan, run),
+        n_rows=end.sealed.n_rows,
+        rows_by_status=end.sealed.rows_by_status,
+        threshold=night.threshold,
+        prevalence=night.card.assumed_prevalence,
+        n_candidates=rows_of(night.root_uri, [ShownPlan(plan.plan_id, night.threshold)]).num_rows,
+        replaces=end.replaces,
         n_workers_lost=run.n_workers_lost,
-        candidates_uri=candidates_uri,
-        awaits_gate=awaits_gate,
+        candidates_uri=end.candidates_uri,
+        awaits_gate=end.awaits_gate,
         seconds=round(time.monotonic() - start, 1),
     )
+
+
+def _outcomes(plan: Plan, run: ScanRun) -> dict[str, int]:
+    """Return the number of units by outcome, of outcomes that units have."""
+    outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
+    outcomes["already_committed"] += len(plan.units) - len(run.receipts)
+    return {name: n for name, n in sorted(outcomes.items()) if n}
 
 
 def _rejected(plan: Plan, run: ScanRun) -> tuple[str, ...]:
@@ -189,21 +217,3 @@ def _rejected(plan: Plan, run: ScanRun) -> tuple[str, ...]:
     if plan.units[0].kind != "tile":
         return ()
     return tuple(sorted(receipt.unit_id for receipt in run.receipts if receipt.n_rejected and not receipt.n_scored))
-
-
-def _show(plan: Plan, root_uri: str, threshold: float, purity: PurityTable | None) -> tuple[tuple[Replaced, ...], str]:
-    """Show a sealed plan; return the plans that readers see less of, and the URI of the night's file."""
-    try:
-        return replaced_by(plan, root_uri), show(plan, root_uri, threshold, purity)
-    except (ShownError, SealError, VisibleError, PlanError) as error:
-        raise NightError(
-            f"this scan is complete, as plan {plan.plan_id[:12]}, but the file of its night cannot be written because of "
-            f"another file: {error}. Once that is mended (lensscan verify {root_uri}), run the same command again"
-        ) from error
-
-
-def _check_engine(engine: EngineName) -> None:
-    """Find a missing engine before Ray starts; the workers of a cluster may have other engines than this machine."""
-    from scanner.networks.engines import resolve_engine
-
-    resolve_engine(engine)
