@@ -18,10 +18,11 @@ from scanner.networks.engines import ResolvedEngineName, available_engines, fast
 from scanner.networks.parameters import he_initialise
 from scanner.vocabulary.kinds import KINDS
 from training.batches import BatchSource
-from training.checkpoint import EpochRecord, load_checkpoint, save_checkpoint, save_history, save_weights
+from training.checkpoint import EpochRecord
 from training.config import TrainConfig
 from training.dataset import Dataset, Split
 from training.errors import TrainingError
+from training.fit_state import FitState
 from training.fused_steps import with_fused_steps
 from training.graded import GradedShards, repeated
 from training.step import class_weights, evaluate, train_epoch
@@ -75,44 +76,26 @@ def fit_network(
     Raises:
         TrainingError: a class is missing, the loss is not finite, or `work` holds another fit or more epochs.
     """
-    worker = worker or Worker()
-    folder = work / spec.name
-    folder.mkdir(parents=True, exist_ok=True)
+    worker, on_epoch = worker or Worker(), on_epoch or _ignore
     if config.teacher:
         dataset = taught(dataset, work, config.teacher_share)
-    last, best = folder / "last.safetensors", folder / "best.safetensors"
-    with _seeded(config, spec, epoch=0):
-        network = spec.build()
-        he_initialise(network)
     start = start_file(work, spec) if config.start_from else None
-    if start:
-        network.load_state_dict(load_file(start))
-    network = network.to(worker.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = _new_network(spec, config, start).to(worker.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     bfloat16 = has_fast_bfloat16(worker.device) if config.bfloat16 is None else config.bfloat16
     fit_id = _fit_id(spec, dataset, config.model_copy(update={"bfloat16": bfloat16}), start)
-    history = load_checkpoint(last, network, optimiser, fit_id)
-    if len(history) > config.epochs:
-        raise TrainingError(f"{last}: holds {len(history)} epochs; epochs must be >= {len(history)}, got {config.epochs}")
-    if history and worker.rank == 0:
-        # A kill may have come between the checkpoint and the history.
-        save_history(folder / "history.json", history)
-    on_epoch = on_epoch or _ignore
-    for record in history:
+    state = FitState(work / spec.name, network, optimiser, fit_id, writes=worker.rank == 0)
+    state.resume(config.epochs)
+    for record in state.history:
         on_epoch(record)
     run = _Run(dataset, spec, config, worker, bfloat16)
     trained = with_fused_steps(network)
     parallel = worker.wrap(trained) if worker.wrap else trained
-    for epoch in range(len(history) + 1, config.epochs + 1):
+    for epoch in range(len(state.history) + 1, config.epochs + 1):
         record = run.epoch(epoch, parallel, optimiser)
-        if worker.rank == 0:
-            if all(record.deciding_loss < earlier.deciding_loss for earlier in history):
-                save_weights(best, network)
-            save_checkpoint(last, network, optimiser, [*history, record], fit_id)
-            save_history(folder / "history.json", [*history, record])
-        history.append(record)
+        state.add(record)
         on_epoch(record)
-    return FitResult(spec.name, best, tuple(history))
+    return FitResult(spec.name, state.best, tuple(state.history))
 
 
 def start_file(work: Path, spec: NetworkSpec) -> Path:
@@ -124,6 +107,16 @@ def has_fast_bfloat16(device: str) -> bool:
     """Return whether a device computes bfloat16 faster than float32; a CPU without the instructions is five times slower."""
     engine: ResolvedEngineName = "cuda" if device.startswith("cuda") else "openvino"
     return engine in available_engines() and fast_precision(engine) is not None
+
+
+def _new_network(spec: NetworkSpec, config: TrainConfig, start: Path | None) -> nn.Module:
+    """Return a network with the weights of the file `start`, else with random ones that follow from seed and name."""
+    with _seeded(config, spec, epoch=0):
+        network = spec.build()
+        he_initialise(network)
+    if start:
+        network.load_state_dict(load_file(start))
+    return network
 
 
 def _ignore(record: EpochRecord) -> None:
