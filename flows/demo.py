@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from flows.commands.scan import scan_tiles
+from flows.commands.scan_options import ScanOptions
 from flows.ensembles import chosen_package
 from flows.terminal import print_json, print_lines, print_table, terminal_progress
 from infra.settings import Settings
@@ -14,7 +15,6 @@ from scanner.catalogue.query import query
 from scanner.catalogue.wanted import Wanted
 from scanner.explain.candidate_sheet import write_candidate_sheet
 from scanner.networks.card_file import read_card
-from scanner.vocabulary.choices import MAPS_PER_UNIT
 from scanner.vocabulary.prior import prior_text
 from scanner.workers.local import early_worker
 from scanner.workers.run import NightSummary
@@ -71,20 +71,7 @@ def scanned(tiles: str, catalogue: str, *, as_flow: bool, quiet: bool) -> NightS
 
         return scan_night(tiles, catalogue, "none")
     with early_worker() as early, terminal_progress("scanning", quiet=quiet) as report:
-        return scan_tiles(
-            tiles,
-            catalogue,
-            None,
-            ensemble=None,
-            candidate_threshold=None,
-            workers=None,
-            engine=None,
-            exact=False,
-            maps_per_unit=MAPS_PER_UNIT,
-            ray_address=None,
-            progress=report,
-            early=early,
-        )
+        return scan_tiles(tiles, catalogue, None, ScanOptions(), progress=report, early=early)
 
 
 def _with_truth(rows: list[dict[str, Any]], tiles: Path) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ from prefect.exceptions import TerminationSignal
 
 from flows.artifacts import flow_progress, show_summary
 from flows.cancelled_jobs import is_cancelled
+from flows.commands.scan import run_scan
 from flows.commands.scan_job import base_id, scan_by_job, stop_scan_job
-from flows.commands.scan_options import ScanOrder, run_scan
+from flows.commands.scan_options import ScanOrder
 from flows.commands.words import left_out, unmatched
 from flows.retries import retried
 from infra.progress import Progress

@@ -262,12 +262,13 @@ def scan(
         with early_worker() if ray_address is None else nullcontext() as early:
             # Imported here: the worker imports its libraries meanwhile.
             from flows.commands.scan import scan_tiles
+            from flows.commands.scan_options import ScanOptions
             from flows.terminal import terminal_progress
 
             arrow_without_pandas()
-            options |= {"survey": chosen.survey, "selection": lambda: selection(chosen), "early": early}
+            asked = ScanOptions(survey=chosen.survey, **options)
             with terminal_progress("scanning", quiet=json) as report:
-                summary = scan_tiles(uri, out, night, progress=report, **options)
+                summary = scan_tiles(uri, out, night, asked, progress=report, selection=lambda: selection(chosen), early=early)
     if json:
         print_json(summary.model_dump())
     else:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
 
+from flows.commands.scan_options import ScanOptions, ScanOrder
 from flows.ensembles import chosen_package
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
@@ -12,7 +13,7 @@ from infra.local_pool import WorkerProcess
 from infra.progress import NamingProgress
 from infra.settings import Settings
 from scanner.catalogue.paths import night_label
-from scanner.catalogue.selection import EVERYTHING, Selection
+from scanner.catalogue.selection import Selection
 from scanner.scan.request import ScanRequest
 from scanner.sources.survey import find_survey
 from scanner.workers.run import NightSummary, Recovered, scan_night
@@ -21,75 +22,76 @@ if TYPE_CHECKING:
     from scanner.catalogue.known_lenses import KnownLenses
 
 
+def run_scan(order: ScanOrder, progress: NamingProgress) -> NightSummary:
+    """Scan as asked for; raises as `scan_tiles`."""
+    return scan_tiles(order.tiles_uri, order.root_uri, order.night, order.options, progress=progress)
+
+
 def scan_tiles(
     input_uri: str,
     root_uri: str,
     night: date | None,
+    options: ScanOptions,
     *,
-    ensemble: str | None,
-    candidate_threshold: float | None,
-    workers: int | None,
-    engine: EngineName | None,
-    exact: bool,
-    maps_per_unit: int,
-    ray_address: str | None,
-    survey: str | None = None,
-    selection: Callable[[], Selection] | None = None,
-    publish_to: str | None = None,
-    completeness: int | None = None,
-    gate: bool = False,
     progress: NamingProgress,
+    selection: Callable[[], Selection] | None = None,
     early: WorkerProcess | None = None,
 ) -> NightSummary:
-    """Scan with the meaning of the flow's parameters: settings stand in for those that are None.
+    """Scan a night, then measure its completeness and publish the catalogue if the options say so.
 
-    `survey` is the name or the file of a survey, and `selection` makes the selection of tiles. After the scan, the catalogue is
-    published in the collection `publish_to`, if one is given, and `completeness` lenses are injected into the night to measure
-    how many of them it finds. With `gate`, the scan is kept from readers until it is promoted, and only then published.
-    `early` is a worker of `early_worker`, for a scan without Ray.
+    Settings stand in for options that are None. A scan with a gate is kept from readers until it is promoted, and only then
+    published. `selection` makes the selection of tiles in place of the options, and `early` is a worker of `early_worker`, for
+    a scan without Ray.
 
     Raises:
         CompletenessCommandError: the scan is complete, and its completeness cannot be measured.
         PublishError: the scan is complete, and its catalogue cannot be published; or `publish_to` is no place for it.
-        LensscanError: a parameter is invalid, no input is found, or a unit cannot be scanned.
+        LensscanError: an option is invalid, no input is found, or a unit cannot be scanned.
     """
     settings = Settings.read()
-    known = None
-    if publish_to is not None:
-        # Imported here, because few scans publish.
-        from flows.commands.publish import chosen_known
-        from scanner.hats.publish import checked_roots
-
-        checked_roots(root_uri, publish_to)
-        known = chosen_known()
-    request = ScanRequest(
-        input_uri=input_uri,
-        selection=selection() if selection else EVERYTHING,
-        survey=find_survey(survey),
-        night=night,
-        package=chosen_package(ensemble),
-        candidate_threshold=candidate_threshold,
-        engine=engine or settings.engine,
-        exact=exact,
-        maps_per_unit=maps_per_unit,
-    )
-    workers, ray_address = workers or settings.workers, ray_address or settings.ray_address
+    known = None if options.publish_to is None else _known_to_publish(root_uri, options.publish_to)
+    request = _request(input_uri, night, options, (selection or options.selection)(), options.engine or settings.engine)
+    workers, ray_address = options.workers or settings.workers, options.ray_address or settings.ray_address
     summary = scan_night(
         request,
         root_uri,
         workers=workers,
         ray_address=ray_address,
-        gate=gate,
+        gate=options.gate,
         progress=progress,
         early=early,
         metrics_dir=settings.metrics_dir,
         run_id=_flow_run_id(),
     )
-    if completeness is not None:
-        summary = _with_completeness(summary, root_uri, completeness, workers, request.engine, progress)
+    if options.completeness is not None:
+        summary = _with_completeness(summary, root_uri, options.completeness, workers, request.engine, progress)
     # A night that waits for its gate is published by its promotion.
-    return (
-        summary if publish_to is None or summary.awaits_gate else _published(summary, root_uri, publish_to, known, ray_address)
+    if options.publish_to is None or summary.awaits_gate:
+        return summary
+    return _published(summary, root_uri, options.publish_to, known, ray_address)
+
+
+def _known_to_publish(root_uri: str, collection: str) -> "KnownLenses | None":
+    """Check, before the scan, that the catalogue can be published; return the table of known lenses to match it with."""
+    # Imported here, because few scans publish.
+    from flows.commands.publish import chosen_known
+    from scanner.hats.publish import checked_roots
+
+    checked_roots(root_uri, collection)
+    return chosen_known()
+
+
+def _request(input_uri: str, night: date | None, options: ScanOptions, selection: Selection, engine: EngineName) -> ScanRequest:
+    return ScanRequest(
+        input_uri=input_uri,
+        selection=selection,
+        survey=find_survey(options.survey),
+        night=night,
+        package=chosen_package(options.ensemble),
+        candidate_threshold=options.candidate_threshold,
+        engine=engine,
+        exact=options.exact,
+        maps_per_unit=options.maps_per_unit,
     )
 
 

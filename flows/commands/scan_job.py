@@ -13,7 +13,8 @@ from typing import Self
 
 from pydantic import ValidationError
 
-from flows.commands.scan_options import ScanOrder, run_scan
+from flows.commands.scan import run_scan
+from flows.commands.scan_options import ScanOrder
 from infra.errors import ClusterError, LensscanError
 from infra.frozen import Frozen
 from infra.infrastructure_errors import is_infrastructure

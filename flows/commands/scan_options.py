@@ -1,18 +1,15 @@
-"""The options of a scan as a flow or a Ray job gets them: plain values, which JSON can hold."""
+"""The order of a scan and its options, as a flow or a Ray job gets them: plain values, which JSON can hold."""
 
 from datetime import date
 from typing import Annotated
 
 from pydantic import Field
 
-from flows.commands.scan import scan_tiles
 from infra.engine_name import EngineName
 from infra.frozen import Frozen
-from infra.progress import NamingProgress
 from scanner.catalogue.paths import night_label
 from scanner.catalogue.selection import Circle, Selection, column_names
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MATCH_RADIUS_ARCSEC, MOST_MAPS_PER_UNIT, MOST_MATCH_RADIUS_ARCSEC
-from scanner.workers.run import NightSummary
 
 
 class ScanOptions(Frozen):
@@ -38,6 +35,23 @@ class ScanOptions(Frozen):
     completeness: Annotated[int | None, Field(ge=1)] = None
     gate: bool = False
 
+    def selection(self) -> Selection:
+        """Return the tiles and sources to scan.
+
+        Raises:
+            PlanError: the region is not on the sky, or `columns` is no list of names.
+        """
+        return Selection(
+            tiles=self.tiles,
+            circle=Circle.of("region", *self.region) if self.region else None,
+            catalogues_uri=self.catalogues_uri,
+            where=self.where,
+            moc_uri=self.moc_uri,
+            targets_uri=self.targets_uri,
+            match_radius_arcsec=self.match_radius_arcsec,
+            columns=column_names(self.columns),
+        )
+
 
 class ScanOrder(Frozen):
     """A scan that was asked for."""
@@ -57,39 +71,3 @@ class ScanOrder(Frozen):
     def tiles_uri(self) -> str:
         """Input of the night."""
         return self.input_uri.replace("{night}", self.label)
-
-
-def run_scan(order: ScanOrder, progress: NamingProgress) -> NightSummary:
-    """Scan as asked for; raises as `scan_tiles`."""
-    options = order.options
-
-    def selection() -> Selection:
-        return Selection(
-            tiles=options.tiles,
-            circle=Circle.of("region", *options.region) if options.region else None,
-            catalogues_uri=options.catalogues_uri,
-            where=options.where,
-            moc_uri=options.moc_uri,
-            targets_uri=options.targets_uri,
-            match_radius_arcsec=options.match_radius_arcsec,
-            columns=column_names(options.columns),
-        )
-
-    return scan_tiles(
-        order.tiles_uri,
-        order.root_uri,
-        order.night,
-        ensemble=options.ensemble,
-        candidate_threshold=options.candidate_threshold,
-        workers=options.workers,
-        engine=options.engine,
-        exact=options.exact,
-        maps_per_unit=options.maps_per_unit,
-        ray_address=options.ray_address,
-        survey=options.survey,
-        selection=selection,
-        publish_to=options.publish_to,
-        completeness=options.completeness,
-        gate=options.gate,
-        progress=progress,
-    )
