@@ -1,6 +1,8 @@
 """`lensscan train`: train networks and their combiner into an ensemble package."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -62,28 +64,23 @@ def train_package(
     # The shards are read first in training, which takes long, so what is quick to see comes before.
     check_folder(str(out))
     _check_arguments(name, preset, start_from, teacher, with_grades)
-    start = chosen_package(start_from) if start_from else None
-    asked = chosen_package(teacher) if teacher else None
-    options = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start, "teacher": asked}
-    changes = {key: value for key, value in options.items() if value is not None}
-    config = PRESETS[preset].model_copy(update={"num_workers": workers, **changes})
-    if networks is not None:
-        try:
-            config = config.with_networks([name.strip() for name in networks.split(",")])
-        except ValueError as error:
-            raise TrainingError(str(error)) from error
-    _check_name_free(out / name, config)
+    start, asked = (chosen_package(ensemble) if ensemble else None for ensemble in (start_from, teacher))
+    changes = {"epochs": epochs, "num_workers": workers, "learning_rate": learning_rate, "start_from": start, "teacher": asked}
+    config = _config(preset, networks, changes)
+    package = out / name
+    _check_name_free(package, config)
     if with_grades:
         config = config.model_copy(update={"graded": _graded_folder(with_grades, config, work_folder(out, name))})
     settings = Settings.read()
     engine = resolve_engine(settings.engine)
     card = train_ensemble(config, shards_uri, out, name, progress, settings.ray_address, engine)
-    gain = _gain(config, shards_uri, out / name, engine)
-    left_out = GradedShards(config.graded).left_out if config.graded else None
-    uncalibrated = card.calibration if card.assumed_prevalence is None else None
-    auroc = card.metrics["auroc"]
     return TrainResult(
-        ensemble=card.name, package=out / name, test_auroc=auroc, uncalibrated=uncalibrated, gain=gain, left_out=left_out
+        ensemble=card.name,
+        package=package,
+        test_auroc=card.metrics["auroc"],
+        uncalibrated=card.calibration if card.assumed_prevalence is None else None,
+        gain=_gain(config, shards_uri, package, engine),
+        left_out=GradedShards(config.graded).left_out if config.graded else None,
     )
 
 
@@ -99,6 +96,18 @@ def _check_arguments(
         raise TrainingError("--with-grades continues the training of an ensemble: give --start-from, and no --teacher")
     if PRESETS[preset].lenses_only and (teacher or with_grades):
         raise TrainingError(f"the preset {preset} learns from lenses alone: give no --teacher and no --with-grades")
+
+
+def _config(preset: TrainingPreset, networks: str | None, changes: Mapping[str, Any]) -> TrainConfig:
+    """Return the configuration of a preset, or of some of its networks, with the changes that are not None."""
+    given = {field: value for field, value in changes.items() if value is not None}
+    config = PRESETS[preset].model_copy(update=given)
+    if networks is None:
+        return config
+    try:
+        return config.with_networks([name.strip() for name in networks.split(",")])
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
 
 
 def _check_name_free(package: Path, config: TrainConfig) -> None:
