@@ -1,7 +1,7 @@
 """Data sets of simulated objects: the object at an index depends on the specification and the index alone."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self, cast
 
 import numpy as np
@@ -29,8 +29,6 @@ _NEWER = {"pairs": False, "min_einstein_radius_arcsec": 0.0, "textures_sha256": 
 """Settings that shards of earlier versions do not state; they are still shards of data sets without them."""
 TWIN_ID = 2**40
 """Difference of the object ids of a lens and of the same lens without its arcs."""
-
-
 LARGEST_MIN_RADIUS_ARCSEC = 3.0
 """Largest value of `min_einstein_radius_arcsec`: few lenses of the presets are wider."""
 
@@ -101,19 +99,8 @@ def dataset_spec(
         raise SimulationError(
             f"min_einstein_radius_arcsec must be in [0, {LARGEST_MIN_RADIUS_ARCSEC:g}], got {min_einstein_radius_arcsec:g}"
         )
-    if preset == "wilde2022" and geometry == MER_10.name:
-        raise SimulationError(
-            "lenses of the preset wilde2022 lie off the centre: its geometry must be challenge or mer, got mer10"
-        )
-    if preset == "wilde2022" and textures_uri:
-        raise SimulationError(
-            "textures are for the presets euclid, broad and any_host, got wilde2022, which keeps to its paper"
-        )
-    psf_digest, textures_digest = (uri and sha256_bytes(read_bytes(uri)) for uri in (psf_uri, textures_uri))
-    if psf_uri:
-        read_psfs(psf_uri)
-    if textures_uri:
-        read_textures(textures_uri)
+    if preset == "wilde2022":
+        _check_fits_wilde2022(geometry, textures_uri)
     return DatasetSpec(
         n=n,
         seed=seed,
@@ -124,10 +111,30 @@ def dataset_spec(
         pairs=pairs,
         min_einstein_radius_arcsec=min_einstein_radius_arcsec,
         psf_uri=psf_uri,
-        psf_sha256=psf_digest,
+        psf_sha256=_checked_sha256(psf_uri, read_psfs),
         textures_uri=textures_uri,
-        textures_sha256=textures_digest,
+        textures_sha256=_checked_sha256(textures_uri, read_textures),
     )
+
+
+def _check_fits_wilde2022(geometry: GeometryName, textures_uri: str | None) -> None:
+    if geometry == MER_10.name:
+        raise SimulationError(
+            "lenses of the preset wilde2022 lie off the centre: its geometry must be challenge or mer, got mer10"
+        )
+    if textures_uri:
+        raise SimulationError(
+            "textures are for the presets euclid, broad and any_host, got wilde2022, which keeps to its paper"
+        )
+
+
+def _checked_sha256(uri: str | None, read: Callable[[str], object]) -> str | None:
+    """Return the SHA-256 of a file, after a check that `read` accepts the file; None without a file."""
+    if not uri:
+        return None
+    digest = sha256_bytes(read_bytes(uri))
+    read(uri)
+    return digest
 
 
 def parse_kinds(text: str) -> Shares:
