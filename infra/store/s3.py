@@ -129,28 +129,13 @@ def read_range(
     """
     if not length:
         return b""
-    wanted = _bucket_and_key(uri)
-    given = f"bytes {start}-{start + length - 1}/"
+    request = _bucket_and_key(uri)
     if length != size:
-        wanted["Range"] = f"bytes={start}-{start + length - 1}"
+        request["Range"] = f"bytes={start}-{start + length - 1}"
     if etag:
-        wanted["IfMatch"] = f'"{etag}"'
-
-    def get(client: Any) -> bytes:
-        for i_try in range(BODY_TRIES):
-            tried(i_try)
-            answer = client.get_object(**wanted)
-            with closing(answer["Body"]) as body:
-                # A store without If-Match returns any version.
-                if etag and _etag(answer) not in {etag, ""}:
-                    raise changed(uri, etag)
-                data, failure = _read(body)
-            if len(data) == length and answer.get("ContentRange", given).startswith(given):
-                return data
-        raise StorageError(f"{uri}: asked for {length} bytes from {start}, {failure or f'got {len(data)}'}")
-
+        request["IfMatch"] = f'"{etag}"'
     try:
-        return ask(uri, get, deadline_s(length, until))
+        return ask(uri, lambda client: _undamaged(client, request, uri, start, length, etag), deadline_s(length, until))
     except StorageError as error:
         if etag and http_status(error) == 412:
             raise changed(uri, etag) from error
@@ -343,6 +328,22 @@ def _check(file: FileInfo, crc32: int) -> None:
     # A CRC32 with a dash is computed from the checksums of parts.
     if "-" not in kept and int.from_bytes(b64decode(kept), "big") != crc32:
         raise StorageError(f"{file.uri}: the bytes read do not have the CRC32 that the store keeps of the object")
+
+
+def _undamaged(client: Any, request: dict[str, Any], uri: str, start: int, length: int, etag: str | None) -> bytes:
+    """Send a request until its body is the whole range, at most `BODY_TRIES` times."""
+    given = f"bytes {start}-{start + length - 1}/"
+    for i_try in range(BODY_TRIES):
+        tried(i_try)
+        answer = client.get_object(**request)
+        with closing(answer["Body"]) as body:
+            # A store without If-Match returns any version.
+            if etag and _etag(answer) not in {etag, ""}:
+                raise changed(uri, etag)
+            data, failure = _read(body)
+        if len(data) == length and answer.get("ContentRange", given).startswith(given):
+            return data
+    raise StorageError(f"{uri}: asked for {length} bytes from {start}, {failure or f'got {len(data)}'}")
 
 
 def _read(body: Any) -> tuple[bytes, str]:
