@@ -1,6 +1,6 @@
 """Gather what a report shows of a night or a catalogue, and write it as one HTML file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from infra.store.files import one_line, replace_whole
 from scanner.catalogue.calibration import calibration_warning
 from scanner.catalogue.known_lenses import KnownLenses, KnownTable
 from scanner.catalogue.paths import UNDATED
+from scanner.catalogue.shown import ShownPlan
 from scanner.catalogue.visible import selected_plans
 from scanner.catalogue.wanted import Wanted
 from scanner.review.report.alike import AlikeObject, alike_of
@@ -33,8 +34,6 @@ TOP = 200
 """Number of candidates that a report lists by default: 10 MB of pictures."""
 MOST_TOP = 500
 """Largest number: 25 MB of pictures."""
-
-
 SORTS = {"p_lens": "p_lens", "p_compound": "p_compound", "disagreement": "disagreement", "arc_snr_vis": "arc S/N"}
 """Columns of every candidate that people sort by, in words."""
 
@@ -49,20 +48,15 @@ class Report:
     conditions: dict[str, str]
     """Conditions on the candidates, in words."""
     tally: Tally
-    n_objects: int
-    n_candidate_rows: int
+    listed: Listed
     cards: list[Card]
+    """Card of each listed candidate."""
     maps: list[SkyMap]
-    square_degrees: float
-    cell_arcmin: float
     chart: ScoreChart | None
     cuts: Cuts | None
     completeness: list[NightCompleteness]
     """Completeness of the nights that lenses were injected into."""
-    outcomes: list[OutcomeLine]
     plans: list[PlanFacts]
-    meanings: dict[str, str]
-    """Meaning of each column."""
     known_table: KnownTable | None
     """Table of known lenses that the candidates were matched with."""
     warning: str | None
@@ -72,6 +66,33 @@ class Report:
     def night(self) -> str:
         """Night that the report is limited to; empty for all."""
         return self.conditions.get("night", "")
+
+    @property
+    def n_objects(self) -> int:
+        """Number of all candidates, each object once."""
+        return self.listed.n_objects
+
+    @property
+    def n_candidate_rows(self) -> int:
+        """Number of all rows of candidates."""
+        return self.listed.n_rows
+
+    @property
+    def square_degrees(self) -> float:
+        return self.tally.coverage.cells().scored_square_degrees
+
+    @property
+    def cell_arcmin(self) -> float:
+        return 60 * self.tally.coverage.cells().side_deg
+
+    @property
+    def outcomes(self) -> list[OutcomeLine]:
+        return outcome_lines(self.tally.statuses, self.tally.details)
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """Meaning of each column."""
+        return meanings_of(self.listed.rows.schema) if self.cards else {}
 
     @property
     def nights(self) -> list[str]:
@@ -125,66 +146,49 @@ def make_report(
         StorageError: the store failed.
     """
     listed = Listed.of(root_uri, wanted, top, known)
-    facts = {
-        shown: plan_facts(root_uri, shown)
-        for shown in selected_plans(root_uri, night=wanted.night, plan=wanted.plan, all_plans=wanted.all_plans)
-    }
-    plans = [shown for shown, about in facts.items() if wanted.night in {None, about.night, about.night or UNDATED}]
+    plans = _plans_of(root_uri, wanted)
     warning = calibration_warning(root_uri, (shown.plan_id for shown in plans))
     purity = None if warning else common_purity(plans)
     tally = tally_of(root_uri, plans, [cut.p_lens for cut in purity.cuts] if purity else [], progress)
-    alike = alike_of(root_uri, listed.rows, wanted)
-    euclid_plans = {plan.plan_id for plan in facts.values() if plan.is_euclid}
-    cards = cards_of(root_uri, listed.rows, listed.nights, euclid_plans, alike)
-    cells = tally.coverage.cells()
+    cards = _cards(root_uri, listed, plans.values(), alike_of(root_uri, listed.rows, wanted))
     return Report(
-        one_line(root_uri),
-        made_at or datetime.now(UTC),
-        conditions_of(wanted),
-        tally,
-        listed.n_objects,
-        listed.n_rows,
-        cards,
-        sky_maps(cells, _places(listed.rows, cards), listed.others),
-        cells.scored_square_degrees,
-        60 * cells.side_deg,
-        score_chart(tally.scores, sorted({shown.threshold for shown in plans})),
-        cuts_of(purity, tally.n_at_cuts, tally.n_scored) if purity else None,
-        nights_completeness(root_uri, sorted({facts[shown].night or UNDATED for shown in plans})),
-        outcome_lines(tally.statuses, tally.details),
-        [facts[shown] for shown in plans],
-        meanings_of(listed.rows.schema) if cards else {},
-        known.table if known else None,
-        warning,
+        source=one_line(root_uri),
+        made_at=made_at or datetime.now(UTC),
+        conditions=conditions_of(wanted),
+        tally=tally,
+        listed=listed,
+        cards=cards,
+        maps=sky_maps(tally.coverage.cells(), _places(listed.rows, cards), listed.others),
+        chart=score_chart(tally.scores, sorted({shown.threshold for shown in plans})),
+        cuts=cuts_of(purity, tally.n_at_cuts, tally.n_scored) if purity else None,
+        completeness=nights_completeness(root_uri, sorted({about.night or UNDATED for about in plans.values()})),
+        plans=list(plans.values()),
+        known_table=known.table if known else None,
+        warning=warning,
     )
 
 
-def cards_of(
-    root_uri: str,
-    rows: pa.Table,
-    nights: Sequence[Sequence[str]],
-    euclid_plans: set[str],
-    alike: Sequence[tuple[AlikeObject, ...]] = (),
-) -> list[Card]:
-    """Return the cards of rows without maps, with their pictures from the catalogue.
+def _plans_of(root_uri: str, wanted: Wanted) -> dict[ShownPlan, PlanFacts]:
+    """Return the plans whose rows a report counts, and the facts about each."""
+    plans = selected_plans(root_uri, night=wanted.night, plan=wanted.plan, all_plans=wanted.all_plans)
+    facts = {shown: plan_facts(root_uri, shown) for shown in plans}
+    return {shown: about for shown, about in facts.items() if wanted.night in {None, about.night, about.night or UNDATED}}
 
-    Args:
-        root_uri: The catalogue's root.
-        rows: Candidates; of each plan, no object twice.
-        nights: Nights of each row.
-        euclid_plans: Ids of the plans that scanned images of Euclid.
-        alike: Objects that are like each of the first rows.
+
+def _cards(root_uri: str, listed: Listed, plans: Iterable[PlanFacts], alike: Sequence[tuple[AlikeObject, ...]]) -> list[Card]:
+    """Return the cards of the listed candidates, with their pictures from the catalogue; `alike` is of the first ones.
 
     Raises:
         VisibleError: a file is damaged.
     """
+    rows, euclid_plans = listed.rows, {about.plan_id for about in plans if about.is_euclid}
     pictures = {i: pictures_of(pixels) for i, pixels in stored_pixels(root_uri, rows)}
     return [
         card_of(
             i + 1,
             row,
             rows.schema,
-            nights=nights[i],
+            nights=listed.nights[i],
             pictures=pictures.get(i),
             is_euclid=row["plan_id"] in euclid_plans,
             alike=alike[i] if i < len(alike) else (),
