@@ -106,22 +106,34 @@ def reproduce(
     known = None if compound is None else read_known(compound, CHALLENGE)
     samples = samples_of(out, n, seed, contenders)
     score_samples(samples, progress)
-    paper = samples[PAPER].spec
-    scored = Scored(
-        n=n,
-        seed=seed,
-        command=_command(n, seed, published, compound, ensemble, flagship, steps),
+    command = _command(n, seed, published, compound, ensemble, flagship, steps)
+    scored = _scored(samples, contenders, known, command, VisualisationSettings().of_at_most(steps))
+    return write_page(scored, out, out / PARTS, lambda done, total: progress(done, total, ["figures"]))
+
+
+def _scored(
+    samples: Mapping[str, Sample],
+    contenders: Mapping[str, Contender],
+    known: KnownLenses | None,
+    command: str,
+    settings: VisualisationSettings,
+) -> Scored:
+    """Score the known lenses, and gather everything that the page shows."""
+    paper = samples[PAPER]
+    return Scored(
+        n=paper.spec.n,
+        seed=paper.spec.seed,
+        command=command,
         samples={name: sample.read() for name, sample in samples.items()},
         specs={name: (sample.spec.preset, sample.spec.geometry) for name, sample in samples.items()},
-        folders={contender.name: contender.folder for contender in samples[PAPER].contenders},
+        folders={contender.name: contender.folder for contender in paper.contenders},
         ensembles={contender.name: contender.card.sha256 for contender in contenders.values()},
         ours=contenders[OURS].name,
         known=known,
-        known_scores=None if known is None else _known_scores(known, samples[PAPER].contenders),
-        simulate=lambda indices: simulate_objects(paper, indices),
-        settings=VisualisationSettings().of_at_most(steps),
+        known_scores=None if known is None else _known_scores(known, paper.contenders),
+        simulate=lambda indices: simulate_objects(paper.spec, indices),
+        settings=settings,
     )
-    return write_page(scored, out, out / PARTS, lambda done, total: progress(done, total, ["figures"]))
 
 
 def contenders_of(out: Path, published: Path | None, ensemble: str, flagship: str) -> dict[str, Contender]:

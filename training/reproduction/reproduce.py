@@ -11,14 +11,16 @@ from infra.progress import Progress
 from infra.provenance import code_version, digest
 from infra.store.files import replace_whole
 from scanner.explain.feature_visualisation import VisualisationSettings
+from training.evaluation.compound_calibration import CompoundCalibration
 from training.reproduction.known import KnownLenses
 from training.reproduction.page import reproduction_markdown
 from training.reproduction.pictures import Drawn, Simulate, pictures
-from training.reproduction.results import Reproduction
+from training.reproduction.results import Reproduction, Selection
 from training.reproduction.sample import ScoredSample
 from training.reproduction.selection import calibrations, data_set, selections
 from training.reproduction.shelf import Shelf
 from training.reproduction.tables import KnownScores, architectures, reference_lenses, table_5, table_6, table_7
+from training.tsne import TsneGrid
 
 PAGE, RESULTS, FIGURES = "wilde2022.md", "wilde2022.json", "figures"
 PAPER = "paper"
@@ -60,23 +62,7 @@ def write_page(scored: Scored, out: Path, kept: Path, progress: Progress) -> Rep
     selected = tuple(selection for name, of_data in scored.samples.items() for selection in selections(of_data, name))
     calibrated = {name: calibrations(of_data, rng) for name, of_data in scored.samples.items()}
     tables = (metrics, table_6(sample, ensembles), table_7(scored.known_scores, ensembles))
-    explained = ensembles[0]
-    drawn = Drawn(
-        sample=sample,
-        ensembles=ensembles,
-        explained=(scored.folders[explained], sample.cards[explained]),
-        ours=(scored.folders[scored.ours], scored.ours),
-        grids=grids,
-        is_reference_lens=reference_lenses(sample),
-        selections=selected,
-        data=tuple(scored.samples),
-        calibration=calibrated,
-        known=scored.known,
-        simulate=scored.simulate,
-        settings=scored.settings,
-        seed=scored.seed,
-        origin=digest([scored.n, scored.seed, dict(scored.ensembles)]),
-    )
+    drawn = _drawn(scored, grids, selected, calibrated)
     results = Reproduction(
         n=scored.n,
         seed=scored.seed,
@@ -93,6 +79,33 @@ def write_page(scored: Scored, out: Path, kept: Path, progress: Progress) -> Rep
     _write(out / RESULTS, json.dumps(results.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
     _write(out / PAGE, reproduction_markdown(results))
     return results
+
+
+def _drawn(
+    scored: Scored,
+    grids: Mapping[str, TsneGrid],
+    selected: tuple[Selection, ...],
+    calibrated: Mapping[str, Mapping[str, CompoundCalibration]],
+) -> Drawn:
+    """Return what the figures show."""
+    sample, ensembles = scored.samples[PAPER], tuple(scored.folders)
+    explained = ensembles[0]
+    return Drawn(
+        sample=sample,
+        ensembles=ensembles,
+        explained=(scored.folders[explained], sample.cards[explained]),
+        ours=(scored.folders[scored.ours], scored.ours),
+        grids=grids,
+        is_reference_lens=reference_lenses(sample),
+        selections=selected,
+        data=tuple(scored.samples),
+        calibration=calibrated,
+        known=scored.known,
+        simulate=scored.simulate,
+        settings=scored.settings,
+        seed=scored.seed,
+        origin=digest([scored.n, scored.seed, dict(scored.ensembles)]),
+    )
 
 
 def _write(path: Path, text: str) -> None:
