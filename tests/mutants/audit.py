@@ -140,10 +140,10 @@ DEFECTS = (
     ),
     Defect(
         "M55",
-        "training/fit.py",
+        "training/fit_state.py",
         "The last epoch is kept, not the best.",
-        "if all(record.deciding_loss < earlier.deciding_loss for earlier in history):",
-        "if True:",
+        "is_best = all(record.deciding_loss < earlier.deciding_loss for earlier in self.history)",
+        "is_best = True",
         ("tests/training/test_fit.py",),
     ),
     Defect(
