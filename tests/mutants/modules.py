@@ -99,6 +99,7 @@ MODULES = (
         "scanner/explain/gradcam.py", ("tests/scanner/explain/test_gradcam.py", "tests/scanner/explain/test_candidate_maps.py")
     ),
     Module("training/fit.py", ("tests/training/test_fit.py", "tests/training/test_resume.py")),
+    Module("training/fit_state.py", ("tests/training/test_fit.py", "tests/training/test_resume.py")),
     Module("training/evaluation/metrics.py", ("tests/training/evaluation/test_metrics.py",)),
     Module("training/tsne.py", ("tests/training/test_tsne.py",)),
     Module(
