@@ -27,7 +27,8 @@ class NightResult(Frozen):
 
     night: str
     outcome: Literal["promoted", "seen before", "refused", "failed"]
-    """`seen before` if readers saw this scan already; `failed` if the night could not be scanned or judged."""
+    """`seen before` if readers saw this scan already, perhaps before a newer one; `failed` if the night could not be scanned or
+    judged."""
     plan_id: str | None = None
     n_rows: int = 0
     n_candidates: int = 0

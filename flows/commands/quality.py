@@ -1,8 +1,8 @@
 """`lensscan qa` and `lensscan promote`: judge a night before readers see it, and show it."""
 
-import getpass
 from collections.abc import Callable
 
+from infra.account import account_name
 from infra.errors import LensscanError
 from infra.progress import Progress, no_progress
 from infra.settings import Settings
@@ -10,7 +10,7 @@ from infra.store.storage import absolute
 from scanner.catalogue.gate import holds, waiting_plans
 from scanner.catalogue.paths import night_label
 from scanner.catalogue.plan import Plan, find_plans, load_plan
-from scanner.catalogue.shown import show_records, shown_plans
+from scanner.catalogue.shown import shown_plans
 from scanner.catalogue.verdicts import Verdict
 from scanner.networks.card_file import read_card
 from scanner.networks.errors import PackageError
@@ -83,7 +83,7 @@ def promote_night(
     """
     root_uri = absolute(root_uri)
     publish = _publisher(root_uri, publish_to, ray_address) if publish_to else None
-    done = promote(chosen_plan(root_uri, label, plan), root_uri, by or getpass.getuser(), overrule)
+    done = promote(chosen_plan(root_uri, label, plan), root_uri, by or account_name(), overrule)
     return done, publish() if publish else None
 
 
@@ -107,8 +107,7 @@ def chosen_plan(root_uri: str, label: str | None, plan: str | None) -> Plan:
 
 
 def _only_waiting(root_uri: str) -> str:
-    seen = {record.plan_id for records in show_records(root_uri).values() for record in records}
-    labels = sorted({night_label(one.night) for one in holds(root_uri) if one.plan_id not in seen})
+    labels = [label for label in sorted({night_label(one.night) for one in holds(root_uri)}) if waiting_plans(root_uri, label)]
     if len(labels) != 1:
         found = f"several nights wait: {', '.join(labels)}" if labels else "no night waits for its gate"
         raise QualityError(f"{root_uri}: name a night with --night; {found}")
@@ -136,7 +135,7 @@ def _publisher(root_uri: str, collection: str, ray_address: str | None) -> Calla
         try:
             address = ray_address or Settings.read().ray_address
             return publish(root_uri, collection, known=known, ray_address=address).version
-        except LensscanError as error:
+        except (LensscanError, OSError) as error:
             raise PromotionPublishError(
                 f"the night is promoted, but the catalogue is not published: {error}. Once that is mended, run "
                 f"`lensscan publish {root_uri} {collection}`"

@@ -1,6 +1,5 @@
 """`lensscan vet`: what a grader works with, the page on a server, and the page as a file."""
 
-import getpass
 import os
 import secrets
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from flows.commands.vet_gold import gold_of
+from infra.account import account_name
 from infra.progress import Progress
 from infra.provenance import sha256_bytes
 from infra.store.files import replace_whole
@@ -138,7 +138,7 @@ def _grader(name: str | None) -> str:
     Raises:
         VettingError: it has other characters.
     """
-    given = getpass.getuser() if name is None else name
+    given = account_name() if name is None else name
     try:
         return TypeAdapter(GraderName).validate_python(given)
     except ValidationError as error:

@@ -5,6 +5,7 @@ mistake. A plan that was shown once is no longer kept back.
 """
 
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from pydantic import Field, ValidationError
 
@@ -15,7 +16,7 @@ from infra.store.replacement import replace
 from infra.store.storage import info, join, list_files, read_bytes, read_many
 from scanner.catalogue.paths import HELD_NAME, QUALITY, held_uri, night_label, seal_uri
 from scanner.catalogue.plan import Plan, load_plan
-from scanner.catalogue.shown import show_records
+from scanner.catalogue.shown import replaced_by, show_records
 from scanner.purity import PurityTable
 
 
@@ -73,6 +74,13 @@ def was_shown(plan: Plan, root_uri: str) -> bool:
     return any(record.plan_id == plan.plan_id for record in show_records(root_uri, label).get(label, ()))
 
 
+def is_behind(plan: Plan, root_uri: str) -> bool:
+    """Return whether the night of a plan has shown it, and another plan after it; raises as `show_records`."""
+    label = night_label(plan.night)
+    shown = [record.plan_id for record in show_records(root_uri, label).get(label, ())]
+    return plan.plan_id in shown and shown[0] != plan.plan_id
+
+
 def holds(root_uri: str) -> list[Hold]:
     """Return the records of all plans that a scan has held, whether or not readers see them by now; raises as `held`."""
     files = list_files(join(root_uri, QUALITY), HELD_NAME)
@@ -81,6 +89,8 @@ def holds(root_uri: str) -> list[Hold]:
 
 def waiting_plans(root_uri: str, label: str) -> list[Plan]:
     """Return the sealed plans of a night that wait for their promotion, newest first.
+
+    A plan does not wait any more once the night shows a plan that was sealed later and holds one of its units.
 
     Raises:
         GateError, ShownError: a record is damaged.
@@ -92,9 +102,18 @@ def waiting_plans(root_uri: str, label: str) -> list[Plan]:
     for one in holds(root_uri):
         if night_label(one.night) == label and one.plan_id not in seen:
             with suppress(FileNotFoundError):
-                sealed_at = info(seal_uri(root_uri, one.plan_id)).modified
-                found.append((sealed_at, one.plan_id))
-    return [load_plan(root_uri, plan_id) for _, plan_id in sorted(found, reverse=True)]
+                found.append((_sealed_at(root_uri, one.plan_id), one.plan_id))
+    plans = [(sealed_at, load_plan(root_uri, plan_id)) for sealed_at, plan_id in sorted(found, reverse=True)]
+    return [plan for sealed_at, plan in plans if not _is_replaced(plan, sealed_at, root_uri)]
+
+
+def _is_replaced(plan: Plan, sealed_at: datetime, root_uri: str) -> bool:
+    """Return whether readers see, of a unit of a plan that waits, the rows of a plan that was sealed later."""
+    return any(_sealed_at(root_uri, shown.plan_id) > sealed_at for shown in replaced_by(plan, root_uri))
+
+
+def _sealed_at(root_uri: str, plan_id: str) -> datetime:
+    return info(seal_uri(root_uri, plan_id)).modified or datetime.min.replace(tzinfo=UTC)
 
 
 def _decoded(uri: str, data: bytes) -> Hold:

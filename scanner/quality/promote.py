@@ -44,7 +44,7 @@ def promote(plan: Plan, root_uri: str, by: str, overrule: str | None = None) -> 
     if overrule is None and promotion_of(root_uri, plan.plan_id) is None:
         again = 'promote --overrule "reason" shows it all the same'
         if verdict is None:
-            raise QualityError(f"night {label} was not judged: `lensscan qa {root_uri} --night {label}` does it; {again}")
+            raise QualityError(f"night {label} was not judged: `lensscan qa {root_uri} --plan {name}` does it; {again}")
         if not verdict.is_passed:
             raise QualityError(f"night {label} has failed its quality gate: {verdict.why}; {again}")
     reason = None if overrule is None or (verdict and verdict.is_passed) else overrule.strip()

@@ -15,9 +15,10 @@ from infra.json_logs import set_run
 from infra.local_pool import WorkerProcess
 from infra.progress import NamingProgress, no_progress
 from infra.store.retries import take_retries
-from scanner.catalogue.gate import is_waiting
+from scanner.catalogue.gate import is_behind, is_waiting
 from scanner.catalogue.ledger import pending
-from scanner.catalogue.night_file import show
+from scanner.catalogue.night_file import show, write_night
+from scanner.catalogue.paths import night_label, night_uri
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.seal import SealError, SealReport, seal
 from scanner.catalogue.shown import Replaced, ShownError, ShownPlan, replaced_by
@@ -111,7 +112,8 @@ def scan_night(
         root_uri: Folder or `s3://` prefix of the catalogue.
         workers: Number of scan workers.
         ray_address: Ray cluster to use; `local` starts a private one on this machine; None does so for many rows only.
-        gate: Seal the scan and keep it from readers until it is promoted. A scan that was held once stays so without `gate`.
+        gate: Seal the scan and keep it from readers until it is promoted. A scan that was held once stays so without `gate`. A
+            scan that readers saw, and another since, is not shown to them again with `gate`.
         progress: Called with the number of rows done, the number of all rows, and the ids of the units at work.
         early: A worker of `scanner.workers.local.early_worker`, which a scan without Ray then uses.
         run_id: Id of the run in its record; a new one by default.
@@ -132,7 +134,7 @@ def scan_night(
     pool = scan_pool(plan, todo, night.package, root_uri, workers, ray_address, early, recording.tally, run_id)
     with recording.recorded():
         run = _scan(plan, todo, pool, recording, progress or no_progress)
-        end = _seal_and_show(night)
+        end = _seal_and_show(night, gate=gate)
     return _summary(night, run, end, start)
 
 
@@ -160,13 +162,20 @@ class _End:
     candidates_uri: str
 
 
-def _seal_and_show(night: PlannedNight) -> _End:
-    """Seal a plan of which each unit is committed, and show it to readers unless it waits for its promotion."""
+def _seal_and_show(night: PlannedNight, *, gate: bool) -> _End:
+    """Seal a plan of which each unit is committed, and show it to readers unless it waits for its promotion.
+
+    With a gate, a plan that another has followed is not shown again: readers keep what the gate has let through since.
+    """
     plan, root_uri = night.plan, night.root_uri
     sealed = seal(plan, root_uri)
     if is_waiting(plan, root_uri):
         return _End(sealed, awaits_gate=True, replaces=(), candidates_uri=sealed.candidates_uri)
     try:
+        if gate and is_behind(plan, root_uri):
+            label = night_label(plan.night)
+            write_night(root_uri, label)
+            return _End(sealed, awaits_gate=False, replaces=(), candidates_uri=night_uri(root_uri, label))
         replaces = replaced_by(plan, root_uri)
         candidates_uri = show(plan, root_uri, night.threshold, night.card.purity_table)
     except (ShownError, SealError, VisibleError, PlanError) as error:

@@ -1,5 +1,7 @@
 """Which scan of a night is judged and promoted, without any network."""
 
+import errno
+
 import pytest
 
 from flows.commands.quality import PromotionPublishError, chosen_plan, judge_night, promote_night
@@ -41,6 +43,30 @@ def test_a_night_must_be_named_unless_one_waits(root):
         chosen_plan(root, "2026-11-26", None)
     with pytest.raises(QualityError, match="either a plan or a night"):
         chosen_plan(root, NIGHT, "ab")
+
+
+def test_a_refused_scan_is_not_chosen_after_its_replacement(root):
+    finished(root, {"a": {1: 0.9}}, gate=True)
+    better = finished(root, {"a": {1: 0.9, 2: 0.9}}, gate=True)
+    promote_night(root, NIGHT, overrule="a test")
+    assert chosen_plan(root, NIGHT, None) == better
+    with pytest.raises(QualityError, match="name a night with --night; no night waits"):
+        chosen_plan(root, None, None)
+    # A late second promotion leaves readers with what they see.
+    done, _ = promote_night(root, NIGHT)
+    assert (done.plan_id, done.is_new) == (better.plan_id, False)
+
+
+def test_a_collection_that_cannot_be_written_is_named(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("LENSSCAN_KNOWN_LENSES", "none")
+    finished(root, {"a": {1: 0.9}}, gate=True)
+
+    def full(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("scanner.hats.publish.publish", full)
+    with pytest.raises(PromotionPublishError, match=r"the night is promoted, but the catalogue is not published: .*No space"):
+        promote_night(root, NIGHT, overrule="a test", publish_to=str(tmp_path / "collection"))
 
 
 def test_a_promoted_night_is_published(root, tmp_path, monkeypatch):

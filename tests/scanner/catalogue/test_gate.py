@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.catalogue.gate import GateError, held, hold, holds, is_waiting, waiting_plans, was_shown
+from scanner.catalogue.gate import GateError, held, hold, holds, is_behind, is_waiting, waiting_plans, was_shown
 from scanner.catalogue.night_file import show, show_once
 from scanner.catalogue.paths import held_uri
 from scanner.catalogue.visible import VisibleError, selected_plans
@@ -48,6 +48,27 @@ def test_the_newest_scan_decides_the_threshold(disk):
 def test_the_plan_that_was_sealed_last_comes_first(disk):
     plans = [finished(disk, {name: {i: 0.9}}, gate=True) for i, name in enumerate("abc")]
     assert waiting_plans(disk, NIGHT) == plans[::-1]
+
+
+def test_a_plan_does_not_wait_once_a_later_is_shown(disk):
+    """A refused scan of a field is replaced by a better one; a scan of another field waits on."""
+    refused, elsewhere, better = (
+        finished(disk, units, gate=True) for units in ({"a": {1: 0.9}}, {"b": {2: 0.9}}, {"a": {1: 0.9, 3: 0.9}, "c": {4: 0.9}})
+    )
+    assert waiting_plans(disk, NIGHT) == [better, elsewhere, refused]
+    show(better, disk)
+    assert waiting_plans(disk, NIGHT) == [elsewhere]
+    # A new scan of what readers see waits, as one with another ensemble does.
+    again = finished(disk, {"a": {1: 0.8, 5: 0.9}}, gate=True)
+    assert waiting_plans(disk, NIGHT) == [again, elsewhere]
+
+
+def test_a_plan_is_behind_once_another_follows_it(disk):
+    first = finished(disk, UNITS)
+    assert not is_behind(first, disk)
+    second = finished(disk, {"a": {7: 0.9}})
+    assert (is_behind(first, disk), is_behind(second, disk)) == (True, False)
+    assert not is_behind(finished(disk, {"a": {8: 0.9}}, gate=True), disk)
 
 
 def test_an_unsealed_plan_does_not_wait_yet(disk):

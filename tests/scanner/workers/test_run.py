@@ -85,10 +85,10 @@ def here(monkeypatch, torch_threads):
     monkeypatch.setattr(run, "scan_pool", scan_pool)
     monkeypatch.setattr(run, "scan_plan", scan_plan)
 
-    def scan(request, root, version="1"):
+    def scan(request, root, version="1", *, gate=False):
         for module in ("scanner.catalogue.plan", "scanner.workers.unit_scanner"):
             monkeypatch.setattr(f"{module}.code_version", lambda: version)
-        return scan_night(request, root)
+        return scan_night(request, root, gate=gate)
 
     return scan
 
@@ -126,6 +126,22 @@ def test_thresholds_and_versions_are_scanned_and_shown_once(tiles, root, here):
     before = list_files(root)
     again = here(asked(0.0), root, version="2")
     assert (again.replaces, list_files(root)) == ((), before)
+
+
+def test_a_repeated_scan_with_a_gate_takes_nothing_from_readers(tiles, root, here):
+    """Another version stands for another ensemble, whose scan of the night readers see since."""
+    options = {"package": tiles / "package", "maps_per_unit": 0, "engine": "torch", "candidate_threshold": 0.0}
+    asked = ScanRequest(input_uri=str(tiles / "tiles"), night=date(2026, 11, 24), **options)
+    old, new = here(asked, root), here(asked, root, version="2")
+    before = list_files(root)
+    again = here(asked, root, gate=True)
+    assert (again.plan_id, again.awaits_gate, again.replaces) == (old.plan_id, False, ())
+    assert again.candidates_uri == new.candidates_uri
+    assert list_files(root) == before
+    assert set(visible_candidates(root)["plan_id"].to_pylist()) == {new.plan_id}
+    # Without a gate, a person asks for the old scan.
+    assert here(asked, root).replaces[0].plan_id == new.plan_id
+    assert set(visible_candidates(root)["plan_id"].to_pylist()) == {old.plan_id}
 
 
 @pytest.mark.parametrize("folder", ["sealed", "seals"])
