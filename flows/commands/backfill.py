@@ -21,6 +21,7 @@ def nights_to_do(input_uri: str, root_uri: str, nights: Iterable[date], *, again
     """
     if "{night}" not in input_uri:
         raise BackfillError(f"the input must hold {{night}}, which stands for the date, got {input_uri}")
-    seen = set() if again else set(shown_plans(absolute(root_uri)))
+    # A night whose plans were all forgotten has records, and shows none.
+    seen = set() if again else {label for label, plans in shown_plans(absolute(root_uri)).items() if plans}
     there = [night for night in nights if night.isoformat() not in seen]
     return [night for night in there if exists(input_uri.replace("{night}", night.isoformat()))]

@@ -1,11 +1,14 @@
 """Nights that are left: their tiles are there, and readers do not see them."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from flows.commands.backfill import BackfillError, nights_to_do
 from flows.nights import NightsError, night_of, nights_between
+from scanner.catalogue.paths import seal_uri
+from scanner.catalogue.shown import shown_plans
 from tests.scanner.catalogue_parts import finished
 
 SINCE, UNTIL = date(2026, 2, 27), date(2026, 3, 3)
@@ -28,6 +31,13 @@ def test_seen_nights_and_nights_without_tiles_are_left_out(places):
     assert [str(night) for night in nights_to_do(*places, nights)] == ["2026-02-27", "2026-03-02", "2026-03-03"]
     again = nights_to_do(*places, nights, again=True)
     assert [str(night) for night in again] == ["2026-02-27", "2026-02-28", "2026-03-02", "2026-03-03"]
+
+
+def test_a_night_whose_scans_were_forgotten_is_done_again(places):
+    input_uri, root = places
+    (plan,) = shown_plans(root)["2026-02-28"]
+    Path(seal_uri(root, plan.plan_id)).unlink()
+    assert date(2026, 2, 28) in nights_to_do(input_uri, root, list(nights_between(SINCE, UNTIL)))
 
 
 def test_an_input_without_nights_is_refused(places):
