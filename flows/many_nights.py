@@ -38,7 +38,7 @@ def many_nights(
                 result = night_steps(
                     order, publish_to=publish_to or scan.publish_to, reference_night=None, limits=limits, submit_to=submit_to
                 )
-            except LensscanError as error:
+            except (LensscanError, OSError) as error:
                 result = NightResult(night=order.label, outcome="failed", why=" ".join(str(error).split()))
                 get_run_logger().error("night %s: %s", order.label, result.why)
             results.append(result)

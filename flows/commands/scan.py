@@ -117,9 +117,10 @@ def _with_completeness(
             root_uri, label, n=n, workers=workers, engine=engine, plan_id=plan_id, progress=progress
         )
     except LensscanError as error:
+        again = f"`lensscan completeness {root_uri} --night {label} --n {n}`"
         raise CompletenessCommandError(
             f"this scan is complete, but its completeness is not measured: {error}. Once that is mended, run "
-            f"{'the same command again' if summary.awaits_gate else f'`lensscan completeness {root_uri} --n {n}`'}"
+            f"{'the same command again' if summary.awaits_gate else again}"
         ) from error
     sample = injected.sample()
     found = Recovered(n_injected=len(sample.kind), n_recovered=int(sample.is_recovered.sum()))
@@ -135,7 +136,7 @@ def _published(
     try:
         done = publish(root_uri, collection, known=known, ray_address=ray_address)
         return summary.model_copy(update={"published": done.version})
-    except LensscanError as error:
+    except (LensscanError, OSError) as error:
         raise PublishError(
             f"this scan is complete, but the catalogue is not published: {error}. Once that is mended, run "
             f"`lensscan publish {root_uri} {collection}`"
