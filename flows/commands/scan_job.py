@@ -7,6 +7,7 @@ an error whether it is one of the infrastructure, so that the caller knows wheth
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
@@ -160,13 +161,26 @@ def _absolute_ensemble(ensemble: str) -> str:
     return str(found.absolute()) if found == Path(ensemble) else ensemble
 
 
+def _order(order_json: str) -> ScanOrder:
+    try:
+        return ScanOrder.model_validate_json(order_json)
+    except ValidationError as error:
+        raise ScanJobError(
+            f"the job's order is none of this version of lensscan: is another one on the cluster? {error}"
+        ) from error
+
+
 def main(order_json: str) -> int:
     """Scan as the order says, print the result in one line, and return the exit code."""
     opt_out()
     try:
-        result, code = JobResult(summary=run_scan(ScanOrder.model_validate_json(order_json), print_progress())), 0
+        result, code = JobResult(summary=run_scan(_order(order_json), print_progress())), 0
     except (LensscanError, OSError) as error:
         result, code = JobResult(error=" ".join(str(error).split()), is_infrastructure=is_infrastructure(error)), 2
+    except Exception as error:  # noqa: BLE001 - the caller must know that another try does not help
+        traceback.print_exc()
+        said = f"the job's log has the traceback of {error!r}"
+        result, code = JobResult(error=said, is_infrastructure=is_infrastructure(error)), 1
     sys.stdout.write(f"{_MARK}{result.model_dump_json()}\n")
     sys.stdout.flush()
     return code

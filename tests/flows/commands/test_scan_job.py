@@ -129,3 +129,20 @@ def test_the_job_says_which_errors_may_pass(tmp_path, capsys, monkeypatch):
     code, found = result(capsys, order(input_uri=str(tmp_path / "tiles"), root_uri="s3://bucket/catalogue"))
     assert (code, found.is_infrastructure) == (2, True)
     assert "canary" not in json.dumps(found.model_dump())
+
+
+def test_an_error_of_code_or_version_is_not_tried_again(capsys, monkeypatch):
+    code = main(json.dumps({**json.loads(order().model_dump_json()), "of_a_newer_version": 1}))
+    found = JobResult.in_log(capsys.readouterr().out)
+    assert (code, found.is_infrastructure) == (2, False)
+    assert "the job's order is none of this version of lensscan: is another one on the cluster?" in found.error
+
+    def broken(*_args):
+        raise KeyError("p_lens")
+
+    monkeypatch.setattr("flows.commands.scan_job.run_scan", broken)
+    code = main(order().model_dump_json())
+    said = capsys.readouterr()
+    found = JobResult.in_log(said.out)
+    assert (code, found.is_infrastructure, found.error) == (1, False, "the job's log has the traceback of KeyError('p_lens')")
+    assert "Traceback" in said.err
