@@ -17,6 +17,7 @@ from prefect.flows import FlowStateHook
 
 from flows.commands.scan_job import stop_scan_job
 from flows.commands.scan_options import ScanOrder
+from infra.errors import ClusterError
 
 OrdersOf = Callable[[Mapping[str, Any], date], Iterable[ScanOrder]]
 
@@ -45,7 +46,13 @@ def stops_jobs(orders_of: OrdersOf) -> FlowStateHook[..., Any]:
         if submit_to is None:
             return
         start = flow_run.expected_start_time or datetime.now(UTC)
+        failed = []
         for order in orders_of(flow_run.parameters, start.date()):
-            stop_scan_job(submit_to, order)
+            try:
+                stop_scan_job(submit_to, order)
+            except ClusterError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     return stop

@@ -17,6 +17,7 @@ from flows.night_steps import gated_order
 from flows.nightly import nightly
 from flows.rescore import rescore
 from flows.scan_night import scan_night
+from infra.errors import ClusterError
 
 PLACES = {"input_uri": "s3://b/tiles/{night}", "root_uri": "s3://b/catalogue"}
 DAY = date(2026, 1, 3)
@@ -59,6 +60,22 @@ def test_runs_over_nights_stop_the_work_of_all(monkeypatch, flow, given):
     found = stopped(monkeypatch, hook_of(flow), since=nights[0], until=nights[1], **given)
     options = ScanOptions(ensemble="mer3-sim")
     assert found == [base_id(gated_order(**PLACES, night=night, options=options)) for night in nights]
+
+
+def test_a_job_that_cannot_be_stopped_keeps_no_other_running(monkeypatch):
+    asked = []
+
+    def stop(_address, order):
+        asked.append(order.night)
+        raise ClusterError(f"no answer about {order.night}")
+
+    monkeypatch.setattr(flows.cancelled_jobs, "stop_scan_job", stop)
+    nights = [date(2026, 1, 2), DAY]
+    parameters = {**PLACES, "submit_to": "http://head:8265", "since": nights[0], "until": nights[1], "scan": {}}
+    run = SimpleNamespace(parameters=parameters, expected_start_time=datetime(2026, 1, 3, 14, tzinfo=UTC))
+    with pytest.raises(ClusterError, match="no answer about 2026-01-02"):
+        hook_of(backfill)(flow=None, flow_run=run, state=None)
+    assert asked == nights
 
 
 def test_a_run_without_a_job_stops_none(monkeypatch):
