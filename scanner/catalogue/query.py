@@ -1,6 +1,7 @@
 """Query the catalogue with SQL: the views are `candidates` and `scores` (every row), each object once in a night."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -138,7 +139,10 @@ def _run(root_uri: str, statement: str, plans: list[ShownPlan], views: Views) ->
             elif parts is not None:
                 connection.register("_scores", _no_scores(root_uri, plans))
                 connection.execute(f"CREATE VIEW scores AS SELECT {_DATED} FROM _scores")  # noqa: S608
-            result: pa.Table = connection.sql(statement).to_arrow_table()
+            found = connection.sql(statement)
+            if repeated := sorted(name for name, n in Counter(found.columns).items() if n > 1):
+                raise QueryError(f"columns must have different names, got {', '.join(repeated)} twice: name them with AS")
+            result: pa.Table = found.to_arrow_table()
         except (duckdb.Error, OSError) as error:
             raise QueryError(_one_line_cause(error)) from error
     return result

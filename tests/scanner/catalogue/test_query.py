@@ -70,6 +70,15 @@ def test_sql_sees_candidates_and_all_scores(catalogue):
     assert query(catalogue, sql=joined)["object_id"].to_pylist() == [4]
 
 
+def test_sql_with_two_columns_of_one_name_is_refused(catalogue):
+    """Rows by name would hold one of the two values."""
+    sql = "SELECT a.object_id, a.p_lens, b.p_lens FROM candidates a JOIN candidates b USING (object_id)"
+    with pytest.raises(QueryError, match="columns must have different names, got p_lens twice: name them with AS"):
+        query(catalogue, sql=sql)
+    named = query(catalogue, sql=sql.replace("b.p_lens", "b.p_lens AS other"))
+    assert named.column_names == ["object_id", "p_lens", "other"]
+
+
 @pytest.mark.parametrize("sql", ["SELEC 1", "SELECT nothing FROM candidates", "SELECT\n  *\nFROM elsewhere", ""])
 def test_wrong_sql_is_one_line(catalogue, sql):
     with pytest.raises(QueryError) as caught:
