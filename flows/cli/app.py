@@ -1,7 +1,8 @@
 """The command line application, and the argument types that its commands share."""
 
+from datetime import date
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter, validators
 
@@ -28,6 +29,8 @@ AtLeastTwo = Annotated[int, Parameter(converter=whole_number, validator=validato
 MapsPerUnit = Annotated[int, Parameter(converter=whole_number, validator=validators.Number(gte=0, lte=MOST_MAPS_PER_UNIT))]
 AboveZero = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 Fraction = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]
+Night = date | Literal["undated"]
+"""Night of a scan; `undated` stands for scans without a night."""
 AsFlow = Annotated[bool, Parameter(negative=())]
 
 

@@ -1,12 +1,11 @@
 """The commands that read candidates of a catalogue: they print the best, or write all of them to a file."""
 
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from flows.cli.app import Fraction, Positive, app
+from flows.cli.app import Fraction, Night, Positive, app
 from flows.cli.arguments import warn
 from flows.cli.tiles import circle_of
 from infra.private_apis import arrow_without_pandas
@@ -42,7 +41,9 @@ class CandidateOptions:
             "their column `precision` says."
         ),
     ] = None
-    night: Annotated[date | None, Parameter(help="This night only.")] = None
+    night: Annotated[Night | None, Parameter(help="This night only: YYYY-MM-DD, or `undated` for scans without a night.")] = (
+        None
+    )
     subclass: Annotated[
         Literal["single", "compound_arc", "double_ring"] | None,
         Parameter(help="This subclass only: single, compound_arc or double_ring."),
@@ -68,6 +69,10 @@ class CandidateOptions:
         ),
     ] = None
 
+    @property
+    def _label(self) -> str | None:
+        return None if self.night is None else str(self.night)
+
     def wanted(self, limit: int | None, catalogue: str) -> "Wanted":
         """Return the same conditions, and the largest number of rows; `fdr` becomes a lowest `p_lens`.
 
@@ -80,7 +85,7 @@ class CandidateOptions:
 
         return Wanted(
             min_p_lens=self.min_p_lens if self.fdr is None else self._least(catalogue, self.fdr),
-            night=self.night.isoformat() if self.night else None,
+            night=self._label,
             subclass=self.subclass,
             circle=circle_of("--cone", self.cone),
             limit=limit,
@@ -96,7 +101,7 @@ class CandidateOptions:
         others = (self.min_p_lens, self.subclass, self.cone, self.plan, self.all_plans or None)
         if any(other is not None for other in others):
             raise QueryError("--fdr holds for the whole list of a night: no other condition than --night goes with it")
-        least, warning = least_p_lens(catalogue, self.night.isoformat() if self.night else None, fdr)
+        least, warning = least_p_lens(catalogue, self._label, fdr)
         if warning:
             warn(warning)
         return least
@@ -134,7 +139,7 @@ def query(
         like: `object_id` or `candidate_id`: print the objects that the networks see most like this one, nearest first,
             candidates or not. `distance` is 1 minus the cosine of their embeddings.
         chosen: The candidates to print.
-        limit: Largest number of rows; 20 by default, no limit with `--sql` and `--out`.
+        limit: Largest number of rows; 20 by default, no limit with `--sql`, nor with `--out` but for `--like`.
         grades: Add the columns of what graders say of each object.
         out: Write all columns but the maps to this file instead, as `lensscan export` does.
         overwrite: Replace the file of `--out` if it exists.

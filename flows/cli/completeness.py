@@ -1,9 +1,6 @@
 """The command that measures the completeness of a night."""
 
-from datetime import date
-from typing import Literal
-
-from flows.cli.app import NotNegative, Positive, app
+from flows.cli.app import Night, NotNegative, Positive, app
 from infra.engine_name import EngineName
 
 
@@ -11,7 +8,7 @@ from infra.engine_name import EngineName
 def completeness(
     catalogue: str,
     *,
-    night: date | Literal["undated"] | None = None,
+    night: Night | None = None,
     n: Positive | None = None,
     seed: NotNegative | None = None,
     units: Positive | None = None,

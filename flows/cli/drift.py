@@ -1,8 +1,6 @@
 """The commands about what the networks see in a night: `drift`, and the reference that it is measured against."""
 
-from datetime import date
-
-from flows.cli.app import app
+from flows.cli.app import Night, app
 from flows.cli.models import models
 
 COLUMNS = ("night", "tile", "quantity", "objects", "index", "by chance", "p of chance", "differs")
@@ -10,7 +8,7 @@ COLUMNS = ("night", "tile", "quantity", "objects", "index", "by chance", "p of c
 
 
 @app.command
-def drift(catalogue: str, *, night: date | None = None, tiles: bool = False, json: bool = False) -> None:
+def drift(catalogue: str, *, night: Night | None = None, tiles: bool = False, json: bool = False) -> None:
     """Say whether a night differs from the reference of its ensemble: seeing, depth, calibration or objects may have changed.
 
     The stability index compares the histogram of the night with that of simulated non-lenses, for the log-odds of `p_lens`,
@@ -23,7 +21,7 @@ def drift(catalogue: str, *, night: date | None = None, tiles: bool = False, jso
 
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
-        night: This night only; by default every night that has embeddings.
+        night: This night only, YYYY-MM-DD, or `undated` for scans without a night; by default every night that has embeddings.
         tiles: Print every tile; by default those that differ.
         json: Print JSON with all tiles instead of a table.
     """
@@ -33,7 +31,7 @@ def drift(catalogue: str, *, night: date | None = None, tiles: bool = False, jso
 
     arrow_without_pandas()
     with terminal_progress("reading", quiet=json) as report:
-        found = drifts_of(catalogue, night.isoformat() if night else None, report)
+        found = drifts_of(catalogue, None if night is None else str(night), report)
     if json:
         print_json([{**of.model_dump(mode="json"), "differs": of.differs} for of in found])
         return

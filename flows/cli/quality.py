@@ -1,11 +1,6 @@
 """The commands of the quality gate: judge a night, and promote it."""
 
-from datetime import date
-from typing import Literal
-
-from flows.cli.app import app
-
-Night = date | Literal["undated"]
+from flows.cli.app import Night, app
 
 
 @app.command

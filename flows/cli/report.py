@@ -1,11 +1,10 @@
 """The commands that write pages for people: a report of a night or a catalogue, and what differs between two."""
 
-from datetime import date
 from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from flows.cli.app import AboveZero, Fraction, Positive, app
+from flows.cli.app import AboveZero, Fraction, Night, Positive, app
 from flows.cli.arguments import whole_number
 from flows.cli.candidates import ALL_CANDIDATES, CandidateOptions
 
@@ -72,7 +71,7 @@ def diff(
     *,
     plans: tuple[str, str] | None = None,
     nights: tuple[str, str] | None = None,
-    night: date | None = None,
+    night: Night | None = None,
     min_p_lens: Fraction | None = None,
     moved_by: AboveZero = 1.0,
     rank_moved_by: Positive | None = None,
@@ -120,7 +119,7 @@ def diff(
     table = None if out is None else table_path(out, overwrite=overwrite)
     page = None if report is None else page_path(report, "--report", overwrite=overwrite)
     labels = None if nights is None else (night_of(nights[0]), night_of(nights[1]))
-    sides = sides_of(a, b, plans, labels, night=night.isoformat() if night else None, min_p_lens=min_p_lens)
+    sides = sides_of(a, b, plans, labels, night=None if night is None else str(night), min_p_lens=min_p_lens)
     found = compare(sides, Rules(moved_by, rank_moved_by, radius_arcsec), table, page, top)
     files = {name: value for name, value in (("table", out), ("page", report)) if value is not None}
     if json:

@@ -1,11 +1,10 @@
 """The commands that say what lists of candidates are worth: `yield`, and the sample of non-lenses that guarantees need."""
 
-from datetime import date
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.cli.app import Fraction, NotNegative, Positive, app
+from flows.cli.app import Fraction, Night, NotNegative, Positive, app
 from flows.cli.arguments import warn
 from flows.cli.models import models
 
@@ -19,7 +18,7 @@ SEED = 27_000_001
 def yield_of(
     catalogue: str,
     *,
-    night: date | None = None,
+    night: Night | None = None,
     cut: Annotated[tuple[Fraction, ...], Parameter(negative=())] = (),
     json: bool = False,
 ) -> None:
@@ -35,7 +34,7 @@ def yield_of(
 
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
-        night: Night of the lists; needed if the catalogue has several.
+        night: Night of the lists, YYYY-MM-DD, or `undated` for scans without a night; needed if the catalogue has several.
         cut: Smallest `p_lens` of a list; by default that of the candidates, and the higher cuts of the evaluation.
         json: Print JSON instead of a table.
     """
@@ -45,7 +44,7 @@ def yield_of(
 
     arrow_without_pandas()
     with terminal_progress("reading", quiet=json) as report:
-        found = yield_of_night(catalogue, night.isoformat() if night else None, cut, report)
+        found = yield_of_night(catalogue, None if night is None else str(night), cut, report)
     if found.warning:
         warn(found.warning)
     if json:

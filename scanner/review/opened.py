@@ -88,7 +88,8 @@ class Catalogue:
         names = ", ".join(f'"{name}"' for name in self.sql("SELECT * FROM scores LIMIT 0").columns if name not in pixels)
         conditions = [] if min_p_lens is None else [f"p_lens >= {float(min_p_lens)!r}"]
         if night is not None:
-            conditions.append(f"night = '{_night(night)}'")
+            label = _night(night)
+            conditions.append("night IS NULL" if label == UNDATED else f"night = '{label}'")
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         most = "" if limit is None else f"LIMIT {int(limit)}"
         return _described(self.sql(f"SELECT {names} FROM scores {where} {most}").to_arrow())  # noqa: S608 - checked numbers
@@ -116,7 +117,7 @@ class Catalogue:
         Raises:
             LensscanError: the scans have no reference, or this machine lacks it.
         """
-        return night_drifts(self.path, _label(night), Settings.read().ensembles_dir)
+        return night_drifts(self.path, _night(night), Settings.read().ensembles_dir)
 
     def expected(self, *, cut: float | Sequence[float] = (), night: str | date | None = None) -> NightYield:
         """Return how many lenses and contaminants the lists of a night should hold, and the prevalence that its scores tell.
@@ -148,7 +149,7 @@ class Catalogue:
         Raises:
             LensscanError: there are none, several nights have some, the night was scanned anew since, or the file is damaged.
         """
-        return Rows(described(current_injected(self.path, _label(night)).table))
+        return Rows(described(current_injected(self.path, _night(night)).table))
 
     def completeness(
         self,
@@ -183,7 +184,7 @@ class Catalogue:
         Raises:
             LensscanError: as for `injections`; a property is outside the range that was injected; too few lenses are near.
         """
-        injected = current_injected(self.path, _label(night))
+        injected = current_injected(self.path, _night(night))
         return injected.sample(min_p_lens).at(
             subclass,
             einstein_radius_arcsec=einstein_radius_arcsec,
@@ -206,14 +207,9 @@ def _described(table: pa.Table) -> Rows:
     return Rows(described(table, network_names(table.schema)))
 
 
-def _label(night: str | date | None) -> str | None:
-    """Return the label of a night in the names of files."""
-    return UNDATED if night == UNDATED else _night(night)
-
-
 def _night(night: str | date | None) -> str | None:
-    """Return the night as text."""
+    """Return the label of a night: YYYY-MM-DD or `undated`."""
     try:
-        return None if night is None else date.fromisoformat(str(night)).isoformat()
+        return None if night is None else UNDATED if night == UNDATED else date.fromisoformat(str(night)).isoformat()
     except ValueError as error:
-        raise QueryError(f"night must be a date, YYYY-MM-DD, got {night}") from error
+        raise QueryError(f"night must be a date, YYYY-MM-DD, or {UNDATED}, got {night}") from error

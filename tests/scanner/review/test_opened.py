@@ -102,8 +102,17 @@ def test_a_cone_off_the_sky_is_refused(catalogue):
 @pytest.mark.parametrize("night", ["tomorrow", "2026-11-22' or 1=1 --"])
 def test_a_night_that_is_no_date_is_refused(catalogue, night):
     for read in (catalogue.candidates, catalogue.scores):
-        with pytest.raises(LensscanError, match="night must be a date, YYYY-MM-DD, got "):
+        with pytest.raises(LensscanError, match="night must be a date, YYYY-MM-DD, or undated, got "):
             read(night=night)
+
+
+def test_rows_of_an_undated_scan_are_chosen_by_that_word(tmp_path):
+    root = str(tmp_path)
+    finished(root, {"a": {1: 0.9}})
+    finished(root, {"b": {2: 0.8, 3: 0.1}}, night=None)
+    opened = Catalogue(root)
+    assert ids(opened.candidates(night="undated")) == [2]
+    assert set(ids(opened.scores(night="undated"))) == {2, 3}
 
 
 def test_a_folder_without_a_catalogue_is_named(tmp_path):
