@@ -14,7 +14,7 @@ PATIENCE_S = 1.0
 """Time in which the command may clean up before it is ended hard; a command that was ended hard continues all the same."""
 STOPPED = "lensscan: stopped\n"
 MESSAGE = "lensscan: stopped; run the same command again to continue\n"
-_CONTINUE = ("scan", "simulate", "train", "seal", "repair", "vet")
+_CONTINUE = ("scan", "simulate", "train", "seal", "repair", "vet", "demo", "reproduce", "models nonlenses", "models combine")
 """Commands that keep what they have done; others begin anew."""
 EXIT_CODE = 130
 
@@ -69,9 +69,9 @@ class _Ending:
 
 
 def message(arguments: Sequence[str]) -> str:
-    """Return the line that an interrupted command ends with; the first argument that is no option is the command."""
-    command = next((argument for argument in arguments if not argument.startswith("-")), "")
-    return MESSAGE if command in _CONTINUE else STOPPED
+    """Return the line that an interrupted command ends with; the first arguments that are no options are the command."""
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    return MESSAGE if {" ".join(words[:n]) for n in (1, 2)} & {*_CONTINUE} else STOPPED
 
 
 def _kill_descendants() -> None:

@@ -76,7 +76,11 @@ def test_an_interrupted_command_ends_soon_and_leaves_nothing(interruptible, tmp_
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"), [(SCAN, MESSAGE), (("-v", *SIMULATE), MESSAGE), (("query", "scan"), STOPPED), ((), STOPPED)]
+    ("arguments", "says"),
+    [
+        *((SCAN, MESSAGE), (("-v", *SIMULATE), MESSAGE), (("query", "scan"), STOPPED), ((), STOPPED)),
+        *((("models", "nonlenses", "--n", "9"), MESSAGE), (("models", "list"), STOPPED), (("demo",), MESSAGE)),
+    ],
 )
 def test_only_commands_that_continue_say_so(arguments, says):
     assert message(arguments) == says
