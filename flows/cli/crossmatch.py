@@ -45,7 +45,10 @@ def crossmatch(
     found = match(query(catalogue, Wanted(min_p_lens=min_p_lens)), positions, radius_arcsec)
     if target is not None:
         export(found.rows, target, catalogue)
-        print_text(f"{counted(found.rows.num_rows, 'row')} written to {out}")
+        if json:
+            print_json({"rows": found.rows.num_rows, "file": str(target)})
+        else:
+            print_text(f"{counted(found.rows.num_rows, 'row')} written to {out}")
     elif json:
         print_json(found.rows.to_pylist())
     else:

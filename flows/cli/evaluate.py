@@ -62,6 +62,8 @@ def evaluate(
         raise TrainingError("evaluate needs either shards, or --counterfactuals N or --probes N")
     if strict and not changes:
         raise TrainingError("--strict needs --counterfactuals N or --probes N: shards have no limits")
+    if natural is not None and shards is None:
+        raise TrainingError("--natural needs shards to evaluate")
     if shards is None:
         _evaluate_changes(counterfactuals, probes, ensemble, out, strict=strict, json=json)
         return

@@ -57,7 +57,7 @@ def explain(
         if portrait:
             from flows.commands.portray import portray_to_file
 
-            summary = portray_to_file(images, out, wanted, ensemble, chosen, steps, report)
+            summary = portray_to_file(images, out, wanted, ensemble, chosen, steps, report, survey)
         else:
             from flows.commands.explain import ExplainError, explain_to_file
 

@@ -348,6 +348,8 @@ def combine(
 
     if not members:
         raise TrainingError("models combine needs the ensembles of the committee: name at least one")
+    if not nonlenses and (seed != CALIBRATION_SEED or margins is not None or workers is not None):
+        raise TrainingError("--seed, --margins and --workers need --nonlenses N: they are about the simulated non-lenses")
     more = SimulatedNonLenses(nonlenses, seed, margins, workers) if nonlenses else None
     with terminal_progress("scoring", quiet=json) as report:
         card, folder = combine_packages(

@@ -14,6 +14,7 @@ from scanner.explain.figure_files import write_pages
 from scanner.networks.card_file import read_card
 from scanner.networks.package import load_network
 from scanner.scan.chosen_objects import read_objects
+from scanner.sources.survey import find_survey
 from scanner.vocabulary.geometry import GEOMETRIES
 
 MOST_OBJECTS = 500
@@ -30,8 +31,11 @@ def portray_to_file(
     networks: Sequence[str] | None,
     n_steps: int | None,
     report: Progress,
+    survey: str | None = None,
 ) -> dict[str, Any]:
     """Draw portraits of some networks of an ensemble; an existing file is replaced atomically.
+
+    `survey` is the name or the file of the survey that the tiles are of; Euclid's by default.
 
     Raises:
         ExplainError: `n_steps` is below 1, objects are named without images, or the file cannot be written.
@@ -49,8 +53,9 @@ def portray_to_file(
     card = read_card(folder)
     chosen = chosen_networks(card, networks)
     cards = [network for name in chosen for network in card.networks if network.name == name]
-    wanted = list(dict.fromkeys(objects))
-    ids, stamps, rejected = read_objects(images, wanted, GEOMETRIES[card.geometry], MOST_OBJECTS) if images else ([], None, {})
+    wanted, described = list(dict.fromkeys(objects)), find_survey(survey)
+    found = read_objects(images, wanted, GEOMETRIES[card.geometry], MOST_OBJECTS, described) if images else None
+    ids, stamps, rejected = found or ([], None, {})
     built = [load_network(folder, network) for network in cards]
     counted = _Counter(sum(ascents.n_steps(network, has_objects=stamps is not None) for network in built), report)
     portraits = [

@@ -29,6 +29,8 @@ def test_known_lenses_are_found_with_their_columns(lensscan, catalogue, tmp_path
     done = lensscan("crossmatch", catalogue, str(table), "--out", str(tmp_path / "x.fits"))
     assert "1 row written" in done.stdout
     assert Table.read(tmp_path / "x.fits")["match_grade"][0] == "A"
+    told = lensscan("crossmatch", catalogue, str(table), "--out", str(tmp_path / "y.csv"), "--json")
+    assert json.loads(told.stdout) == {"rows": 1, "file": str(tmp_path / "y.csv")}
     again = lensscan("crossmatch", catalogue, str(table), "--out", str(tmp_path / "x.fits"), "--radius-arcsec", "0.1")
     assert (again.returncode, len(Table.read(tmp_path / "x.fits"))) == (2, 1)
     lensscan("crossmatch", catalogue, str(table), "--out", str(tmp_path / "x.fits"), "--radius-arcsec", "0.1", "--overwrite")

@@ -72,6 +72,19 @@ def test_the_table_shows_probabilities_and_rejected_objects(monkeypatch, tmp_pat
     assert "blank: VIS" in printed
 
 
+def test_a_portrait_reads_tiles_of_the_survey(monkeypatch, tmp_path):
+    given = []
+
+    def read(images, wanted, geometry, most, survey):
+        given.append(survey.name)
+        raise ExplainError("enough is seen")
+
+    monkeypatch.setattr(flows.commands.portray, "read_objects", read)
+    with pytest.raises(ExplainError, match="enough is seen"):
+        explain("tiles", out=tmp_path / "p.png", portrait=True, objects="1", survey="hsc-pdr3")
+    assert given == ["hsc-pdr3"]
+
+
 def test_explaining_needs_images_and_has_no_steps(tmp_path):
     with pytest.raises(ExplainError, match="name images: FITS files, a manifest, or a folder of tiles"):
         explain(out=tmp_path / "why.png")
