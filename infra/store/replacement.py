@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from infra.steps import Step, reached
@@ -59,16 +59,16 @@ def replace_if(uri: str, data: bytes, expected: bytes | None) -> bool:
 def _replace_object_if(uri: str, data: bytes, expected: bytes | None) -> bool:
     if expected is None:
         return s3.replace_if(uri, data, None)
-    try:
+    with suppress(FileNotFoundError):
         file = info(uri)
-        is_expected = s3.read_range(uri, 0, file.size, file.etag, size=file.size) == expected
-    except FileNotFoundError:
-        return False
-    except StorageError:
-        if info(uri).etag == file.etag:
-            raise
-        return False
-    return is_expected and s3.replace_if(uri, data, file.etag)
+        try:
+            is_expected = s3.read_range(uri, 0, file.size, file.etag, size=file.size) == expected
+        except StorageError:
+            if info(uri).etag == file.etag:
+                raise
+            return False
+        return is_expected and s3.replace_if(uri, data, file.etag)
+    return False
 
 
 def _content(uri: str) -> bytes | None:

@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from infra.store import replacement
 from infra.store import s3 as objects
+from infra.store.files import FileInfo
 from infra.store.replacement import replace, replace_if
 from infra.store.storage import StorageError, info, list_files, read_bytes
 
@@ -110,3 +113,34 @@ def test_a_lost_reply_to_a_replacement_is_resolved(s3, monkeypatch):
     monkeypatch.setattr(objects, "ask", lost)
     assert replace_if(uri, b"second", b"first")
     assert read_bytes(uri) == b"second"
+
+
+def answering(*answers):
+    """Return a function that gives or raises one of the answers at each call."""
+    left = iter(answers)
+
+    def answer(*_args, **_options):
+        found = next(left)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_refused"),
+    [
+        ([StorageError("no whole answer"), FileInfo("s3://bucket/x", 5, "e")], True),
+        ([FileInfo("s3://bucket/x", 5, "e"), FileInfo("s3://bucket/x", 5, "e")], True),
+        ([FileInfo("s3://bucket/x", 5, "e"), FileInfo("s3://bucket/x", 5, "f")], False),
+        ([FileInfo("s3://bucket/x", 5, "e"), FileNotFoundError("x")], False),
+        ([FileNotFoundError("x")], False),
+    ],
+    ids=["no answer", "same version", "other version", "removed meanwhile", "absent"],
+)
+def test_a_failed_read_of_an_object_replaces_nothing(monkeypatch, answers, is_refused):
+    monkeypatch.setattr(replacement, "info", answering(*answers))
+    monkeypatch.setattr(objects, "read_range", answering(StorageError("no whole answer")))
+    with pytest.raises(StorageError, match="no whole answer") if is_refused else nullcontext():
+        assert not replace_if("s3://bucket/x", b"second", b"first")
