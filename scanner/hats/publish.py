@@ -147,16 +147,16 @@ def _try_once(asked: _Asked) -> Publication | None:
     try:
         nights = nights_of(asked.catalogue_uri)
         wanted = {label: source_of(plans, asked.known) for label, plans in nights.items()}
-        versions = {name: load_manifest(root, name) for name in reversed(pointer.versions)} if pointer else {}
+        versions = _versions(root, pointer) if pointer else {}
         same = [v for v in versions.values() if v.sources == wanted and (v.is_compact or not asked.compact)]
         if pointer and same:
             shown = next((v for v in same if v.version == pointer.version), same[0])
-            return _show(root, pointer, shown, asked.keep)
+            return _show(root, pointer, list(reversed(versions)), shown, asked.keep)
         if not nights:
             raise PublishError(f"{asked.catalogue_uri}: shows no candidates; `lensscan status` shows the state of each plan")
         # The version that shares most nights; among equals, the newest.
         base = max(versions.values(), key=lambda v: len(v.sources.items() & wanted.items()), default=None)
-        return _publish(asked, pointer, nights, base)
+        return _publish(asked, pointer, list(reversed(versions)), nights, base)
     except (OSError, LensscanError):
         # Another publisher may have removed the version that this one began from, or this one's own folder.
         if read_pointer(root) == pointer:
@@ -164,9 +164,23 @@ def _try_once(asked: _Asked) -> Publication | None:
         return None
 
 
-def _show(root: str, pointer: Pointer, shown: Manifest, keep: int) -> Publication | None:
+def _versions(root: str, pointer: Pointer) -> dict[str, Manifest]:
+    """Return the records of the listed versions, newest first, without older ones that are gone: these are listed no more."""
+    found = {}
+    for name in reversed(pointer.versions):
+        try:
+            found[name] = load_manifest(root, name)
+        except FileNotFoundError as error:
+            if name == pointer.version:
+                raise PublishError(
+                    f"{root}: the version that readers see is gone: {name}; show an older one with `lensscan rollback`"
+                ) from error
+    return found
+
+
+def _show(root: str, pointer: Pointer, listed: list[str], shown: Manifest, keep: int) -> Publication | None:
     """Make readers see a version that exists, and remove what is not kept; write nothing if there is nothing to do."""
-    kept = kept_of(pointer.versions, shown.version, keep, pointer.version)
+    kept = kept_of(listed, shown.version, keep, pointer.version)
     garbage = garbage_in(root, kept)
     is_shown = shown.version == pointer.version
     if (not is_shown or garbage or kept != pointer.versions) and not swap_pointer(root, pointer, shown.version, kept):
@@ -176,7 +190,7 @@ def _show(root: str, pointer: Pointer, shown: Manifest, keep: int) -> Publicatio
 
 
 def _publish(
-    asked: _Asked, pointer: Pointer | None, nights: dict[str, list[ShownPlan]], base: Manifest | None
+    asked: _Asked, pointer: Pointer | None, listed: list[str], nights: dict[str, list[ShownPlan]], base: Manifest | None
 ) -> Publication | None:
     """Write a new version and make readers see it, or return None if another publisher was faster."""
     root = asked.root
@@ -198,27 +212,19 @@ def _publish(
             raise PublishError(f"{asked.catalogue_uri}: shows no candidate with a position, so there is nothing to publish")
         try:
             _write(root, manifest, made, folder)
-            listed = [*pointer.versions, manifest.version] if pointer else [manifest.version]
-            kept = kept_of(listed, manifest.version, asked.keep, pointer.version if pointer else None)
+            kept = kept_of([*listed, manifest.version], manifest.version, asked.keep, pointer.version if pointer else None)
             # Listed before the swap: what is there by now and is not kept can never be promoted.
             garbage = [found for found in garbage_in(root, kept) if found != folder.name]
-            is_shown = swap_pointer(root, pointer, manifest.version, kept)
         except BaseException:
-            with suppress(OSError, PublishError):
-                _discard(root, manifest.version)
+            with suppress(OSError):
+                remove_folder(join(root, manifest.version))
             raise
-        if not is_shown:
-            _discard(root, manifest.version)
+        # If this fails, the pointer may name the version now or a moment later, so its folder stays: a later swap removes it.
+        if not swap_pointer(root, pointer, manifest.version, kept):
+            remove_folder(join(root, manifest.version))
             return None
     n_written = sum(piece.is_new for piece in made.pieces)
     return _publication(root, manifest, Outcome.PROMOTED, n_written, remove_garbage(root, garbage))
-
-
-def _discard(root: str, version: str) -> None:
-    """Remove a version that this publisher could not promote."""
-    pointer = read_pointer(root)
-    if pointer is None or version not in pointer.versions:
-        remove_folder(join(root, version))
 
 
 def _manifest(made: Build, known: KnownLenses | None) -> Manifest:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.store import s3 as objects
-from infra.store.folders import list_folders
+from infra.store.folders import list_folders, remove_folder
 from infra.store.storage import StorageError, join, list_files, read_bytes
 from scanner.catalogue.visible import VisibleError
 from scanner.hats import publish as module
@@ -227,12 +227,58 @@ def test_the_digest_is_of_rows_not_of_times(tmp_path):
     assert first.leaves == second.leaves
 
 
-def test_an_error_leaves_no_folder(root, collection, monkeypatch):
+def test_an_error_before_the_swap_leaves_no_folder(root, collection, monkeypatch):
     add_night(root, 0)
-    monkeypatch.setattr(module, "swap_pointer", lambda *_: (_ for _ in ()).throw(StorageError("the store is away")))
+    monkeypatch.setattr(module, "settle", lambda *_: (_ for _ in ()).throw(StorageError("the store is away")))
     with pytest.raises(StorageError, match="away"):
         publish(root, collection)
     assert list_folders(collection) == []
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_swap_without_an_answer_may_happen_later(root, collection, monkeypatch, is_late):
+    add_night(root, 0)
+    publish(root, collection)
+    add_night(root, 1)
+    swap, asked = module.swap_pointer, []
+
+    def unanswered(*args):
+        asked.append(args)
+        raise StorageError("no whole answer")
+
+    monkeypatch.setattr(module, "swap_pointer", unanswered)
+    with pytest.raises(StorageError, match="no whole answer"):
+        publish(root, collection)
+    monkeypatch.setattr(module, "swap_pointer", swap)
+    if is_late:
+        assert swap(*asked[0])
+    done = publish(root, collection)
+    assert (done.outcome, done.version == asked[0][2]) == (Outcome.UNCHANGED if is_late else Outcome.PROMOTED, is_late)
+    assert list_folders(collection) == [version.version for version in versions_of(collection)]
+    assert len(list_folders(collection)) == 2
+
+
+def test_an_old_version_that_is_gone_is_listed_no_more(root, collection):
+    names = []
+    for i in range(2):
+        add_night(root, i)
+        names.append(publish(root, collection).version)
+    remove_folder(join(collection, names[0]))
+    assert publish(root, collection).outcome == Outcome.UNCHANGED
+    assert [version.version for version in versions_of(collection)] == names[1:]
+
+
+def test_a_current_version_that_is_gone_is_named(root, collection):
+    names = []
+    for i in range(2):
+        add_night(root, i)
+        names.append(publish(root, collection).version)
+    remove_folder(join(collection, names[1]))
+    with pytest.raises(PublishError, match=rf"readers see is gone: {names[1]}; show an older one with `lensscan rollback`$"):
+        publish(root, collection)
+    roll_back(collection)
+    names.append(publish(root, collection).version)
+    assert list_folders(collection) == [version.version for version in versions_of(collection)] == [names[0], names[2]]
 
 
 @pytest.mark.parametrize(("catalogue", "collection"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("s3://x/a", "s3://x/a/b")])
