@@ -28,8 +28,9 @@ class Forgotten(Frozen):
 def forget_plan(plan_id: str, root_uri: str, *, unfinished: bool = False, shown: bool = False) -> Forgotten:
     """Remove the seal, the candidate file, the verdicts, the units, the record of the input and the plan itself, in this order.
 
-    If the night's file is old, it is written again. The night's records that name the plan stay; readers ignore them, because
-    the plan has no seal. After an interruption, the plan has no seal and is removed like one whose scan has not ended.
+    Before the plan itself, the night's file is written again if it is old, or removed if the night shows no plan any more. The
+    night's records that name the plan stay; readers ignore them, because the plan has no seal. After an interruption, the plan
+    has no seal and is removed like one whose scan has not ended.
 
     Args:
         plan_id: Id of the plan.
@@ -55,13 +56,11 @@ def forget_plan(plan_id: str, root_uri: str, *, unfinished: bool = False, shown:
     for file in _files(plan_id, root_uri):
         if file.uri != seal and exists(seal):
             raise ForgetError(f"a scan has sealed plan {name} while its files were removed, so the other files stay")
+        if file.uri == plan_uri(root_uri, plan_id):
+            # A removal that is interrupted later than this cannot be repeated.
+            _mend_nights(plan_id, root_uri)
         remove(file)
         n_files, n_bytes = n_files + 1, n_bytes + file.size
-    for label, records in show_records(root_uri).items():
-        if any(record.plan_id == plan_id for record in records):
-            write_night(root_uri, label)
-            if is_shown and not shown_plans(root_uri, label).get(label):
-                remove(info(night_uri(root_uri, label)))
     return Forgotten(plan_id=plan_id, n_files=n_files, n_bytes=n_bytes)
 
 
@@ -75,3 +74,15 @@ def _files(plan_id: str, root_uri: str) -> Iterator[FileInfo]:
     yield from records_of(root_uri, plan_id)
     with suppress(FileNotFoundError):
         yield info(plan_uri(root_uri, plan_id))
+
+
+def _mend_nights(plan_id: str, root_uri: str) -> None:
+    """Write the files of the nights that have shown a plan without it, and remove those of nights that show nothing."""
+    for label, records in show_records(root_uri).items():
+        if any(record.plan_id == plan_id for record in records):
+            write_night(root_uri, label)
+            with suppress(FileNotFoundError):
+                # Looked up first: the file of a plan that is shown meanwhile is another version, which is not removed.
+                file = info(night_uri(root_uri, label))
+                if not shown_plans(root_uri, label).get(label):
+                    remove(file)

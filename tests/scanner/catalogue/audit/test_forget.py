@@ -10,11 +10,11 @@ from scanner.catalogue.audit.forget import ForgetError, forget_plan
 from scanner.catalogue.audit.repair import repair_plan
 from scanner.catalogue.audit.verify import files_of_no_plan, verify_plan
 from scanner.catalogue.night_file import wrong_night_files
-from scanner.catalogue.paths import planned_input_uri, seal_uri, unit_uri
+from scanner.catalogue.paths import night_uri, planned_input_uri, seal_uri, unit_uri
 from scanner.catalogue.plan import freeze, plan_ids
 from scanner.catalogue.query import query
 from scanner.catalogue.visible import VisibleError
-from tests.scanner.catalogue_parts import finished, plan_of
+from tests.scanner.catalogue_parts import NIGHT, finished, plan_of
 
 TILES = {"a": {1: 0.9, 2: 0.6}, "b": {3: 0.7}}
 
@@ -71,6 +71,36 @@ def test_a_forgetting_killed_at_any_step_can_be_repeated(disk, monkeypatch, i_ca
     if plan_ids(disk) != [new.plan_id]:
         forget_plan(old.plan_id, disk, unfinished=not Path(seal_uri(disk, old.plan_id)).exists())
     check_kept(disk, new)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("i_call", range(6))
+def test_the_only_plan_of_a_night_leaves_no_candidates(disk, monkeypatch, i_call, when):
+    plan = finished(disk, TILES)
+    real, calls = module.remove, []
+
+    def stopping(file):
+        calls.append(file)
+        if len(calls) <= i_call or when == "after":
+            real(file)
+        if len(calls) > i_call:
+            raise StorageError("stopped")
+
+    monkeypatch.setattr(module, "remove", stopping)
+    with pytest.raises(StorageError, match="stopped"):
+        forget_plan(plan.plan_id, disk, shown=True)
+    monkeypatch.undo()
+    if plan_ids(disk):
+        forget_plan(plan.plan_id, disk, shown=True, unfinished=True)
+    assert [file.uri for file in list_files(disk) if file.uri.endswith(".parquet")] == []
+    assert plan_ids(disk) == []
+
+
+def test_a_night_without_its_file_is_no_obstacle(disk):
+    plan = finished(disk, TILES)
+    Path(night_uri(disk, NIGHT)).unlink()
+    forget_plan(plan.plan_id, disk, shown=True)
+    assert plan_ids(disk) == []
 
 
 def test_a_shown_plan_is_not_removed(disk):
