@@ -55,6 +55,14 @@ def test_priors_are_those_of_the_newest_night(root):
     assert priors(root, set()) == {}
 
 
+def test_a_low_score_of_the_newest_night_decides(tmp_path):
+    root = str(tmp_path)
+    finished(root, {"a": {1: 0.2, 2: 0.8, 3: 0.7}}, night=None)
+    finished(root, {"a": {1: 0.9, 2: 0.95, 4: 0.9}}, night="2026-11-24", candidate_threshold=0.5)
+    finished(root, {"a": {1: 0.01, 2: None, 5: 0.6}}, night="2026-11-25", candidate_threshold=0.5)
+    assert priors(root, {1, 2, 3, 4, 5}) == pytest.approx({1: 0.01, 2: 0.95, 3: 0.7, 4: 0.9, 5: 0.6})
+
+
 def test_priors_without_a_catalogue_are_unknown(tmp_path):
     assert priors(str(tmp_path), {1}) == {}
 
