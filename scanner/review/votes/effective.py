@@ -11,7 +11,8 @@ def effective_votes(votes: Iterable[Vote]) -> list[Vote]:
     """Return the grades that count, sorted as in the log; the order of `votes`, and how often an act comes, do not matter.
 
     A grade that its grader took back does not count; an undo of an undo, or of another grader's act, changes nothing. Of the
-    grades of a grader for the same view of a subject (`repeat`), the last counts.
+    grades of a grader for the same view of a subject (`repeat`), the last blind one counts, or the last if none is blind: once
+    score or answer were shown, a changed grade says what the grader read, not what the grader saw.
 
     Raises:
         VoteError: two acts of a grader have the same id.
@@ -19,7 +20,8 @@ def effective_votes(votes: Iterable[Vote]) -> list[Vote]:
     acts = list(distinct(votes).values())
     undone = {(act.grader, act.undoes) for act in acts if act.act == "undo"}
     grades = [act for act in acts if act.act == "grade" and (act.grader, act.act_id) not in undone]
-    last = {(grade.grader, grade.subject, grade.repeat): grade for grade in sorted(grades, key=in_time)}
+    by_weight = sorted(grades, key=lambda grade: (grade.is_blind, in_time(grade)))
+    last = {(grade.grader, grade.subject, grade.repeat): grade for grade in by_weight}
     return sorted(last.values(), key=in_time)
 
 

@@ -27,7 +27,8 @@ GRADED_COLUMNS = (
         pa.int32(),
         "",
         "meta.number",
-        "Number of graders whose grade counts: the first that each gave and did not take back",
+        "Number of graders whose grade counts: of each one's first view, the last grade that was given blind and not taken "
+        "back, or the last of all if none was blind",
         nullable=False,
     ),
     Column(

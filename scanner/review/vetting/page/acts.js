@@ -9,11 +9,12 @@ const Acts = (() => {
     return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
-  /* Return the grade that counts of each view, by its key: the last one that was not taken back. */
+  /* Return the grade that counts of each view, by its key: of those not taken back the last blind one, else the last. */
   function effective(acts) {
     const undone = new Set(acts.filter((act) => act.act === "undo").map((act) => act.undoes));
     const grades = acts.filter((act) => act.act === "grade" && !undone.has(act.act_id));
-    grades.sort((a, b) => Date.parse(a.graded_at) - Date.parse(b.graded_at) || (a.act_id < b.act_id ? -1 : 1));
+    const isBlind = (act) => Number(act.is_blind ?? true);
+    grades.sort((a, b) => isBlind(a) - isBlind(b) || Date.parse(a.graded_at) - Date.parse(b.graded_at) || (a.act_id < b.act_id ? -1 : 1));
     return new Map(grades.map((act) => [act.item, act]));
   }
 

@@ -118,7 +118,9 @@
     const fields = { item: item.key, grade: letter, reason, ...draft, comment: get("comment").value.trim() };
     const [act] = work.give([{ ...fields, decision_s: album.secondsSince(item.key) }]);
     if (item.isTraining) return tell(item, act);
-    const done = `${name}: ${letter}${reason ? `, ${reason}` : ""}`;
+    const counted = work.grade(work.at);
+    const stays = `${name}: ${counted.grade} stays, from before you saw the evidence`;
+    const done = counted === act ? `${name}: ${letter}${reason ? `, ${reason}` : ""}` : stays;
     const open = board.isMosaic ? nextInMosaic() : work.nextOpen(work.at);
     if (Look.habits.advance && open >= 0) work.at = open;
     toast(open < 0 ? `${done}. All are graded.` : done);
@@ -167,7 +169,8 @@
   function flag(name) {
     draft[name] = !draft[name];
     showWords();
-    if (work.grade(work.at)) toast("Grade again to store the flag.");
+    if (work.isSettled) toast("You have seen the evidence: a new flag does not count.");
+    else if (work.grade(work.at)) toast("Grade again to store the flag.");
   }
 
   /* ---- moves ---- */

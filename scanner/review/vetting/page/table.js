@@ -44,6 +44,7 @@ const VoteTable = (() => {
   }
 
   function typed(column, text) {
+    if (column === "is_blind" && text === "") return true;
     if (column.startsWith("is_")) return text.toLowerCase() === "true" || text === "1";
     if (column === "repeat" || column === "decision_s") return Number(text || 0);
     if (FREE.has(column)) return text.startsWith("'") && FORMULA.test(text) ? text.slice(1) : text;

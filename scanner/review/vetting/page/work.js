@@ -39,6 +39,11 @@ class Work {
     return this.current.get(this.items[i]?.key);
   }
 
+  /* Whether the present grade stays: it was blind, and the grader has seen the evidence since. */
+  get isSettled() {
+    return Boolean(this.grade(this.at)?.is_blind && this.revealed.has(this.item.key));
+  }
+
   /* Name a view for the grader. */
   name(i) {
     return this.items[i].isTraining ? `Training subject ${i + 1}` : `Subject ${i + 1 - this.nTraining}`;

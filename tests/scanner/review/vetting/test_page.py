@@ -79,6 +79,21 @@ def test_a_blind_grader_gets_no_score_name_or_map_early(root, new_page):
     assert all(vote.is_blind for vote in votes[:-1])
 
 
+def test_a_grade_that_is_changed_after_the_evidence_stays(root, new_page):
+    with served(session_of(root, "changer")) as guard:
+        page = opened(new_page(), guard.address)
+        press(page, "b", "ArrowLeft", "a", "ArrowLeft", "e")
+        page.wait_for_selector("#evidence:not([hidden])")
+        press(page, "o")
+        assert page.inner_text("#toast") == "You have seen the evidence: a new flag does not count."
+        press(page, "c")
+        assert page.inner_text("#toast") == "Subject 1: A stays, from before you saw the evidence"
+        press(page, "ArrowLeft")
+        assert page.inner_text("#asked") == "Subject 1: graded A"
+    assert [vote.grade for vote in counted(root, "changer")] == ["A"]
+    assert [vote.grade for vote in VoteLog(root).votes("changer")] == ["B", "A", "C"]
+
+
 def test_without_blindness_everything_is_told_at_once(root, new_page):
     with served(session_of(root, "seeing", is_blind=False)) as guard:
         page = opened(new_page(), guard.address)

@@ -138,9 +138,11 @@ def test_the_same_grades_count_in_page_and_log(run):
         *(undo_of(100 + i, i, subject=f"object:{i % 5}", object_id=i % 5) for i in (29, 28, 25, 10, 5)),
         undo_of(200, 129, subject="object:4", object_id=4),
         *(vote_of(i, subject="object:9", object_id=9, graded_at="2026-11-25T00:00:00Z") for i in (302, 303, 301)),
+        *(vote_of(i, subject="object:8", object_id=8, is_blind=i < 403) for i in (401, 402, 403)),
+        *(vote_of(i, subject="object:7", object_id=7, is_blind=False) for i in (501, 502)),
     ]
     acts = [
-        {"act_id": v.act_id, "act": v.act, "item": v.subject, "undoes": v.undoes, "graded_at": v.graded_at.isoformat()}
+        {**json.loads(v.model_dump_json(include={"act_id", "act", "undoes", "graded_at", "is_blind"})), "item": v.subject}
         for v in votes
     ]
     found = run("(acts) => [...Acts.effective(acts)].map(([key, act]) => [key, act.act_id])", acts)
@@ -180,6 +182,14 @@ def test_tables_of_page_and_program_are_the_same(run):
         assert {name: value for name, value in theirs.items() if name != "graded_at"} == {
             name: value for name, value in mine.items() if name != "graded_at"
         }
+
+
+def test_a_vote_without_blindness_in_its_row_is_blind(run):
+    rows = ["act_id,act,grader,subject,graded_at,is_blind", "1,grade,ann,object:1,2026,", "2,grade,ann,object:1,2026,false"]
+    assert [vote["is_blind"] for vote in run("(text) => VoteTable.read(text)", "\r\n".join(rows))] == [True, False]
+    without = [{"act_id": "1", "act": "grade", "item": "x", "graded_at": "2026-01-01"}]
+    later = [{**without[0], "act_id": "2", "graded_at": "2026-01-02", "is_blind": False}]
+    assert run("(acts) => Acts.effective(acts).get('x').act_id", without + later) == "1"
 
 
 def test_a_file_that_is_no_table_is_an_error(run):

@@ -62,6 +62,7 @@ def acts(draw, n_acts=12):
         grader = draw(st.sampled_from(["ann", "bob"]))
         at = START + timedelta(seconds=draw(st.integers(0, 3)))
         subject = {"subject": subject_of(draw(st.integers(0, 2))), "object_id": None, "graded_at": at}
+        subject["is_blind"] = draw(st.booleans())
         if draw(st.booleans()):
             made.append(vote_of(number, grader, draw(st.sampled_from(GRADES)), repeat=draw(st.integers(0, 1)), **subject))
         else:

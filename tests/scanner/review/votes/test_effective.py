@@ -23,7 +23,7 @@ def one_at_a_time(votes):
             if other.act == "grade"
             and (other.subject, other.repeat) == (vote.subject, vote.repeat)
             and other.act_id not in undone
-            and (other.graded_at, other.act_id) > (vote.graded_at, vote.act_id)
+            and (other.is_blind, other.graded_at, other.act_id) > (vote.is_blind, vote.graded_at, vote.act_id)
         ]
         if vote.act == "grade" and vote.act_id not in undone and not rivals:
             kept.add((vote.grader, vote.act_id))
@@ -49,6 +49,14 @@ SAME = {"subject": "object:1", "object_id": 1}
         ([vote_of(1, **SAME), vote_of(2, grade="B", **SAME)], [2]),
         ([vote_of(1, **SAME), vote_of(2, grade="B", **SAME), undo_of(3, 2)], [1]),
         ([vote_of(1, **SAME), vote_of(2, grade="B", repeat=1, **SAME)], [1, 2]),
+        # Once the answer was told, a changed grade measures no grader; without a blind grade, the last counts.
+        ([vote_of(1, **SAME), vote_of(2, **SAME), vote_of(3, is_blind=False, **SAME)], [2]),
+        ([vote_of(1, is_blind=False, **SAME), vote_of(2, is_blind=False, **SAME)], [2]),
+        ([vote_of(1, **SAME), vote_of(2, is_blind=False, **SAME), undo_of(3, 1)], [2]),
+        (
+            [vote_of(1, **SAME), vote_of(2, repeat=1, is_blind=False, **SAME), vote_of(3, "bob", is_blind=False, **SAME)],
+            [1, 2, 3],
+        ),
         ([vote_of(1, **SAME), vote_of(2, "bob", **SAME)], [1, 2]),
         # Bob cannot take back what Ann said, and an undo stays.
         ([vote_of(1, **SAME), undo_of(2, 1, "bob")], [1]),
