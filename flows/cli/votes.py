@@ -27,13 +27,16 @@ def show_votes(catalogue: str, *, json: bool = False) -> None:
 
     from flows.commands.votes import summary_of
     from flows.commands.votes_text import confusion_rows, skill_rows, summary_lines
-    from flows.terminal import print_json, print_lines, print_table
+    from flows.terminal import print_json, print_lines, print_table, print_text
 
     found = summary_of(catalogue)
     if json:
         print_json(asdict(found))
         return
     print_lines(summary_lines(found))
+    if not found.graders:
+        print_text("No grade counts: all were taken back.")
+        return
     for title, rows in (("Graders", skill_rows(found)), ("Grades of lenses and others", confusion_rows(found))):
         print_table(title, list(rows[0]), rows)
 

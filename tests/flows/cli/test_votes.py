@@ -9,7 +9,7 @@ from scanner.review.votes.log import VoteLog
 from scanner.review.votes.vote import subject_of
 from scanner.review.votes.vote_csv import as_csv
 from tests.scanner.catalogue_parts import finished
-from tests.scanner.review.votes.made_votes import vote_of
+from tests.scanner.review.votes.made_votes import undo_of, vote_of
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,16 @@ def test_show_says_who_found_what(lensscan, made):
     assert found["n_by_grade"] == {"A": 1, "B": 0, "C": 0, "X": 1}
     assert found["graders"]["ann"]["skill"]["false_positives"]["n"] == 1
     assert set(found["graders"]["bob"]["of_lenses"]) == set("ABCX")
+
+
+def test_show_says_that_all_grades_were_taken_back(lensscan, tmp_path):
+    finished(str(tmp_path / "catalogue"), {"a": {1: 0.9}})
+    (tmp_path / "votes.csv").write_text(as_csv([vote_of(1), undo_of(2, 1)]))
+    assert lensscan("votes", "merge", "catalogue", "votes.csv", cwd=tmp_path).returncode == 0
+    done = lensscan("votes", "show", "catalogue", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "No grade counts: all were taken back."
+    assert json.loads(lensscan("votes", "show", "catalogue", "--json", cwd=tmp_path).stdout)["graders"] == {}
 
 
 def test_write_has_a_row_for_each_object(lensscan, made, tmp_path):
