@@ -208,7 +208,8 @@ def _split(
 
 
 def _said(night: Night, card: EnsembleCard, purity: PurityTable) -> NightYield:
-    scores = NightScores("simulated", night.p_lens, card.candidate_threshold, card.name, card.sha256, purity, night.p_compound)
+    cut = card.candidate_threshold
+    scores = NightScores("simulated", night.p_lens, cut, cut, card.name, card.sha256, purity, night.p_compound)
     return expected_lists(scores)
 
 

@@ -72,7 +72,7 @@ def test_what_is_said_is_compared_with_the_truth(card):
     p = np.float32([0.5] * 4 + [1e-4] * 9996)
     night = Night(p, np.arange(10_000) < 3)
     night.is_lens[5:12] = True
-    said = expected_lists(NightScores("x", p, 0.02, "x", "0" * 64, card.purity_table), (0.5,))
+    said = expected_lists(NightScores("x", p, 0.02, 0.02, "x", "0" * 64, card.purity_table), (0.5,))
     (of,) = said.lists
     found = held(night, said, card.purity_table)
     assert found["lenses, at the stated prevalence"] == {0.5: of.at_stated.n_lenses.low <= 3 <= of.at_stated.n_lenses.high}

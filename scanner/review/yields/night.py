@@ -37,6 +37,8 @@ class NightScores:
     """`[scored row]`, in no order."""
     threshold: float
     """Smallest `p_lens` of its candidates."""
+    full_from: float
+    """Smallest `p_lens` from which on all plans of the night scored every row in full: the largest of their thresholds."""
     ensemble_name: str
     ensemble_sha256: str
     purity: PurityTable | None
@@ -100,10 +102,10 @@ def read_night(root_uri: str, night: str | None = None, progress: Progress = no_
     p_lens, p_compound = np.concatenate([np.empty((2, 0), np.float32), *found], axis=1)
     if not len(p_lens):
         raise YieldError(f"{root_uri}: no row of night {label} is scored")
-    threshold = min(shown.threshold for shown in plans)
+    thresholds = [shown.threshold for shown in plans]
     compound = None if np.isnan(p_compound).any() else p_compound
     warning = calibration_warning(root_uri, (shown.plan_id for shown in plans))
-    return NightScores(label, p_lens, threshold, name, sha256, plans[0].purity, compound, warning)
+    return NightScores(label, p_lens, min(thresholds), max(thresholds), name, sha256, plans[0].purity, compound, warning)
 
 
 def _scored(table: pa.Table) -> NDArray[np.float32]:
@@ -165,8 +167,8 @@ def list_with_guarantee(scores: NightScores, tail: NonLensTail | None, level: fl
             f"{scores.ensemble_name}: has no sample of scored non-lenses, which --fdr needs; "
             "`lensscan models nonlenses` makes one"
         )
-    # Rows below the night's threshold may have been scored by the first stage alone, or in reduced precision.
-    candidates = scores.p_lens[scores.p_lens.astype(np.float64) >= scores.threshold]
+    # Rows below the threshold of their plan may have been scored by the first stage alone, or in reduced precision.
+    candidates = scores.p_lens[scores.p_lens.astype(np.float64) >= scores.full_from]
     found = guaranteed_list(candidates, len(scores.p_lens), tail, level)
     if not found.n_listed:
         raise YieldError(_why_none(found))

@@ -165,3 +165,15 @@ def test_an_object_of_two_plans_counts_once(tmp_path):
         patch.setattr("scanner.catalogue.plan.code_version", lambda: "9.9")
         finished(root, {"a": {1: 0.7, 2: 0.4}}, purity=PURITY)
     assert sorted(read_night(root).p_lens.tolist()) == np.float32([0.2, 0.4, 0.7]).tolist()
+
+
+def test_the_guarantee_covers_rows_that_every_plan_scored_fully(tmp_path):
+    """Rows between the thresholds of two fields of a night may be rounded; the lists of candidates still hold them."""
+    root, one = str(tmp_path), EnsembleName("test", "1" * 64)
+    finished(root, {"a": {1: 0.9, 2: 0.2}}, purity=PURITY, ensemble=one, candidate_threshold=0.1)
+    finished(root, {"b": {3: 0.8, 4: 0.3}}, purity=PURITY, ensemble=one, candidate_threshold=0.5)
+    scores = read_night(root)
+    assert (scores.threshold, scores.full_from) == (0.1, 0.5)
+    assert expected_lists(scores).lists[0].n_listed == 4
+    found = list_with_guarantee(scores, NonLensTail.of(np.float32([0.001] * 1000), 0.0), 0.1)
+    assert (found.n_listed, found.n_tests, found.least_p_lens) == (2, 4, np.float32(0.8))
