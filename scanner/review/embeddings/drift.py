@@ -103,7 +103,10 @@ def _drifts(
     for table in all_rows(root_uri, [shown for shown, _ in plans], _COLUMNS, progress):
         scored = table.filter(pc.equal(table["status"], SCORED))
         if scored.num_rows:
-            tiles[scored["tile"][0].as_py()] = counts_of(scored, reference)
+            # Shards of two plans may have one name.
+            name, found = scored["tile"][0].as_py(), counts_of(scored, reference)
+            before = tiles.get(name, {})
+            tiles[name] = {of: counts + before.get(of, 0) for of, counts in found.items()}
     if not tiles:
         return
     night = {name: np.sum([counts[name] for counts in tiles.values()], axis=0) for name in reference.histograms}

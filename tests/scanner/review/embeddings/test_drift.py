@@ -58,6 +58,17 @@ def test_the_index_is_that_of_the_histograms(tmp_path, package):
     assert [sum(of.quantities[0].n for of in (a, b)), night.quantities[0].n] == [N, N]
 
 
+def test_shards_of_one_name_are_counted_together(tmp_path, package):
+    root = str(tmp_path / "cat")
+    options = {"reference_sha256": package.reference_sha256, "ensemble": EnsembleName("test", package.sha256), "kind": "shard"}
+    for first, n in ((0, 200), (1000, 100)):
+        p_lens = {first + i: (i + 0.5) / n for i in range(n)}
+        finished(root, {"shard": p_lens}, embeddings={i: [0.0] * 32 for i in p_lens}, **options)
+    night, shard = night_drifts(root, None, tmp_path / "ensembles")
+    assert (night.tile, shard.tile) == (None, "shard")
+    assert [{of.n for of in drift.quantities} for drift in (night, shard)] == [{300}, {300}]
+
+
 def test_a_tile_that_has_moved_is_told(tmp_path, package):
     night_of(str(tmp_path / "cat"), package, shift=1.0)
     _, a, b = night_drifts(str(tmp_path / "cat"), NIGHT, tmp_path / "ensembles")
