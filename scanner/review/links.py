@@ -42,6 +42,11 @@ def links_to(ra_deg: float | None, dec_deg: float | None, *, is_euclid: bool) ->
     )
 
 
+def is_of_euclid(candidate_id: str | None) -> bool:
+    """Return whether a candidate has a name of Euclid's."""
+    return (candidate_id or "").startswith(EUCLID_PREFIX)
+
+
 def with_links(rows: pa.Table) -> pa.Table:
     """Return candidates with a column of addresses for each service; null in a row without a position."""
     places = zip(*(rows[name].to_pylist() for name in ("ra", "dec", "candidate_id")), strict=True)
@@ -52,5 +57,5 @@ def with_links(rows: pa.Table) -> pa.Table:
 
 
 def _addresses(ra_deg: float | None, dec_deg: float | None, name: str | None) -> tuple[str | None, ...]:
-    links = links_to(ra_deg, dec_deg, is_euclid=(name or "").startswith(EUCLID_PREFIX))
+    links = links_to(ra_deg, dec_deg, is_euclid=is_of_euclid(name))
     return tuple(link.url for link in links) or (None,) * len(LINK_COLUMNS)

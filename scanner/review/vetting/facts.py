@@ -9,7 +9,7 @@ import numpy as np
 
 from scanner.explain.map_grid import LEAST_CHANGE
 from scanner.review.candidate import CandidatePixels
-from scanner.review.links import links_to
+from scanner.review.links import is_of_euclid, links_to
 from scanner.review.votes.vote import Vote
 from scanner.vocabulary.probability_text import probability_text
 
@@ -90,4 +90,5 @@ def _position(row: Mapping[str, Any]) -> str:
 def _link(row: Mapping[str, Any]) -> str | None:
     """Return the address of the place in Aladin Lite, which opens only if the grader follows the link."""
     ra, dec = row.get("ra"), row.get("dec")
-    return links_to(ra, dec, is_euclid=True)[0].url if _is_finite(ra) and _is_finite(dec) else None
+    is_euclid = is_of_euclid(row.get("candidate_id"))
+    return links_to(ra, dec, is_euclid=is_euclid)[0].url if _is_finite(ra) and _is_finite(dec) else None

@@ -41,6 +41,12 @@ def test_a_row_without_position_has_no_link():
     assert facts_of_candidate(ROW | {"ra": None, "dec": None}, None, [])["link"] is None
 
 
+def test_the_link_shows_the_survey_of_the_candidate():
+    names = ("EUCL J1", "J1", None)
+    links = [facts_of_candidate(ROW | {"candidate_id": name}, None, [])["link"] for name in names]
+    assert ["Euclid" in link for link in links] == [True, False, False]
+
+
 def test_maps_keep_their_values(rng):
     guided, occlusion = rng.random((40, 40)).astype(np.float32), rng.normal(0, 2, (8, 8)).astype(np.float32)
     pixels = CandidatePixels(None, np.zeros((80, 80, 3), np.uint8), guided, occlusion)
