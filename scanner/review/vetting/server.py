@@ -97,7 +97,8 @@ async def _answer_to(request: Request, error: Exception) -> Response:
         return _trouble(400, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     codes = ((NotYetError, 403), (_TooLargeError, 413), (LensscanError, 503), (OSError, 503))
     code = next((code for kind, code in codes if isinstance(error, kind)), 500)
-    _LOG.debug("%s %s failed", request.method, request.url.path, exc_info=error)
+    # Only a defect is the program's own: its traceback belongs in the log, that of a full disk does not.
+    _LOG.log(logging.ERROR if code == 500 else logging.DEBUG, "%s %s failed", request.method, request.url.path, exc_info=error)
     return _trouble(code, " ".join(str(error).split())[:400] if code != 500 else "the server has a defect; see its log")
 
 

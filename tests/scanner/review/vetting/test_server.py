@@ -130,7 +130,7 @@ def test_only_acts_are_posted_and_nothing_else(client):
     assert client.ask("/api/acts", method="DELETE")[0] == 404
 
 
-def test_a_defect_is_no_traceback_for_anyone(root, monkeypatch, capfd, caplog):
+def test_a_defect_is_in_the_log_and_in_no_answer(root, monkeypatch, capfd, caplog):
     broken = session_of(root)
     monkeypatch.setattr(broken, "state", lambda: 1 / 0)
     with served(broken) as guard:
@@ -139,8 +139,9 @@ def test_a_defect_is_no_traceback_for_anyone(root, monkeypatch, capfd, caplog):
         assert headers["content-security-policy"]
         assert Client(guard).ask("/api/facts?key=x")[0] == 403, "the server goes on"
     assert capfd.readouterr() == ("", "")
-    # Without a handler, the interpreter prints what is logged.
-    assert [record.message for record in caplog.records if record.levelname not in {"DEBUG", "INFO"}] == []
+    # Without a handler, the interpreter prints what is logged: the defect alone.
+    (logged,) = [record for record in caplog.records if record.levelname not in {"DEBUG", "INFO"}]
+    assert (logged.levelname, logged.message, logged.exc_info[0]) == ("ERROR", "GET /api/state failed", ZeroDivisionError)
 
 
 def test_a_failed_store_can_be_tried_again(root, monkeypatch):
