@@ -202,7 +202,7 @@
 
   function toOpen() {
     if (isTold) return goOn();
-    const open = work.nextOpen(work.at - 1);
+    const open = work.nextOpen(-1);
     if (open < 0) return toast("All are graded.");
     work.at = open;
     return show();

@@ -268,6 +268,8 @@ def test_keys_move_without_a_mouse(root, new_page):
         press(page, "c", "ArrowLeft", ",", ",", ",")
         press(page, "Enter")
         assert subject() == 2
+        press(page, "ArrowRight", "ArrowRight", "Enter")
+        assert subject() == 2, "the first without a grade, not the next"
         press(page, "m")
         cells = page.locator("#mosaic button")
         press(page, "ArrowDown")
