@@ -42,6 +42,9 @@ def scan_unit(
         raise ScanError(f"unit {opened.unit.unit_id}: a scan needs all {n_needed} rows, {opened.n_rows} are selected")
     with turn or contextlib.nullcontext(), opened.watch.timed(WorkStage.NETWORKS, without=WAIT):
         scored = _scored(opened, scanner)
+    with opened.watch.timed(WorkStage.READ):
+        # After the last read: a file that replaced a planned one before or amid a read may be read without an error.
+        check_unchanged(opened.unit)
     with opened.watch.timed(WorkStage.MAPS):
         scores = scanner.explained(scored)
     if scores.num_rows != opened.n_rows:
@@ -59,8 +62,6 @@ def _scored(opened: OpenUnit, scanner: CutoutScanner) -> ScoredRows:
     try:
         return scanner.scored(opened.batches)
     except Rejection as rejection:
-        # A file that was changed or removed since the unit was opened is not a property of its rows.
-        check_unchanged(opened.unit)
         return scanner.refused(opened.n_rows, rejection)
 
 

@@ -288,6 +288,22 @@ def test_a_unit_replaced_while_read_is_not_scored(proxy, stored, in_ranges):
         scores(unit)
 
 
+@pytest.mark.fault(20)
+def test_a_mosaic_replaced_by_a_valid_one_is_not_scored(proxy, s3, tile, tmp_path, in_ranges):
+    for path in tile.iterdir():
+        create_if_absent(join(s3, path.name), path.read_bytes(), "1")
+    (unit,) = find_units(s3)
+    write_tile(tmp_path, 1, 6, seed=1)
+    (other,) = tmp_path.glob("*VIS*")
+    uri = unit.files["VIS"].uri
+    proxy.set_rules(
+        Rule(First(lambda: None), "GET", uri[-30:], times=2),
+        Rule(First(lambda: replace(uri, other.read_bytes())), "GET", uri[-30:], times=1),
+    )
+    with pytest.raises(InputChangedError, match=r"VIS .* changed since the plan was made"):
+        scores(unit)
+
+
 @pytest.mark.fault(16)
 @pytest.mark.faults
 def test_throttling_by_the_store_changes_no_score(proxy, stored, in_ranges, measured):

@@ -1,5 +1,7 @@
 """Scan rows into a table with an ensemble whose scores are known by hand: the mean of the scaled stamps."""
 
+import os
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -142,6 +144,30 @@ def test_mer_stamps_are_resampled_to_the_ensembles_geometry(tmp_path):
     table = scanned(shard_unit(path, 1), CutoutScanner(MeanEnsemble()), "2026-01-02")
     blocks = stamps["H"][0, 1:199, 1:199].reshape(66, 3, 66, 3).sum(axis=(1, 3), dtype=np.float64)
     assert table["p_B"][0].as_py() == pytest.approx(((blocks - blocks.min()) / np.ptp(blocks)).mean(), abs=1e-6)
+
+
+def test_a_whole_mosaic_that_replaces_a_planned_one_is_not_scored(tmp_path):
+    write_tile(tmp_path / "in", 3, n_objects=4)
+    write_tile(tmp_path / "other", 3, n_objects=4, seed=1)
+    (unit,) = find_units(str(tmp_path / "in"))
+    check_not_scored(unit, "VIS", next((tmp_path / "other").glob("*VIS*")))
+
+
+def test_a_whole_shard_that_replaces_a_planned_one_is_not_scored(tmp_path):
+    write_shard(tmp_path / "s.parquet")
+    write_shard(tmp_path / "other.parquet", indices=(20, 21, 22))
+    check_not_scored(shard_unit(tmp_path / "s.parquet"), "shard", tmp_path / "other.parquet")
+
+
+def check_not_scored(unit, role, other):
+    """Replace a file of an open unit by a valid one, of another time, which a second read then reads without an error."""
+    scanner = CutoutScanner(MeanEnsemble(), 2)
+    opened = open_unit(unit, scanner.geometry, 2)
+    os.utime(other, (1, 1))
+    other.replace(unit.files[role].uri)
+    opened.batches.restart()
+    with closing(opened.batches), pytest.raises(InputChangedError, match=f"{role} .* changed since the plan was made"):
+        scan_unit(opened, scanner, "2026-01-02")
 
 
 def test_an_unreadable_shard_is_an_error(tmp_path):
