@@ -106,8 +106,12 @@ def _single_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _numbers(name: str, column: pa.ChunkedArray, *, is_id: bool) -> np.ndarray:
+    """Return ids, all of which must be there, or coordinates, with NaN for an empty cell, as in FITS tables."""
     is_integer = pa.types.is_integer(column.type) and not pa.types.is_uint64(column.type)
-    if column.null_count or not (is_integer or (pa.types.is_floating(column.type) and not is_id)):
+    has_type = is_integer or (pa.types.is_floating(column.type) and not is_id)
+    if not has_type or (is_id and column.null_count):
         what = "one integer per row" if is_id else "one number per row"
         raise SourceTableError(f"{name} must be {what}, got {column.null_count} nulls and type {column.type}")
-    return np.asarray(column.cast(pa.int64() if is_id else pa.float64()).to_numpy())
+    if is_id:
+        return np.asarray(column.cast(pa.int64()).to_numpy())
+    return np.asarray(column.cast(pa.float64()).fill_null(np.nan).to_numpy())

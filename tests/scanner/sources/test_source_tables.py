@@ -26,16 +26,17 @@ VALUES = {
 }
 
 
+def written(path, values):
+    """Write a table in the format that the path's ending names, NaN as an empty cell; return its path."""
+    columns = {name: pa.array(column, from_pandas=True) for name, column in values.items()}
+    (pq.write_table if path.suffix == ".parquet" else pa.csv.write_csv)(pa.table(columns), path)
+    return str(path)
+
+
 @pytest.fixture(params=["parquet", "csv"])
 def uri(request, tmp_path):
     """Write the table in a format; return its path."""
-    columns = {name: pa.array(values, from_pandas=True) for name, values in VALUES.items()}
-    path = tmp_path / f"c.{request.param}"
-    if request.param == "parquet":
-        pq.write_table(pa.table(columns), path)
-    else:
-        pa.csv.write_csv(pa.table(columns), path)
-    return str(path)
+    return written(tmp_path / f"c.{request.param}", VALUES)
 
 
 def test_columns_are_those_of_the_same_fits_table(uri, tmp_path):
@@ -60,6 +61,22 @@ def test_ids_may_be_missing(uri):
 def test_a_column_may_be_position_and_condition(uri):
     found = read_table_sources(uri, 2**20, COLUMNS, needed=("dec", "objid"))
     assert found.others.to_pydict() == {"dec": VALUES["Dec"].tolist(), "objid": VALUES["ObjID"].tolist()}
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_an_empty_coordinate_is_nan_and_other_rows_stay(tmp_path, kind):
+    empty = {"RA": np.array([10.5, np.nan, 0.125]), "Dec": np.array([np.nan, 89.0, 0.0])}
+    found = read_table_sources(written(tmp_path / f"c.{kind}", VALUES | empty), 2**20, COLUMNS)
+    np.testing.assert_array_equal(found.ra, empty["RA"])
+    np.testing.assert_array_equal(found.dec, empty["Dec"])
+    assert found.ids.tolist() == VALUES["ObjID"].tolist()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_an_empty_id_is_refused(tmp_path, kind):
+    uri = written(tmp_path / f"c.{kind}", VALUES | {"ObjID": pa.array([1, None, 3])})
+    with pytest.raises(SourceTableError, match="objid must be one integer per row, got 1 nulls and type int64"):
+        read_table_sources(uri, 2**20, COLUMNS)
 
 
 def test_missing_columns_are_named(uri):
