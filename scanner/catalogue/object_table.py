@@ -1,6 +1,7 @@
 """The table of scores of a list of objects, with the other columns of the list behind them."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import pyarrow as pa
 
@@ -16,18 +17,18 @@ def object_table(
     scores: pa.Table,
     ra: pa.Array | Sequence[float | None],
     dec: pa.Array | Sequence[float | None],
-    others: Mapping[str, pa.ChunkedArray],
+    *others: Mapping[str, pa.ChunkedArray],
 ) -> pa.Table:
-    """Return one row of `score_schema` per object, then the other columns, `[n]` each; `scores` has `score_fields`.
+    """Return one row of `score_schema` per object, then the columns of each of `others`; `scores` has `score_fields`.
 
-    A column that has the name of a column of scores, in any case, gets a name with `input_` in front.
+    One of these, `[n]` each, that has the name of an earlier column, in any case, gets a name with `input_` in front.
     """
     schema = score_schema(object_ids.type, network_names(scores.schema))
     columns = [object_ids, *scores.columns, *(pa.array(values, pa.float64()) for values in (ra, dec))]
     table = pa.Table.from_arrays(columns, schema=schema)
     # FITS and SQL ignore case.
     taken = {CANDIDATE.name, *(name.lower() for name in table.column_names)}
-    for name, column in others.items():
+    for name, column in chain.from_iterable(mapping.items() for mapping in others):
         new = name
         while new.lower() in taken:
             new = f"{RENAMED}{new}"

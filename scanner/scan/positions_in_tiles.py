@@ -59,9 +59,9 @@ def score_positions(
         groups.append(_outside(positions, outside, scanner.geometry, _place(len(tiles), unread)))
     scores = score_groups(groups, scanner, progress, missing)
     names = [*tiles, None]
-    of_tile = {"tile": pa.chunked_array([pa.array([names[i] for i in number], pa.string())])}
+    of_tile = pa.chunked_array([pa.array([names[i] for i in number], pa.string())])
     ra, dec = (pa.array(values, mask=~np.isfinite(values)) for values in (positions.ra, positions.dec))
-    return object_table(positions.object_ids, scores, ra, dec, {**of_tile, **positions.others})
+    return object_table(positions.object_ids, scores, ra, dec, {"tile": of_tile}, positions.others)
 
 
 def _in_tile(tile: Tile, positions: SkyPositions, rows: NDArray[np.int64]) -> RowGroup:

@@ -47,6 +47,14 @@ def test_scores_are_those_of_a_scan(folder):
             }
 
 
+def test_an_input_column_never_replaces_the_tile(folder):
+    others = {name: pa.chunked_array([[name]]) for name in ("tile", "Tile", "mag")}
+    positions = SkyPositions(pa.array([1]), np.array([200.0]), np.array([89.0]), others)
+    table = score_positions(positions, str(folder), CutoutScanner(MeanEnsemble()))
+    assert table.column_names[-4:] == ["tile", "input_tile", "input_input_Tile", "mag"]
+    assert [table[name][0].as_py() for name in table.column_names[-4:]] == [None, "tile", "Tile", "mag"]
+
+
 def test_positions_outside_all_tiles_are_rejected(folder):
     table = score_positions(listed(folder), str(folder), CutoutScanner(MeanEnsemble()))
     (outside,) = (row for row in table.to_pylist() if row["object_id"] == 9)
