@@ -151,13 +151,14 @@ def _add_piece(objects: dict[tuple[str, str], _Object], file: _File) -> None:
     images = list(file.by_band.values()) or [image for image in file.images if not shows_no_sky(image.name)]
     band = next(iter(file.by_band), named)
     name = rest or posixpath.basename(folder) if band is not None and named == band else file.stem
-    key = folder, name
-    if key in objects and band in objects[key].references:
+    key, column = (folder, name), band or BANDS[0]
+    if key in objects and column in objects[key].references:
         key, name = (file.uri, ""), file.stem
     found = objects.setdefault(key, _Object(name))
     if band is None or not images:
         # The reader will name what the file has, or why it cannot be read.
-        found.references[BANDS[0]] = f"{file.uri}#{BANDS[0]}" if file.is_readable else file.uri
+        found.references[column] = f"{file.uri}#{column}" if file.is_readable else file.uri
+        found.stems += [file.stem]
         return
     found.add(file, band, images[0], images[0].name if file.by_band else posixpath.basename(file.uri))
 

@@ -78,6 +78,23 @@ def test_an_object_that_cannot_be_guessed_is_rejected(tmp_path):
     ]
 
 
+def test_a_damaged_file_stays_the_band_of_its_name(tmp_path):
+    files = [write_band(tmp_path / f"17_{name}.fits") for name in ("NIR-H", "NIR-J", "NIR-Y", "VIS")]
+    (tmp_path / "17_NIR-H.fits").write_bytes(b"<html>")
+    manifest = objects_of_files(files, ())
+    names = ("17_VIS.fits#PRIMARY", "17_NIR-Y.fits#PRIMARY", "17_NIR-J.fits#PRIMARY", "17_NIR-H.fits")
+    assert references(manifest, tmp_path) == {"17": names}
+    (row,) = manifest_cutouts(manifest, MER_10)
+    assert str(row).startswith("fits_unreadable: H: 17_NIR-H.fits")
+
+
+def test_a_file_of_unknown_band_replaces_no_other(tmp_path):
+    files = [write_band(tmp_path / f"{name}.fits") for name in ("17-VIS", "17-H", "17")]
+    found = objects_of_files(files, ()).references
+    names = {band: [cell and cell.replace(f"{tmp_path}/", "") for cell in found[band]] for band in ("VIS", "H")}
+    assert names == {"VIS": ["17-VIS.fits#PRIMARY", "17.fits#VIS"], "H": ["17-H.fits#PRIMARY", None]}
+
+
 def test_files_that_the_user_named_keep_a_row(tmp_path):
     fits.BinTableHDU.from_columns([fits.Column("a", "K", array=[1])]).writeto(tmp_path / "table.fits")
     uris = [str(tmp_path / "table.fits"), write_cutout(tmp_path / "a.fits"), write_band(tmp_path / "a_psf.fits")]
