@@ -30,8 +30,10 @@ Columns = dict[str, pa.ChunkedArray]
 _LINE = re.compile(rb"[^\r\n]+")
 _INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 """Pattern of an integer in its usual form: `007` is a name and keeps its zeros."""
-_NO_FLOAT = r"^[-+]?(0[0-9]|[0-9]{16})"
-"""Pattern of the beginning of texts that float64 would change: leading zeros, or more digits than it holds."""
+_NO_FLOAT = r"^(\+|-?0[0-9])[^.]*$|^[-+]?[0-9]{16}"
+"""Pattern of texts that may be names, which float64 would change: `+7` and `007`, or more digits than it holds."""
+_PLUS = r"^\+([0-9.])"
+"""Pattern of the beginning of a number with a plus sign, which Arrow does not read."""
 
 
 class ManifestError(LensscanError):
@@ -107,17 +109,26 @@ def typed(name: str, texts: pa.ChunkedArray) -> pa.ChunkedArray:
     A column of ids becomes int64 or stays text, and so does one with an integer part of more than 15 digits: as float64,
     ids such as 1.10 and 1.1, or two of 20 digits, would be equal.
     """
-    filled = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
-    if filled.null_count == len(filled):
-        return texts
+    filled = _filled(texts)
     if pc.all(pc.match_substring_regex(filled, _INTEGER)).as_py():
-        kind = pa.int64()
-    elif name.upper() in ID_NAMES or pc.any(pc.match_substring_regex(filled, _NO_FLOAT)).as_py():
-        return texts
-    else:
-        kind = pa.float64()
+        return _cast(texts, filled, pa.int64())
+    is_name = name.upper() in ID_NAMES or pc.any(pc.match_substring_regex(filled, _NO_FLOAT)).as_py()
+    return texts if is_name else coordinates(texts)
+
+
+def coordinates(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return texts such as +02.20 and 005 as float64, with null for empty ones; as they are if one is no number."""
+    return _cast(texts, pc.replace_substring_regex(_filled(texts), _PLUS, r"\1"), pa.float64())
+
+
+def _filled(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+
+
+def _cast(texts: pa.ChunkedArray, filled: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Return the texts that are not empty as another type; all texts as they are if one does not fit, or all are empty."""
     try:
-        return filled.cast(kind)
+        return texts if filled.null_count == len(filled) else filled.cast(kind)
     except pa.ArrowInvalid:
         return texts
 

@@ -22,6 +22,7 @@ from scanner.sources.object_tables import (
     XML_MAGIC,
     Columns,
     ManifestError,
+    coordinates,
     csv_texts,
     parquet_others,
     table_bytes,
@@ -104,7 +105,9 @@ def _columns(label: str, data: bytes) -> tuple[Columns, dict[str, str]]:
     if data.startswith(XML_MAGIC):
         return _by_astropy(label, data, "votable")
     names, texts = csv_texts(label, data)
-    return {name: typed(name, column) for name, column in zip(names, texts, strict=True) if name}, {}
+    cells = {name: column for name, column in zip(names, texts, strict=True) if name}
+    places = {*RA_NAMES, *DEC_NAMES}
+    return {name: coordinates(column) if name.upper() in places else typed(name, column) for name, column in cells.items()}, {}
 
 
 def _by_astropy(label: str, data: bytes, kind: str) -> tuple[Columns, dict[str, str]]:

@@ -10,7 +10,16 @@ from infra.store.storage import FileInfo, info, read_version
 from scanner.files.fits_columns import MissingColumnsError, SourceTableError
 from scanner.files.parquet_checked import BadParquetError, ParquetInput
 from scanner.files.source_table import MAX_SOURCES, SourceColumns, SourceTable
-from scanner.sources.object_tables import MAX_TABLE_BYTES, PARQUET_MAGIC, Columns, csv_texts, is_string, typed, value_type
+from scanner.sources.object_tables import (
+    MAX_TABLE_BYTES,
+    PARQUET_MAGIC,
+    Columns,
+    coordinates,
+    csv_texts,
+    is_string,
+    typed,
+    value_type,
+)
 
 TABLE_SUFFIXES = (".parquet", ".csv")
 """Endings of the names of catalogues that are not FITS."""
@@ -44,7 +53,7 @@ def read_table_sources(
     if file.size > most:
         raise SourceTableError(f"must have at most {most} bytes, got {file.size}")
     data = read_version(file)
-    known, flat, read = _parquet(data) if data.startswith(PARQUET_MAGIC) else _csv(data)
+    known, flat, read = _parquet(data) if data.startswith(PARQUET_MAGIC) else _csv(data, columns)
     by_lower = {name.lower(): name for name in known}
     own = _matching(known, by_lower, columns)
     if missing := [name.lower() for name in needed if name.lower() not in by_lower]:
@@ -79,9 +88,15 @@ def _parquet(data: bytes) -> tuple[list[str], set[str], _Read]:
     return list(file.names), {field.name for field in file.schema if _is_single(value_type(field.type))}, read
 
 
-def _csv(data: bytes) -> tuple[list[str], set[str], _Read]:
+def _csv(data: bytes, columns: SourceColumns) -> tuple[list[str], set[str], _Read]:
     there, texts = csv_texts("the table", data)
-    return there, set(there), lambda names: {name: typed(name, texts[there.index(name)]) for name in names}
+    places = {columns.ra.lower(), columns.dec.lower()}
+
+    def read(names: Sequence[str]) -> Columns:
+        cells = {name: texts[there.index(name)] for name in names}
+        return {name: coordinates(cell) if name.lower() in places else typed(name, cell) for name, cell in cells.items()}
+
+    return there, set(there), read
 
 
 def _matching(there: Sequence[str], by_lower: Mapping[str, str], columns: SourceColumns) -> dict[str, str]:

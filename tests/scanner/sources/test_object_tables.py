@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scanner.files.parquet_checked import ParquetInput
-from scanner.sources.object_tables import ManifestError, csv_texts, parquet_others, typed
+from scanner.sources.object_tables import ManifestError, coordinates, csv_texts, parquet_others, typed
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,9 @@ from scanner.sources.object_tables import ManifestError, csv_texts, parquet_othe
         (["1", "2.5"], [1.0, 2.5]),
         (["1e-3", ""], [0.001, None]),
         (["007", "8"], ["007", "8"]),
+        (["007", "8.5"], ["007", "8.5"]),
+        (["+49", "8.5"], ["+49", "8.5"]),
+        (["+02.20", "-005.5", "08.0", ""], [2.2, -5.5, 8.0, None]),
         (["a", ""], ["a", ""]),
         (["", ""], ["", ""]),
         ([str(2**63), "1"], [str(2**63), "1"]),
@@ -33,6 +36,19 @@ def test_numbers_become_numbers_and_names_stay(texts, values):
 def test_ids_that_are_no_integers_stay_text(texts):
     assert typed("source_id", pa.chunked_array([texts])).to_pylist() == texts
     assert typed("ID", pa.chunked_array([["-7", "", str(2**62)]])).to_pylist() == [-7, None, 2**62]
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (["+02.20", "005", "-00.5", "+.5", "", "1e2"], [2.2, 5.0, -0.5, 0.5, None, 100.0]),
+        (["10:20:30", "5"], ["10:20:30", "5"]),
+        (["+-5", "5"], ["+-5", "5"]),
+        (["", ""], ["", ""]),
+    ],
+)
+def test_coordinates_may_have_a_plus_sign_and_zeros(texts, values):
+    assert coordinates(pa.chunked_array([texts])).to_pylist() == values
 
 
 def test_cells_are_trimmed_texts():

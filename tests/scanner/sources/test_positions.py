@@ -42,6 +42,13 @@ def test_rows_without_ids_are_counted_from_one(tmp_path):
     np.testing.assert_array_equal(found.dec, [2, np.nan])
 
 
+def test_padded_coordinates_of_a_csv_file_are_numbers(tmp_path):
+    (tmp_path / "p.csv").write_text("id,ra,dec,name\n007,005.1234,+02.20,01\n8,010,-02,2\n")
+    found = read_positions(str(tmp_path / "p.csv"))
+    assert (found.ra.tolist(), found.dec.tolist()) == ([5.1234, 10.0], [2.2, -2.0])
+    assert (found.object_ids.to_pylist(), found.others["name"].to_pylist()) == (["007", "8"], ["01", "2"])
+
+
 def test_a_header_may_begin_with_a_hash(tmp_path):
     (tmp_path / "p.csv").write_text("#ID,RA,DEC\n7,1,2\n")
     assert read_positions(str(tmp_path / "p.csv")).object_ids.to_pylist() == [7]

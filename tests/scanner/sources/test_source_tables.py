@@ -72,6 +72,12 @@ def test_an_empty_coordinate_is_nan_and_other_rows_stay(tmp_path, kind):
     assert found.ids.tolist() == VALUES["ObjID"].tolist()
 
 
+def test_padded_coordinates_of_a_csv_file_are_numbers(tmp_path):
+    (tmp_path / "c.csv").write_text("ObjID,RA,Dec\n7,005.1234,+02.20\n8,010,-02\n")
+    found = read_table_sources(str(tmp_path / "c.csv"), 2**20, COLUMNS)
+    assert (found.ra.tolist(), found.dec.tolist()) == ([5.1234, 10.0], [2.2, -2.0])
+
+
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_an_empty_id_is_refused(tmp_path, kind):
     uri = written(tmp_path / f"c.{kind}", VALUES | {"ObjID": pa.array([1, None, 3])})
