@@ -1,10 +1,14 @@
 """The place of a cutout's pixels on the sky, by a plain WCS."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from astropy.io.fits import Header
+
+_PARAMETER = re.compile(r"PV[12]_[0-9]+")
+"""Pattern of the cards that give a gnomonic projection another pole, or a distortion as SCAMP writes it."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,15 @@ def _is_plain(header: Header) -> bool:
         and units <= {"deg", ""}
         and frame in {"ICRS", "FK5"}
         and (equinox, pole) == (2000, 180)
+        and not _is_turned(header)
+        and not any(_PARAMETER.fullmatch(key) for key in header)
     )
+
+
+def _is_turned(header: Header) -> bool:
+    """Return whether CROTAi turns the axes, an older form that counts only where there is neither CDi_j nor PCi_j."""
+    has_matrix = any(f"{name}{i}_{j}" in header for name in ("CD", "PC") for i in (1, 2) for j in (1, 2))
+    return not has_matrix and any(float(header.get(f"CROTA{axis}", 0)) != 0 for axis in (1, 2))
 
 
 def _matrix(header: Header) -> list[list[float]]:

@@ -4,8 +4,27 @@ import numpy as np
 import pytest
 from astropy.wcs import WCS
 
+from infra.quiet import without_warnings
 from scanner.files.fits_centre import PlainWcs, centre_position, plain_wcs
 from tests.cutouts import sky_header
+
+OLD_FORM = {"CD1_1": None, "CD2_2": None, "CDELT1": -3e-5, "CDELT2": 3e-5}
+
+
+def with_cards(cards):
+    """Return the header of an image with other cards; None deletes one."""
+    header = sky_header()
+    for key, value in cards.items():
+        if value is None:
+            del header[key]
+        else:
+            header[key] = value
+    return header
+
+
+def middle_by_astropy(header):
+    with without_warnings():
+        return tuple(float(value) for value in WCS(header).all_pix2world((300 - 1) / 2, (200 - 1) / 2, 0))
 
 
 @pytest.mark.parametrize(
@@ -14,18 +33,31 @@ from tests.cutouts import sky_header
         {},
         {"CD1_2": 2e-6, "CD2_1": -3e-6, "CRPIX1": 7854.0, "CRPIX2": -300.5},
         {"CRVAL1": 359.9999, "CRVAL2": -89.0, "RADESYS": "ICRS", "LONPOLE": 180.0},
-        {"CD1_1": None, "CD2_2": None, "CDELT1": -3e-5, "CDELT2": 3e-5, "PC1_2": 0.1, "PC2_1": -0.1},
+        {**OLD_FORM, "PC1_2": 0.1, "PC2_1": -0.1},
+        {**OLD_FORM, "PC1_2": 0.1, "PC2_1": -0.1, "CROTA2": 30.0},
+        {**OLD_FORM, "CROTA1": 0.0, "CROTA2": 0.0},
+        {"CROTA2": 30.0},
     ],
 )
 def test_the_middle_is_where_astropy_puts_it(cards):
-    header = sky_header()
-    for key, value in cards.items():
-        if value is None:
-            del header[key]
-        else:
-            header[key] = value
-    ra, dec = WCS(header).all_pix2world((300 - 1) / 2, (200 - 1) / 2, 0)
-    assert centre_position(header, (200, 300)) == pytest.approx((float(ra), float(dec)), abs=1e-12)
+    header = with_cards(cards)
+    assert centre_position(header, (200, 300)) == pytest.approx(middle_by_astropy(header), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("cards", "added"),
+    [
+        (OLD_FORM, {"CROTA2": 30.0}),
+        (OLD_FORM, {"CROTA1": 30.0, "CROTA2": 30.0}),
+        ({}, {"PV1_0": 1e-3, "PV1_1": 1.0, "PV2_1": 1.0, "PV1_7": 3.0}),
+        ({}, {"PV1_3": 170.0}),
+    ],
+)
+def test_cards_that_move_the_middle_give_no_position(cards, added):
+    plain, moved = with_cards(cards), with_cards(cards | added)
+    assert middle_by_astropy(moved) != pytest.approx(middle_by_astropy(plain), abs=1e-5)
+    assert centre_position(plain, (200, 300)) is not None
+    assert centre_position(moved, (200, 300)) is None
 
 
 @pytest.mark.parametrize(
