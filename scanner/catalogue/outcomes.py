@@ -9,7 +9,7 @@ from infra.errors import LensscanError
 from scanner.catalogue.columns import network_names
 from scanner.vocabulary.network_columns import KIND_P, P_PREFIX, network_column_name
 from scanner.vocabulary.rejections import RejectCode
-from scanner.vocabulary.skips import SkipCode
+from scanner.vocabulary.skips import SKIPPED_PREFIX, SkipCode
 from scanner.vocabulary.stages import COMMITTEE, FIRST, NO_STAGE
 
 SCORED = "scored"
@@ -113,6 +113,11 @@ def count_statuses(table: pa.Table) -> dict[str, int]:
 def candidate_mask(table: pa.Table, threshold: float) -> pa.ChunkedArray:
     """Return a mask `[n]`: true where `p_lens` is at or above the threshold, false in rejected rows."""
     return pc.fill_null(pc.greater_equal(pc.cast(table["p_lens"], pa.float64()), threshold), False)  # noqa: FBT003
+
+
+def skipped_mask(table: pa.Table) -> pa.ChunkedArray:
+    """Return a mask `[n]`: true where the scan did not look at the object."""
+    return pc.starts_with(table["status"], SKIPPED_PREFIX)
 
 
 def _check_probabilities(name: str, values: pa.ChunkedArray, scored: pa.ChunkedArray, *, required: bool) -> None:

@@ -21,6 +21,7 @@ from scanner.catalogue.selection import Circle
 from scanner.catalogue.shown import ShownPlan, shown_plans
 from scanner.catalogue.visible import rows_of, selected_plans, unit_files_of, visible_candidates
 from scanner.catalogue.wanted import EVERY_CANDIDATE, Wanted
+from scanner.vocabulary.skips import SKIPPED_PREFIX
 
 if TYPE_CHECKING:
     # Not imported: only SQL needs it, and it takes as long as the best hundred rows.
@@ -164,7 +165,7 @@ class _Place(NamedTuple):
     """The place of a plan in its night."""
 
     n_newer: int
-    """Number of newer plans, whose objects are left out of its rows."""
+    """Number of newer plans; the objects that these looked at are left out of its rows."""
     hides: bool
     """Whether there are older plans."""
 
@@ -188,25 +189,47 @@ def _create_candidates(connection: "duckdb.DuckDBPyConnection", sealed: list[Fil
 
 
 def _create_scores(connection: "duckdb.DuckDBPyConnection", parts: dict[_Place, list[FileInfo]]) -> None:
-    """Define the view of all rows; where no newer plan of a night hides objects, it is a plain read of the unit files.
-
-    The ids that hide others are read once, with the place of the newest plan that holds each in its night.
-    """
-    ids = [
-        f"SELECT night, object_id, {place.n_newer} AS n_newer FROM {_source(files)}"  # noqa: S608
-        for place, files in parts.items()
-        if place.hides
-    ]
-    if ids:
-        newest = f"SELECT night, object_id, min(n_newer) AS n_newer FROM ({' UNION ALL '.join(ids)}) GROUP BY night, object_id"  # noqa: S608
-        connection.execute(f"CREATE TEMP TABLE _newest AS {newest}")
+    """Define the view of all rows; where no other plan of a night hides objects, it is a plain read of the unit files."""
+    n_places, some_hide = 1 + max(place.n_newer for place in parts), any(place.hides for place in parts)
+    has_skipped = some_hide and _create_first(connection, parts, n_places)
     selections = []
     for place, files in parts.items():
-        newer = f"(SELECT night, object_id FROM _newest WHERE n_newer < {place.n_newer})"  # noqa: S608
-        hidden = f"ANTI JOIN {newer} USING (night, object_id)" if ids and place.n_newer else ""
-        selections.append(f"SELECT * FROM {_source(files, plans=True)} {hidden}")  # noqa: S608
+        own = f"own.night = f.night AND own.object_id = f.object_id AND f.rank < {_rank('own.', place, n_places)}"
+        hidden = f"ANTI JOIN _first f ON {own}" if (some_hide and place.n_newer) or (place.hides and has_skipped) else ""
+        selections.append(f"SELECT * FROM {_source(files, plans=True)} own {hidden}")  # noqa: S608
     rows = " UNION ALL BY NAME ".join(selections)
     connection.execute(f"CREATE VIEW scores AS SELECT {_DATED} RENAME (plan AS plan_id) FROM ({rows})")  # noqa: S608
+
+
+def _create_first(connection: "duckdb.DuckDBPyConnection", parts: dict[_Place, list[FileInfo]], n_places: int) -> bool:
+    """Create the table of the row of each object that hides its others in a night; return whether any row is skipped.
+
+    The ids of plans that hide others are read once. Those of the oldest plans are read only where newer plans skipped rows,
+    because an older row of an object that was looked at takes the place of these.
+    """
+    ids = " UNION ALL ".join(
+        f"SELECT night, object_id, {_rank('', place, n_places)} AS rank FROM {_source(files)}"  # noqa: S608
+        for place, files in parts.items()
+        if place.hides
+    )
+    ranks = "min(rank) AS rank, max(rank) AS last"
+    connection.execute(f"CREATE TEMP TABLE _first AS SELECT night, object_id, {ranks} FROM ({ids}) GROUP BY night, object_id")  # noqa: S608
+    has_skipped = bool(connection.sql(f"FROM _first WHERE last >= {n_places} LIMIT 1").fetchall())
+    for place, files in parts.items():
+        if has_skipped and place.n_newer and not place.hides:
+            skipped = f"(SELECT night, object_id FROM _first WHERE rank >= {n_places})"  # noqa: S608
+            older = f"{_source(files)} SEMI JOIN {skipped} USING (night, object_id) WHERE NOT {_is_skipped('')}"
+            connection.execute(f"INSERT INTO _first SELECT night, object_id, {place.n_newer}, 0 FROM {older}")  # noqa: S608
+    return has_skipped
+
+
+def _rank(table: str, place: _Place, n_places: int) -> str:
+    """Return the SQL of a row's rank among those of its object: rows of newer plans come first, and skipped ones last."""
+    return f"({place.n_newer} + CASE WHEN {_is_skipped(table)} THEN {n_places} ELSE 0 END)"
+
+
+def _is_skipped(table: str) -> str:
+    return f"starts_with({table}status, '{SKIPPED_PREFIX}')"
 
 
 def _no_scores(root_uri: str, plans: list[ShownPlan]) -> pa.Table:

@@ -1,9 +1,9 @@
 """Record which plan a night shows, and tell which plans, and which units of each, readers see.
 
 Each night has numbered records, and each record names a plan. The newest record decides: its plan hides the units of older
-plans that it scanned too, and the objects that it lists. An older plan stays visible for all other units, so that two fields
-that were scanned into one night are both there. Tiles are equal if their ids are, because a survey has each id once. The names
-of shards say little, so shards are equal only if they also hold the same objects.
+plans that it scanned too, and the objects that it looked at. An older plan stays visible for all other units, so that two
+fields that were scanned into one night are both there. Tiles are equal if their ids are, because a survey has each id once.
+The names of shards say little, so shards are equal only if they also hold the same objects.
 """
 
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ class ShownPlan:
     """Its units that no newer plan holds; None for all of its units."""
     # Each newer plan has newer plans in turn: to compare or to print them all takes time that doubles with each plan.
     newer: tuple["ShownPlan", ...] = field(default=(), compare=False, repr=False)
-    """Plans of the same night whose objects this plan must not show again."""
+    """Plans of the same night; this plan must not show the objects again that they looked at."""
     purity: PurityTable | None = field(default=None, compare=False)
     """Expected purity of its ensemble; None where unknown."""
 

@@ -14,7 +14,7 @@ from scanner.catalogue.candidates import ORDER, with_origin
 from scanner.catalogue.columns import CARRIED_PREFIX, PURITY_COLUMNS, candidate_schema, carried_fields, network_names
 from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.maps import with_maps_as
-from scanner.catalogue.outcomes import candidate_mask
+from scanner.catalogue.outcomes import candidate_mask, skipped_mask
 from scanner.catalogue.paths import UNDATED, sealed_path
 from scanner.catalogue.plan import find_plans, load_plan
 from scanner.catalogue.ranking import with_purity, with_rank
@@ -115,7 +115,7 @@ def _alone(root_uri: str, plan_id: str, last: ShowRecord | None) -> ShownPlan:
 
 
 def _shown_once(root_uri: str, found: dict[ShownPlan, pa.Table]) -> dict[ShownPlan, pa.Table]:
-    """Leave out of the rows of each plan the objects in newer plans; the ids of each newer plan are read once."""
+    """Leave out of the rows of each plan the objects that newer plans looked at; the ids of each newer plan are read once."""
     ids = [table["object_id"] for shown, table in found.items() if shown.newer and table.num_rows]
     asked = pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.int64())
     newer = {plan for shown, table in found.items() if table.num_rows for plan in shown.newer}
@@ -128,7 +128,7 @@ def _shown_once(root_uri: str, found: dict[ShownPlan, pa.Table]) -> dict[ShownPl
 
 
 def _ids_among(asked: pa.ChunkedArray, root_uri: str, shown: ShownPlan) -> pa.ChunkedArray:
-    """Return those of the asked ids that are in the units of a plan that readers see; memory holds a few units."""
+    """Return those of the asked ids that a plan looked at in the units that readers see; memory holds a few units."""
     files = map_ahead(_ids_in, unit_files_of(root_uri, shown), N_AHEAD)
     found = [ids.filter(pc.is_in(ids, asked)) for ids in files]
     return pa.chunked_array([chunk for ids in found for chunk in ids.chunks], pa.int64())
@@ -167,7 +167,9 @@ def _candidates(uri: str, least: float, *, maps: bool) -> pa.Table:
 
 
 def _ids_in(file: FileInfo) -> pa.ChunkedArray:
-    return _read(file.uri, lambda name: name == "object_id")["object_id"]
+    """Return the ids of a unit that the scan looked at: it says nothing about the others, so these hide no other row."""
+    table = _read(file.uri, lambda name: name in {"object_id", "status"})
+    return table["object_id"].filter(pc.invert(skipped_mask(table)))
 
 
 def _read(uri: str, is_wanted: Callable[[str], bool]) -> pa.Table:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+SKIPPED_PREFIX = "skipped:"
+"""Beginning of the status of every row that was not looked at."""
+
 
 class SkipCode(StrEnum):
     """Every reason why an input row was left out before its pixels were read; the note of each code states the reason."""
@@ -14,7 +17,7 @@ class SkipCode(StrEnum):
     @property
     def status(self) -> str:
         """Value of the catalogue's `status` column."""
-        return f"skipped:{self}"
+        return f"{SKIPPED_PREFIX}{self}"
 
 
 SKIP_ADVICE: Mapping[SkipCode, str] = MappingProxyType(

@@ -10,9 +10,10 @@ from scanner.catalogue.gate import hold
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.map_columns import EXPLANATION_COLUMNS, MAP_COLUMNS
 from scanner.catalogue.night_file import show
+from scanner.catalogue.outcomes import SKIPPED
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.seal import seal
-from scanner.catalogue.units import InputFile, Unit, id_digest
+from scanner.catalogue.units import InputFile, SelectedRows, Unit, id_digest
 from scanner.purity import PurityTable
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.sources.survey import EUCLID_MER
@@ -31,7 +32,7 @@ class EnsembleName:
     sha256: str = "e" * 64
 
 
-def unit_of(unit_id, ids, owned_elsewhere=(), kind="tile"):
+def unit_of(unit_id, ids, owned_elsewhere=(), kind="tile", skipped=()):
     role, suffix = ("catalogue", "fits") if kind == "tile" else ("shard", "parquet")
     files = {role: InputFile(uri=f"{PLACE}/{unit_id}.{suffix}", size=1, etag="1")}
     return Unit(
@@ -41,6 +42,7 @@ def unit_of(unit_id, ids, owned_elsewhere=(), kind="tile"):
         n_rows=len(ids),
         id_digest=id_digest(ids),
         owned_elsewhere=owned_elsewhere,
+        selected=SelectedRows.of(~np.isin(ids, skipped), np.array(ids)) if skipped else None,
     )
 
 
@@ -92,14 +94,15 @@ def finished(
     gate=False,
     embeddings=None,
     survey=EUCLID_MER,
+    skipped=(),
     **config,
 ):
     """Commit, seal and show a plan of tiles or shards, given as `{unit: {object: p_lens}}`; return the plan.
 
     With `gate`, the plan is held in place of being shown. `changes` are columns that all units have in place of their own;
-    `embeddings` are those of objects, by their ids.
+    `embeddings` are those of objects, by their ids. The plan does not select the objects `skipped`.
     """
-    units = [unit_of(name, list(rows), kind=kind) for name, rows in p_lens.items()]
+    units = [unit_of(name, list(rows), kind=kind, skipped=skipped) for name, rows in p_lens.items()]
     plan = make_plan(night, ensemble or EnsembleName(), ScanConfig(**config), units, survey)
     freeze(plan, root)
     for unit in plan.units:
@@ -109,6 +112,9 @@ def finished(
         if embeddings is not None:
             found = [embeddings.get(i) for i in rows]
             more |= {"embedding": found, "anomaly": [None if values is None else 0.5 for values in found]}
+        if skipped:
+            statuses = [SKIPPED if i in skipped else "scored" if p is not None else "rejected:blank" for i, p in rows.items()]
+            more |= {"status": statuses, "detail": ["VIS: all zero" if s.startswith("rejected") else "" for s in statuses]}
         table = scores(list(rows), list(rows.values()), **place, **more, **(changes or {}))
         if config.get("maps_per_unit"):
             best = sorted((p or 0.0, i) for i, p in enumerate(rows.values()) if p and p >= 0.5)[-config["maps_per_unit"] :]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infra.progress import Progress, no_progress
-from scanner.catalogue.outcomes import SCORED
+from scanner.catalogue.outcomes import SCORED, skipped_mask
 from scanner.catalogue.shown import ShownPlan
 from scanner.networks.log_odds import log_odds
 from scanner.review.all_rows import all_rows
@@ -43,7 +43,7 @@ class Tally:
         ra, dec = (table[name].cast(pa.float64()).to_numpy() for name in ("ra", "dec"))
         has_position = np.isfinite(ra) & np.isfinite(dec)
         self.n_without_position += int((~has_position).sum())
-        is_looked_at = has_position & ~pc.starts_with(table["status"], "skipped:").to_numpy()
+        is_looked_at = has_position & ~skipped_mask(table).to_numpy()
         is_scored = pc.equal(table["status"], SCORED).to_numpy()
         self.coverage.add(ra[is_looked_at], dec[is_looked_at], is_scored[is_looked_at])
 

@@ -15,12 +15,14 @@ from scanner.catalogue import query as query_module
 from scanner.catalogue import visible
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.map_columns import MAP_COLUMNS
+from scanner.catalogue.outcomes import SKIPPED
 from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.query import query
 from scanner.catalogue.shown import shown_plans
 from scanner.catalogue.units import PlanError
 from scanner.catalogue.visible import VisibleError, visible_candidates
+from scanner.catalogue.wanted import Wanted
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, purity_table, scores, unit_of
 
 OTHER_NIGHT = "2026-11-25"
@@ -163,6 +165,34 @@ def test_a_hidden_row_hides_no_other(root):
     finished(root, {"a": {1: 0.9}})
     assert_all_list(root, [1, 7, 8], 3)
     assert visible_candidates(root, min_p_lens=0.85)["object_id"].to_pylist() == [1, 7, 8]
+
+
+def test_a_skipped_row_hides_no_object(root):
+    """Object 7 of tile a lies in tile b, too; a scan of tile b with a selection skips it, and objects 8 and 9 of its own."""
+    finished(root, {"a": {7: 0.8, 1: 0.9}, "b": {8: 0.7, 2: None}})
+    newer = finished(root, {"b": {7: None, 8: None, 9: None, 2: 0.6}}, skipped=(7, 8, 9))
+    assert_all_list(root, [1, 2, 7], 5)
+    assert visible_candidates(root, min_p_lens=0)["object_id"].to_pylist() == [1, 7, 2]
+    assert statuses(root) == {1: "scored", 2: "scored", 7: "scored", 8: SKIPPED, 9: SKIPPED}
+    finished(root, {"c": {7: None, 8: None, 3: 0.9}}, skipped=(7, 8))
+    assert_all_list(root, [1, 2, 3, 7], 6)
+    assert statuses(root) == {1: "scored", 2: "scored", 3: "scored", 7: "scored", 8: SKIPPED, 9: SKIPPED}
+    assert query(root, Wanted(plan=newer.plan_id), sql="FROM scores SELECT count(*) AS n").to_pylist() == [{"n": 4}]
+
+
+def test_a_middle_row_takes_the_place_of_both_others(root):
+    """The newest of three plans skips object 7, the second rejects it, and the oldest has it as a candidate."""
+    finished(root, {"a": {7: 0.8}})
+    finished(root, {"b": {7: None}})
+    finished(root, {"c": {7: None, 3: 0.9}}, skipped=(7,))
+    assert_all_list(root, [3], 2)
+    assert statuses(root) == {3: "scored", 7: "rejected:blank"}
+
+
+def statuses(root):
+    """Return the status of each object in the view `scores`."""
+    table = query(root, sql="FROM scores SELECT object_id, status ORDER BY object_id")
+    return dict(zip(table["object_id"].to_pylist(), table["status"].to_pylist(), strict=True))
 
 
 def test_nights_and_ensembles_are_listed_side_by_side(root):

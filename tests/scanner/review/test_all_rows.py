@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from scanner.catalogue.outcomes import SKIPPED
 from scanner.catalogue.query import query
 from scanner.catalogue.visible import VisibleError, selected_plans
 from scanner.review.all_rows import all_rows, are_among
@@ -36,6 +37,18 @@ def test_rows_are_those_of_the_view_of_scores(root):
     assert len(expected) == 8
     of_night = [row for row in expected if row["night"] == NIGHT]
     assert rows(root, names, night=NIGHT) == sorted(of_night, key=str)
+
+
+def test_skipped_rows_hide_no_others(tmp_path):
+    """The newest plan skips an object of each older one, and one that the second skips, too."""
+    root = str(tmp_path)
+    finished(root, {"a": {1: 0.9, 2: 0.1}})
+    finished(root, {"b": {3: 0.8, 4: None, 1: None}}, skipped=(4, 1))
+    finished(root, {"c": {1: None, 3: None, 4: None, 5: 0.7}}, skipped=(1, 3, 4))
+    expected = query(root, sql="select object_id, status, tile from scores").to_pylist()
+    assert rows(root, ["object_id", "status", "tile"]) == sorted(expected, key=str)
+    places = [(1, "scored", "a"), (2, "scored", "a"), (3, "scored", "b"), (4, SKIPPED, "c"), (5, "scored", "c")]
+    assert sorted(tuple(row.values()) for row in expected) == places
 
 
 def test_ids_hide_rows_although_they_are_not_asked_for(root):
