@@ -196,9 +196,12 @@ def _create_scores(connection: "duckdb.DuckDBPyConnection", parts: dict[_Place, 
     for place, files in parts.items():
         own = f"own.night = f.night AND own.object_id = f.object_id AND f.rank < {_rank('own.', place, n_places)}"
         hidden = f"ANTI JOIN _first f ON {own}" if (some_hide and place.n_newer) or (place.hides and has_skipped) else ""
-        selections.append(f"SELECT * FROM {_source(files, plans=True)} own {hidden}")  # noqa: S608
+        selections.append(f"SELECT own.* FROM {_source(files, names=True)} own {hidden}")  # noqa: S608
     rows = " UNION ALL BY NAME ".join(selections)
-    connection.execute(f"CREATE VIEW scores AS SELECT {_DATED} RENAME (plan AS plan_id) FROM ({rows})")  # noqa: S608
+    # The last such folder of a path is the catalogue's own, wherever the catalogue lies.
+    plan = "regexp_extract(filename, '.*/plan=([^/]*)/', 1) AS plan_id"
+    with_plan = f"SELECT * EXCLUDE (filename), {plan} FROM ({rows})"  # noqa: S608
+    connection.execute(f"CREATE VIEW scores AS SELECT {_DATED} FROM ({with_plan})")  # noqa: S608
 
 
 def _create_first(connection: "duckdb.DuckDBPyConnection", parts: dict[_Place, list[FileInfo]], n_places: int) -> bool:
@@ -244,8 +247,9 @@ def _no_scores(root_uri: str, plans: list[ShownPlan]) -> pa.Table:
     return schema.append(pa.field("plan_id", pa.string())).empty_table()
 
 
-def _source(files: list[FileInfo], *, plans: bool = False) -> str:
-    """Return the SQL that reads the files; with `plans`, the plan in the name of a unit's folder is a column."""
+def _source(files: list[FileInfo], *, names: bool = False) -> str:
+    """Return the SQL that reads the files; with `names`, the path of its file is a column of each row."""
     quoted = ", ".join("'" + file.uri.replace("'", "''") + "'" for file in files)
-    hive = f"hive_partitioning = {str(plans).lower()}, hive_types_autocast = false"
-    return f"read_parquet([{quoted}], union_by_name = true, {hive})"
+    # Else a folder above the catalogue, such as night=2026-01-01, would give a column its value.
+    options = f"union_by_name = true, hive_partitioning = false, filename = {str(names).lower()}"
+    return f"read_parquet([{quoted}], {options})"

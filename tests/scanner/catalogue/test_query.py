@@ -157,6 +157,20 @@ def test_a_night_is_a_date_and_null_without_nights(disk):
         assert table.to_pylist() == [{"night": None, "late": None}, {"night": date(2026, 11, 24), "late": True}]
 
 
+def test_folders_above_a_catalogue_give_no_column_its_value(tmp_path, monkeypatch):
+    root = str(tmp_path / "night=2026-01-01" / "plan=wide" / "tile=x" / "stage=7")
+    finished(root, {"a": {1: 0.9, 2: 0.1}})
+    monkeypatch.setattr("scanner.catalogue.plan.code_version", lambda: "9.9")
+    new = finished(root, {"b": {2: 0.6}})
+    columns = "object_id, night, tile, stage, plan_id"
+    found = {view: query(root, sql=f"FROM {view} SELECT {columns} ORDER BY object_id") for view in ("scores", "candidates")}
+    assert found["scores"].to_pylist() == found["candidates"].to_pylist()
+    night = date(2026, 11, 24)
+    assert [tuple(row.values())[:4] for row in found["scores"].to_pylist()] == [(1, night, "a", 1), (2, night, "b", 1)]
+    assert found["scores"]["plan_id"][1].as_py() == new.plan_id
+    assert query(root, sql="FROM scores").column_names[-1] == "plan_id"
+
+
 def test_scores_are_an_empty_view_before_the_first_unit(disk):
     plan = plan_of({"a": [5]})
     freeze(plan, disk)
