@@ -161,18 +161,18 @@ def _candidates_in(file: FileInfo, least: float, *, maps: bool) -> pa.Table:
 
 
 def _candidates(uri: str, least: float, *, maps: bool) -> pa.Table:
-    """Return the rows of a file with at least this `p_lens`; raises as `_read`."""
-    table = _read(uri, lambda name: maps or name not in _PIXELS)
+    """Return the rows of a file with at least this `p_lens`; raises as `read_columns`."""
+    table = read_columns(uri, lambda name: maps or name not in _PIXELS)
     return with_maps_as("large", table.filter(candidate_mask(table, least)))
 
 
 def _ids_in(file: FileInfo) -> pa.ChunkedArray:
     """Return the ids of a unit that the scan looked at: it says nothing about the others, so these hide no other row."""
-    table = _read(file.uri, lambda name: name in {"object_id", "status"})
+    table = read_columns(file.uri, lambda name: name in {"object_id", "status"})
     return table["object_id"].filter(pc.invert(skipped_mask(table)))
 
 
-def _read(uri: str, is_wanted: Callable[[str], bool]) -> pa.Table:
+def read_columns(uri: str, is_wanted: Callable[[str], bool]) -> pa.Table:
     """Return some columns of a Parquet file.
 
     Raises:

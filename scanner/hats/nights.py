@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from infra.provenance import digest
 from infra.read_ahead import map_ahead
-from infra.store.storage import N_AHEAD, FileInfo, StorageError, open_read
+from infra.store.storage import N_AHEAD, FileInfo, StorageError
 from scanner.catalogue.carried import published_columns
 from scanner.catalogue.columns import CODE_COLUMNS, HEALPIX, KNOWN_COLUMNS, has_maps, network_names, published_schema
 from scanner.catalogue.known_lenses import KnownLenses
@@ -20,7 +19,7 @@ from scanner.catalogue.paths import night_uri
 from scanner.catalogue.seal import load_seal
 from scanner.catalogue.shown import ShownPlan, shown_plans
 from scanner.catalogue.spool import Spool
-from scanner.catalogue.visible import unit_files_of
+from scanner.catalogue.visible import read_columns, unit_files_of
 from scanner.hats.errors import PublishError
 from scanner.hats.leaves import conformed, leaf_schema, night_leaves
 from scanner.hats.manifest import Leaf, NightEntry
@@ -67,7 +66,7 @@ def write_night(
 
     Raises:
         PublishError: the file of the night is damaged.
-        VisibleError: the night shows other plans by now.
+        VisibleError: the night shows other plans by now, or a unit file is damaged.
         StorageError: the store failed.
     """
     groups = _groups(catalogue_uri, label, plans)
@@ -144,8 +143,7 @@ def _footprint(catalogue_uri: str, plans: list[ShownPlan]) -> str:
 
 
 def _scored(file: FileInfo, names: tuple[str, ...]) -> pa.Table:
-    with open_read(file.uri) as source, pq.ParquetFile(source) as unit:
-        table = unit.read([*names, "status"])
+    table = read_columns(file.uri, lambda name: name in {*names, "status"})
     is_placed = pc.and_(*(table[name].is_valid() for name in names))
     return table.filter(pc.and_(is_placed, pc.equal(table["status"], SCORED)))
 

@@ -1,12 +1,14 @@
 """The published rows of a night follow from its plans, and from nothing else."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from scanner.catalogue.night_file import write_night as write_file
+from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.visible import VisibleError
 from scanner.hats import nights
 from scanner.hats.nights import nights_of, source_of, write_night
@@ -97,3 +99,17 @@ def test_an_old_file_of_a_night_is_written_first(root, tmp_path, monkeypatch):
     (plans,) = nights_of(root).values()
     entry, _ = write_night(root, NIGHT, plans, tmp_path)
     assert (len(entry.plans), entry.n_rows) == (2, 3)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_a_damaged_unit_is_named(root, tmp_path, damage):
+    plan = finished(root, ROWS)
+    (plans,) = nights_of(root).values()
+    unit = Path(unit_uri(root, plan.plan_id, "b"))
+    data, group = bytearray(unit.read_bytes()), pq.read_metadata(unit).row_group(0)
+    (ra,) = (column for column in map(group.column, range(group.num_columns)) if column.path_in_schema == "ra")
+    start = ra.dictionary_page_offset or ra.data_page_offset
+    data[start + ra.total_compressed_size - 1] ^= 1
+    unit.write_bytes(data if damage == "flipped" else unit.read_bytes()[:-10])
+    with pytest.raises(VisibleError, match=r"b\.unit: cannot be read: "):
+        write_night(root, NIGHT, plans, tmp_path)
