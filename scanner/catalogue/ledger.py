@@ -10,6 +10,7 @@ from infra.errors import LensscanError
 from infra.steps import Step, reached
 from infra.store.storage import CreateOutcome, create_if_absent
 from scanner.catalogue.columns import has_maps, unit_schema_like
+from scanner.catalogue.embeddings import EmbeddingError, check_embeddings
 from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.maps import MapError, check_maps
 from scanner.catalogue.outcomes import OutcomeError, candidate_mask, check_outcomes, count_statuses
@@ -175,6 +176,7 @@ def _check(rows: pa.Table, footer: Footer, unit: Unit, plan: Plan) -> None:
     try:
         check_outcomes(rows)
         check_maps(rows, plan.config)
+        check_embeddings(rows, plan.config)
         check_source_selection(rows, unit, plan)
-    except (OutcomeError, MapError, SelectionError) as error:
+    except (OutcomeError, MapError, EmbeddingError, SelectionError) as error:
         raise PublishError(f"unit {unit.unit_id}: {error}") from error

@@ -141,6 +141,22 @@ def test_an_incomplete_or_wrong_table_is_refused(tmp_path, plan, table, message)
     assert list_files(str(tmp_path)) == []
 
 
+def test_impossible_embeddings_are_not_committed(tmp_path):
+    config = ScanConfig(reference_sha256="a" * 64)
+    plan = make_plan(NIGHT, EnsembleName(), config, [unit_of("a", [1, 2])])
+    whole = [0.25] * 32
+    tables = {
+        "asks for embeddings": scores([1, 2], [0.9, 0.8]),
+        "must be finite": scores([1, 2], [0.9, 0.8], embedding=[[*whole[1:], float("nan")], whole], anomaly=[0.5, 0.5]),
+    }
+    for message, table in tables.items():
+        with pytest.raises(PublishError, match=f"unit a: .*{message}"):
+            publish(table, plan.units[0], plan, str(tmp_path), "try")
+    assert list_files(str(tmp_path)) == []
+    publish(scores([1, 2], [0.9, 0.8], embedding=[whole, None], anomaly=[0.5, None]), plan.units[0], plan, str(tmp_path), "try")
+    assert read_unit(str(tmp_path), plan.units[0], plan).table["embedding"].to_pylist() == [whole, None]
+
+
 def test_a_file_in_a_subfolder_commits_no_unit(tmp_path, plan):
     publish(scores(IDS, P_LENS), plan.units[0], plan, str(tmp_path), "try")
     committed = Path(unit_uri(str(tmp_path), plan.plan_id, plan.units[0].unit_id))
