@@ -258,7 +258,7 @@ def test_keys_move_without_a_mouse(root, new_page):
         press(page, "e")
         assert page.is_hidden("#evidence")
         press(page, "n", "b")
-        assert subject() == 2, "a new grade of the first"
+        assert subject() == 2, "a new grade of the first, which does not count after the evidence"
         press(page, ".", "ArrowRight", "ArrowLeft")
         assert subject() == 3
         press(page, "c", "ArrowLeft", ",", ",", ",")
@@ -280,7 +280,7 @@ def test_keys_move_without_a_mouse(root, new_page):
         cells.nth(4).click()
         page.wait_for_selector("#single:not([hidden])")
         assert subject() == 5
-    assert [vote.grade for vote in counted(root, "mover")] == ["B", "C"]
+    assert [vote.grade for vote in counted(root, "mover")] == ["A", "C"]
 
 
 def test_a_key_goes_to_what_is_alike(new_page, tmp_path):
