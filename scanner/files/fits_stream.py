@@ -24,7 +24,9 @@ _LARGEST_PIXEL = 8
 _MAX_COPY_IN_MEMORY = 2**24
 
 
-def image_stream(uri: str, max_bytes: int, max_pixels: int, extension: str = "") -> "FitsStream":
+def image_stream(
+    uri: str, max_bytes: int, max_pixels: int, extension: str = "", listed: FileInfo | None = None
+) -> "FitsStream":
     """Return a stream at the first pixel of an image; it can be reopened if that image is compressed.
 
     Args:
@@ -32,12 +34,13 @@ def image_stream(uri: str, max_bytes: int, max_pixels: int, extension: str = "")
         max_bytes: Largest accepted size of the file.
         max_pixels: Largest accepted number of pixels.
         extension: Name or number of the image's HDU; the first 2-D image by default.
+        listed: The file as a listing showed it; only this version is read.
 
     Raises:
         Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, WRONG_SHAPE, MISSING_EXTENSION, FITS_UNREADABLE or FITS_TRUNCATED.
     """
     none = partial(no_extension, extension=extension) if extension else no_image
-    stream = FitsStream(uri, max_bytes, lambda hdu: is_image(hdu, extension), none)
+    stream = FitsStream(uri, max_bytes, lambda hdu: is_image(hdu, extension), none, listed)
     try:
         check_shape(stream.hdu, max_pixels)
     except BaseException:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from infra.progress import Progress, no_progress
 from infra.steps import Step, reached
 from infra.stopwatch import Stopwatch
-from infra.store.storage import arrow_source
+from infra.store.storage import FileInfo, arrow_source
 from scanner.catalogue.carried import CarriedColumn, carried_arrays
 from scanner.catalogue.unit_inputs import SHARD, check_unchanged
 from scanner.catalogue.units import Unit, id_digest
@@ -83,7 +83,7 @@ def open_unit(
     Raises:
         InputChangedError: a file is missing or changed since the plan was made.
         ScanError: a file is not a shard, or holds another number of rows than the plan says.
-        StorageError: the store failed.
+        StorageError: the store failed, or the tile's catalogue was replaced just now.
         TileError: the tile's catalogue cannot be read.
     """
     watch = watch or Stopwatch()
@@ -137,7 +137,8 @@ def _open_tile(
 ) -> tuple[dict[str, Any], NDArray[np.bool_], _BeginRows]:
     tile = _tile(unit, survey)
     names = [column.name for column in columns]
-    catalogue = read_tile_catalogue(tile.catalogue, survey, wanted=names).without(unit.owned_elsewhere)
+    catalogue = read_tile_catalogue(tile.catalogue, survey, wanted=names, listed=tile.files[CATALOGUE])
+    catalogue = catalogue.without(unit.owned_elsewhere)
     is_selected = _selected(unit, catalogue.object_ids)
     # A name takes as long as a thousandth of a score, and only selected rows with a position can become candidates.
     is_named = is_selected & catalogue.has_position
@@ -169,7 +170,8 @@ def _selected(unit: Unit, object_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def _tile(unit: Unit, survey: Survey) -> Tile:
     mosaics = {role: file.uri for role, file in unit.files.items() if role != CATALOGUE}
-    return Tile(unit.unit_id, mosaics, unit.files[CATALOGUE].uri, survey)
+    planned = {role: FileInfo(file.uri, file.size, file.etag) for role, file in unit.files.items()}
+    return Tile(unit.unit_id, mosaics, unit.files[CATALOGUE].uri, survey, planned)
 
 
 def _open_shard(

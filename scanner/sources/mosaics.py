@@ -8,6 +8,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from infra.quiet import without_warnings
+from infra.store.storage import FileInfo
 from scanner.files.fits_compression import compressed_image, not_decompressed
 from scanner.files.fits_image import header_pixel_scale_arcsec
 from scanner.files.fits_stream import FitsStream, image_stream
@@ -43,7 +44,13 @@ class Mosaic:
     """
 
     def __init__(
-        self, uri: str, max_bytes: int, max_pixels: int, extension: str = "", pixel_scale_arcsec: float | None = None
+        self,
+        uri: str,
+        max_bytes: int,
+        max_pixels: int,
+        extension: str = "",
+        pixel_scale_arcsec: float | None = None,
+        listed: FileInfo | None = None,
     ) -> None:
         """Read the header; close the mosaic when done.
 
@@ -53,11 +60,12 @@ class Mosaic:
             max_pixels: Largest accepted number of pixels.
             extension: Name or number of the image's HDU; the first 2-D image by default.
             pixel_scale_arcsec: Pixel scale that replaces the one in the header.
+            listed: The file as a listing showed it; only this version is read.
 
         Raises:
             Rejection: the file is missing, cannot be read, has no such 2-D image or no pixel scale, or ends early.
         """
-        stream = image_stream(uri, max_bytes, max_pixels, extension)
+        stream = image_stream(uri, max_bytes, max_pixels, extension, listed)
         try:
             self.label = stream.hdu.label
             self.header = stream.hdu.header

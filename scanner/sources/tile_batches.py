@@ -199,7 +199,12 @@ def _open_mosaic(name: str, tile: Tile) -> Mosaic:
     described = tile.survey.mosaics
     with _naming_band(name):
         return Mosaic(
-            tile.mosaics[name], MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, described.extension, described.pixel_scale_arcsec
+            tile.mosaics[name],
+            MAX_MOSAIC_BYTES,
+            MAX_MOSAIC_PIXELS,
+            described.extension,
+            described.pixel_scale_arcsec,
+            tile.files.get(name),
         )
 
 

@@ -1,19 +1,20 @@
 """Scan units with rows that killed workers: these are rejected without being read, and all others keep their scores."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from infra.store.storage import info
+from infra.store.storage import StorageError, info
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.units import InputFile, Unit, id_digest
 from scanner.networks.ensemble import EnsembleScores
 from scanner.scan import open_unit as open_module
 from scanner.scan.errors import ScanError
-from scanner.scan.open_unit import read_whole
+from scanner.scan.open_unit import open_unit, read_whole
 from scanner.scan.row_selection import RowSelection
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.sweep import Sweep
@@ -54,6 +55,16 @@ def tile_unit(folder):
         hdus[1].data["DECLINATION"][list(BAD)] += 1
     (unit,) = find_units(str(folder))
     return unit
+
+
+@pytest.mark.parametrize("role", ["VIS", "catalogue"])
+def test_only_the_planned_version_of_a_tile_is_read(tmp_path, monkeypatch, role):
+    """A file that is replaced after the check is refused, although it is the same but for its time."""
+    unit = tile_unit(tmp_path)
+    monkeypatch.setattr(open_module, "check_unchanged", lambda _: None)
+    os.utime(unit.files[role].uri, (1, 1))
+    with pytest.raises((Rejection, StorageError), match="changed while it was read"):
+        list(open_unit(unit, CHALLENGE, N_ROWS).batches)
 
 
 def test_read_whole_reads_mosaics_and_cuts_no_stamp(tmp_path, monkeypatch):
