@@ -161,12 +161,13 @@ def info(uri: str) -> FileInfo:
 
 
 def list_files(root_uri: str, suffix: str = "") -> list[FileInfo]:
-    """Return every file below `root_uri` whose name ends in `suffix`, sorted by URI, without hidden files.
+    """Return every file below `root_uri` whose name ends in `suffix`, sorted by URI, without hidden files and folders.
 
-    Local files have absolute paths. A root that does not exist holds no files.
+    The root itself may be hidden. Local files have absolute paths. A root that does not exist holds no files.
     """
-    files = s3.list_objects(root_uri) if is_s3(root_uri) else _local_files(local_path(root_uri).absolute(), suffix)
-    kept = [file for file in files if file.uri.endswith(suffix) and not file.uri.rpartition("/")[2].startswith(".")]
+    root = root_uri.rstrip("/") if is_s3(root_uri) else str(local_path(root_uri).absolute())
+    files = s3.list_objects(root) if is_s3(root) else _local_files(Path(root), suffix)
+    kept = [file for file in files if file.uri.endswith(suffix) and "/." not in file.uri.removeprefix(root)]
     return sorted(kept, key=lambda file: file.uri)
 
 
@@ -303,8 +304,11 @@ def _local_files(root: Path, suffix: str) -> list[FileInfo]:
         if not (isinstance(error, FileNotFoundError) and error.filename == str(root)):
             raise StorageError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
-    walk = os.walk(root, onerror=refuse, followlinks=True)
-    paths = [Path(folder, name) for folder, _, names in walk for name in names if name.endswith(suffix)]
+    paths = []
+    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
+        # Tools that copy files keep unfinished ones in hidden folders, which may go away at any time.
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths += [Path(folder, name) for name in names if name.endswith(suffix)]
     try:
         return [_local_info(path) for path in paths]
     except FileNotFoundError as error:

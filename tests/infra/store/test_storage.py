@@ -126,13 +126,15 @@ def test_reading_blocks_of_a_changed_file_raises_an_error(root):
 
 def test_listing_is_recursive_sorted_and_fresh(root):
     assert list_files(root) == []
-    for name in ("b.parquet", "a/c.parquet", "a/d.json", ".hidden.parquet"):
+    for name in ("b.parquet", "a/c.parquet", "a/d.json", ".hidden.parquet", ".partial/e.parquet", "a/.~tmp~/b/f.parquet"):
         create_if_absent(join(root, name), name.encode(), "1")
         assert exists(join(root, name))
     found = list_files(root, ".parquet")
     assert [file.uri.removeprefix(root.removeprefix("file://")) for file in found] == ["/a/c.parquet", "/b.parquet"]
     assert [file.size for file in found] == [11, 9]
     assert [info(file.uri) for file in found] == found
+    hidden = list_files(join(root, "a", ".~tmp~"))
+    assert [file.uri.rpartition("/")[2] for file in hidden] == ["f.parquet"]
     assert exists(join(root, "a"))
     assert not exists(join(root, "e"))
 
