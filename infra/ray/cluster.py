@@ -116,7 +116,9 @@ def check_cluster(address: str) -> str:
         ClusterError: as `ray_session`.
     """
     if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or running_ray_address() or address
+        named = os.environ.get("RAY_ADDRESS", "")
+        # Ray itself takes `auto` there, too.
+        address = named if named not in {"", "auto"} else running_ray_address() or address
     if not _ADDRESS.fullmatch(address):
         # An address may hold a password, which must not get into a log.
         got = address.rpartition("@")[2]

@@ -53,6 +53,15 @@ def test_an_address_of_another_form_is_refused_without_its_password(address):
         _connect(address)
 
 
+def test_auto_in_the_variable_of_ray_is_a_cluster_here(refused, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        here = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setattr("infra.ray.cluster.running_ray_address", lambda: here)
+        monkeypatch.setenv("RAY_ADDRESS", "auto")
+        assert refused("auto") == f"no Ray cluster at {here}: Connection refused"
+
+
 @pytest.fixture
 def connections(monkeypatch):
     """Replace Ray's connection by errors of a list, and return what was called: Ray itself needs 35 s to give up a server."""
