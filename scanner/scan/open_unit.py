@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -194,8 +194,11 @@ def _open_shard(
 
 
 def _shard_rows(unit: Unit) -> ShardRows:
+    uri = unit.files[SHARD].uri
     try:
-        return open_shard(partial(arrow_source, unit.files[SHARD].uri))
+        # Over S3, a source is the whole file: that of the ids also serves the first read of pixels.
+        opened = [arrow_source(uri)]
+        return replace(open_shard(lambda: opened[0]), source=lambda: opened.pop() if opened else arrow_source(uri))
     except ValueError as error:
         raise ScanError(f"unit {unit.unit_id}: {error}") from error
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from infra.store.storage import StorageError, info
+from infra.store import s3 as objects
+from infra.store.storage import StorageError, create_if_absent, info, join
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.units import InputFile, Unit, id_digest
@@ -97,6 +98,16 @@ def shard_unit(folder):
 def shard_files(path):
     file = info(str(path))
     return {"shard": InputFile(uri=file.uri, size=file.size, etag=file.etag)}
+
+
+@pytest.mark.server
+def test_a_shard_in_a_store_is_read_whole_once(s3, tmp_path, monkeypatch):
+    local, whole, read_object = shard_unit(tmp_path / "input"), [], objects.read_object
+    create_if_absent(join(s3, "s.parquet"), (tmp_path / "input" / "s.parquet").read_bytes(), "1")
+    unit = local.model_copy(update={"files": shard_files(join(s3, "s.parquet"))})
+    monkeypatch.setattr(objects, "read_object", lambda uri: whole.append(uri) or read_object(uri))
+    assert scanned(unit, CutoutScanner(Brightest())).equals(scanned(local, CutoutScanner(Brightest())))
+    assert whole == [unit.files["shard"].uri]
 
 
 def test_read_whole_finds_damaged_pixels_of_a_shard(tmp_path):
