@@ -1,7 +1,6 @@
 """`lensscan score`: score cutouts, or positions in tiles, into a table."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.progress import Progress
 from infra.settings import Settings
+from infra.store.storage import local_path
 from scanner.catalogue.object_table import with_candidates
 from scanner.catalogue.score_files import check_score_path, write_scores
 from scanner.networks.engines import resolve_engine
@@ -61,7 +61,7 @@ def score_images(
         ScoreFileError: `out` cannot be written, exists without `overwrite`, or is not a file of scores.
         LensscanError: the images or the ensemble cannot be read.
     """
-    target = None if out is None else Path(out).expanduser()
+    target = None if out is None else local_path(out)
     if target is not None:
         check_score_path(target, out or "", overwrite=overwrite)
     _check_arguments(images, tiles, survey)

@@ -279,9 +279,9 @@ def is_s3(uri: str) -> bool:
 
 
 def local_path(uri: str) -> Path:
-    """Return the path of a local URI; `~` is the user's home."""
+    """Return the path of a local URI; `~` alone or before a slash is the user's home, and part of a name elsewhere."""
     path = Path(uri.removeprefix("file://"))
-    return path.expanduser() if uri.startswith("~") else path
+    return path.expanduser() if uri == "~" or uri.startswith("~/") else path
 
 
 @contextmanager

@@ -240,7 +240,7 @@ def _absolute(reference: str | None, folder: str) -> str | None:
     reference = (reference or "").strip()
     if not reference:
         return None
-    if reference.startswith("~"):
+    if reference.startswith("~/"):
         return str(Path(reference).expanduser())
     is_absolute = reference.startswith("/") or "://" in reference.partition("#")[0]
     return reference if is_absolute or not folder else f"{folder}/{reference}"

@@ -92,6 +92,9 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     (tmp_path / "below" / "m.csv").write_text(f"object_id,VIS,Y,J,H\n5,{','.join(named)}\n")
     assert score("~/below/m.csv", "~/a.fits", out="~/s.csv")["scored"] == 2
     assert (tmp_path / "s.csv").is_file()
+    monkeypatch.chdir(tmp_path / "below")
+    assert score("~/a.fits", out="~scratch.csv")["scored"] == 1
+    assert (tmp_path / "below" / "~scratch.csv").is_file()
 
 
 def test_arguments_must_fit_together(tmp_path):

@@ -40,6 +40,12 @@ def test_local_paths_become_absolute_and_uris_of_stores_stay(tmp_path, monkeypat
     assert local_path("file:///a") == local_path("/a") == Path("/a")
 
 
+def test_a_tilde_before_a_name_is_part_of_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert (local_path("~"), local_path("~/a")) == (tmp_path, tmp_path / "a")
+    assert [str(local_path(name)) for name in ("~scratch/a", "~root/a", "a/~/b")] == ["~scratch/a", "~root/a", "a/~/b"]
+
+
 @pytest.mark.parametrize(
     ("uri", "expected"),
     [

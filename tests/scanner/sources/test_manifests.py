@@ -79,6 +79,12 @@ def test_absolute_references_are_kept(tmp_path, reference):
     assert read_manifest(write(tmp_path, f"object_id,VIS\n1,{reference}\n")).references["VIS"] == [reference]
 
 
+def test_a_tilde_before_a_name_is_part_of_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    found = read_manifest(write(tmp_path, "object_id,VIS\n1,~scratch/a.fits\n2,~/a.fits#VIS\n")).references["VIS"]
+    assert found == [f"{tmp_path}/~scratch/a.fits", "/home/me/a.fits#VIS"]
+
+
 @pytest.mark.fault(31)
 @pytest.mark.parametrize(
     ("ids", "expected"),
