@@ -124,7 +124,7 @@ def manifest_cutouts(manifest: Manifest, geometry: Geometry, centres: Centres | 
 
     `centres` gets the middle of each object's first image, in VIS if there is one, where its header has a plain WCS.
     """
-    reader = FitsReader()
+    reader = FitsReader(max_files=len(BANDS))
     for i, pixel_scale_arcsec in enumerate(manifest.pixel_scales):
         row = {band: references[i] for band, references in manifest.references.items()}
         if fault := "".join(manifest.faults[i : i + 1]):

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.store.storage import create_if_absent, join
+from scanner.files import fits_image
+from scanner.files.fits_file import open_fits
 from scanner.sources.cutouts import Cutout
 from scanner.sources.manifests import ManifestError, manifest_cutouts, read_manifest
 from scanner.vocabulary.geometry import CHALLENGE
@@ -46,6 +48,14 @@ def outcomes(manifest):
         ("scored", "; ".join(row.notes)) if isinstance(row, Cutout) else (str(row.code), row.detail)
         for row in manifest_cutouts(read_manifest(manifest), CHALLENGE)
     ]
+
+
+def test_each_file_of_a_row_is_read_once(folder, monkeypatch):
+    (folder / "once.csv").write_text(f"object_id,VIS,Y,J,H,pixel_scale_arcsec\n1,{GOOD},0.1\n")
+    opened = []
+    monkeypatch.setattr(fits_image, "open_fits", lambda uri, most: opened.append(uri) or open_fits(uri, most))
+    assert len(list(manifest_cutouts(read_manifest(str(folder / "once.csv")), CHALLENGE, {}))) == 1
+    assert opened == [f"{folder}/{name}" for name in GOOD.split(",")]
 
 
 @pytest.mark.parametrize(
