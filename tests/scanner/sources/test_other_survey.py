@@ -150,7 +150,7 @@ def test_catalogues_of_another_unit_are_refused(tmp_path, described_unit, needed
         ("sourceId,ra_rad,dec_rad\n1.5,0,0\n", "sourceId must be one integer per row, got 0 nulls and type double"),
         ("sourceId,ra_rad,dec_rad\na,0,0\n", "sourceId must be one integer per row"),
         ("sourceId,ra_rad,dec_rad\n1,x,0\n", "ra_rad must be one number per row"),
-        ("sourceId,ra_rad,dec_rad\n1,,0\n2,1,0\n", "ra_rad must be one number per row, got 1 nulls"),
+        ("sourceId,ra_rad,dec_rad\n,0,0\n2,1,0\n", "sourceId must be one integer per row, got 1 nulls"),
         ("sourceId,ra_rad,dec_rad\n1,0,3\n", "in rad: 1 of 1 rows outside RA -360 to 360 and Dec -90 to 90 deg"),
     ],
 )
@@ -158,6 +158,12 @@ def test_wrong_tables_are_refused(tmp_path, text, says):
     (tmp_path / "c.csv").write_text(text)
     with pytest.raises(TileError, match=says):
         read_tile_catalogue(str(tmp_path / "c.csv"), ATLAS)
+
+
+def test_an_empty_coordinate_leaves_only_its_row_without_position(tmp_path):
+    (tmp_path / "c.csv").write_text("sourceId,ra_rad,dec_rad\n1,,0\n2,1,0\n")
+    found = read_tile_catalogue(str(tmp_path / "c.csv"), ATLAS)
+    assert (found.object_ids.tolist(), found.has_position.tolist()) == ([1, 2], [False, True])
 
 
 def test_a_condition_reads_the_columns_of_another_survey(atlas):
