@@ -17,6 +17,8 @@ EXPORT_SUFFIXES = (*TABLE_SUFFIXES, JSON_SUFFIX, REGIONS_SUFFIX)
 """Endings of the names of files, in lower case."""
 REGION_RADIUS_ARCSEC = 3.0
 """Radius of a candidate's circle in a file of regions."""
+_NUMBERS = ("ra", "dec", "p_lens")
+"""Columns of numbers that a file of regions needs."""
 _ROWS_AT_A_TIME = 4096
 """Number of rows that are Python objects at once."""
 
@@ -53,7 +55,7 @@ def export(table: pa.Table, path: Path, source: str) -> None:
     """Write rows of the catalogue, with their units and descriptions where the format has them.
 
     Args:
-        table: Rows; a file of regions needs their columns `ra`, `dec`, `candidate_id` and `p_lens`.
+        table: Rows; a file of regions needs their columns `ra`, `dec`, `p_lens`, and `candidate_id` or `object_id`.
         path: File whose ending says the format.
         source: Catalogue that the rows come from, which the file's metadata name.
 
@@ -84,13 +86,26 @@ def _records(table: pa.Table) -> Iterator[str]:
 
 
 def _regions(table: pa.Table) -> str:
-    """Return a circle for each row with a position, named by its candidate and score."""
-    needed = ("ra", "dec", "candidate_id", "p_lens")
-    if lacking := [name for name in needed if name not in table.column_names]:
-        raise ValueError(f"a file of regions needs the columns {', '.join(needed)}, these rows lack {', '.join(lacking)}")
+    """Return a circle for each row with a position, named by its candidate or else its object, and its score."""
+    _check_regions(table)
+    ids = [name for name in ("candidate_id", "object_id") if name in table.column_names]
     lines = ["# Region file format: DS9 version 4.1", "icrs"]
-    for row in table.select(needed).to_pylist():
+    for row in table.select([*_NUMBERS, *ids]).to_pylist():
         if row["ra"] is not None and row["dec"] is not None:
-            name = f"{row['candidate_id']} p_lens={row['p_lens']:.3g}"
+            known = [str(row[name]) for name in ids if row[name] is not None][:1]
+            score = [] if row["p_lens"] is None else [f"p_lens={row['p_lens']:.3g}"]
+            name = " ".join(known + score)
             lines.append(f'circle({row["ra"]:.7f},{row["dec"]:.7f},{REGION_RADIUS_ARCSEC:g}") # text={{{name}}}')
     return "\n".join(lines) + "\n"
+
+
+def _check_regions(table: pa.Table) -> None:
+    needed = ("ra", "dec", "candidate_id", "p_lens")
+    # An object's own id names it where it has no other name.
+    there = {*table.column_names, *(["candidate_id"] if "object_id" in table.column_names else [])}
+    if lacking := [name for name in needed if name not in there]:
+        raise ValueError(f"a file of regions needs the columns {', '.join(needed)}, these rows lack {', '.join(lacking)}")
+    for name in _NUMBERS:
+        kind = table.schema.field(name).type
+        if not any(is_such(kind) for is_such in (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal)):
+            raise ValueError(f"a file of regions needs numbers in {name}, got {kind}")

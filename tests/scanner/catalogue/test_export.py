@@ -58,6 +58,26 @@ def test_regions_are_circles_with_names(rows, tmp_path):
     ]
 
 
+def test_rows_without_scores_or_names_are_regions_too(tmp_path):
+    root = str(tmp_path / "catalogue")
+    finished(root, {"a": {1: 0.6, 2: None}}, changes={"candidate_id": ["LSC J1", None]})
+    for sql, names in (
+        ("SELECT * FROM scores ORDER BY object_id", ["LSC J1 p_lens=0.6", "2"]),
+        ("SELECT ra, dec, object_id, p_lens FROM scores ORDER BY object_id", ["1 p_lens=0.6", "2"]),
+        ("SELECT 1.5 AS ra, dec, candidate_id, p_lens FROM scores ORDER BY object_id", ["LSC J1 p_lens=0.6", ""]),
+    ):
+        export(query(root, sql=sql), tmp_path / "x.reg", "c")
+        assert re.findall(r"text=\{(.*)\}", (tmp_path / "x.reg").read_text()) == names
+
+
+@pytest.mark.parametrize("name", ["ra", "dec", "p_lens"])
+@pytest.mark.parametrize("value", ["much", date(2026, 1, 2), [1.5]])
+def test_columns_without_numbers_make_no_regions(tmp_path, name, value):
+    row = {"ra": 1.0, "dec": 2.0, "p_lens": 0.5, "candidate_id": "x"} | {name: value}
+    with pytest.raises(ExportError, match=f"a file of regions needs numbers in {name}, got (string|date32|list)"):
+        export(pa.Table.from_pylist([row]), tmp_path / "x.reg", "c")
+
+
 def test_rows_without_positions_make_no_regions(tmp_path):
     with pytest.raises(ExportError, match=r"needs the columns .*, these rows lack ra, dec, candidate_id"):
         export(pa.table({"p_lens": [0.5]}), tmp_path / "x.reg", "c")
