@@ -73,7 +73,7 @@ def list_objects(root_uri: str) -> Iterator[FileInfo]:
     while True:
         for entry in page.get("Contents", ()):
             if not entry["Key"].endswith("/"):
-                yield FileInfo(f"s3://{bucket}/{entry['Key']}", int(entry["Size"]), _etag(entry))
+                yield FileInfo(f"s3://{bucket}/{entry['Key']}", int(entry["Size"]), _etag(entry), entry.get("LastModified"))
         if not page.get("IsTruncated"):
             return
         before, token = token, page.get("NextContinuationToken") or ""

@@ -55,6 +55,15 @@ def test_only_the_bytes_of_an_answer_lengthen_its_deadline(monkeypatch):
     over.set()
 
 
+def test_a_listing_tells_when_each_object_changed(s3):
+    uri = join(s3, "data")
+    create_if_absent(uri, b"1", "1")
+    (file,) = list_files(s3)
+    assert file.modified is not None
+    # A store may give fractions of a second in a listing alone.
+    assert abs((file.modified - info(uri).modified).total_seconds()) < 1
+
+
 def test_one_put_holds_as_many_bytes_as_s3_allows(s3, monkeypatch):
     assert objects.MAX_PUT_BYTES == 5 * 1024**3
     monkeypatch.setattr(objects, "MAX_PUT_BYTES", 10)
