@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, ValidationError
 
 from infra.frozen import Frozen
 from scanner.review.vetting.order import Item
@@ -37,10 +37,31 @@ class PageAct(Frozen):
     graded_at: datetime
 
 
+class SentAct(Frozen):
+    """An act as it was sent, which may be none: only its name is known."""
+
+    model_config = ConfigDict(extra="allow")
+
+    act_id: ActId
+
+
 class PageActs(Frozen):
     """Acts in one message."""
 
-    acts: Annotated[list[PageAct], Field(max_length=MOST_ACTS)]
+    acts: Annotated[list[SentAct], Field(max_length=MOST_ACTS)]
+
+    def read(self) -> tuple[list[PageAct], list[dict[str, str]]]:
+        """Return the acts, and the ids of those that are none with the reason, so that one of them holds no other up."""
+        acts: list[PageAct] = []
+        refused: list[dict[str, str]] = []
+        for sent in self.acts:
+            try:
+                acts.append(PageAct.model_validate(sent.model_dump()))
+            except ValidationError as error:
+                first = error.errors()[0]
+                text = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+                refused.append({"act_id": sent.act_id, "error": text})
+        return acts, refused
 
 
 def vote_of(act: PageAct, item: Item, grader: str) -> Vote:

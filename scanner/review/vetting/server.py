@@ -60,8 +60,9 @@ def application(session: Session, guard: Guard) -> ASGIApp:
         return JSONResponse(finite(await run_in_threadpool(session.facts, request.query_params.get("key", ""))))
 
     async def acts(request: Request) -> Response:
-        message = PageActs.model_validate_json(await _body(request))
-        return JSONResponse(await run_in_threadpool(session.take, message.acts))
+        read, refused = PageActs.model_validate_json(await _body(request)).read()
+        found = await run_in_threadpool(session.take, read)
+        return JSONResponse({**found, "refused": [*refused, *found["refused"]]})
 
     routes = [
         Route("/", index),

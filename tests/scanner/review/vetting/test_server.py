@@ -118,6 +118,13 @@ def test_messages_of_another_form_are_refused(client, body, code):
     assert b"<script>" not in answer
 
 
+def test_an_act_that_is_none_holds_no_other_up(client, session):
+    good, bad = act_of(session.items[5].key), act_of(session.items[6].key, more="<script>")
+    found = client.json("/api/acts", {"acts": [bad, good]})
+    assert found["stored"] == [good["act_id"]]
+    assert found["refused"] == [{"act_id": bad["act_id"], "error": "more: Extra inputs are not permitted"}]
+
+
 def test_a_message_has_a_largest_size(client):
     status, _, answer = client.ask("/api/acts", {"acts": [], "x": "y" * 2**20})
     assert (status, answer) == (413, b'{"error":"a message must have at most 1048576 bytes"}')
