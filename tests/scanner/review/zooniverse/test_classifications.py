@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from scanner.review.votes.effective import effective_votes
 from scanner.review.votes.vote import Vote
 from scanner.review.zooniverse.classifications import Tasks, votes_from_export
 from scanner.review.zooniverse.manifest import CHECK, Subject, ZooniverseError, row_of
@@ -46,6 +47,13 @@ def test_the_same_classification_is_the_same_act():
     assert votes(second).votes == votes(first, second).votes[1:]
     # A field that a later export may write otherwise.
     assert votes({**first, "user_ip": "other"}).votes == votes(first).votes
+
+
+def test_the_last_answer_of_a_volunteer_counts():
+    """Numbers of views would change with an export that holds other classifications, and an act never changes."""
+    later = {"started_at": "2026-11-25T03:00:00Z", "finished_at": "2026-11-25T03:00:07Z"}
+    rows = classification(1, ROW), classification(2, ROW, "C", metadata=json.dumps(later))
+    assert [vote.grade for vote in effective_votes(votes(*rows).votes)] == ["C"]
 
 
 @pytest.mark.parametrize(
