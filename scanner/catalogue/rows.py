@@ -39,7 +39,7 @@ class Rows:
     def __getitem__(self, which: int | slice) -> Any:
         """Return one row as a dict, or some rows as Rows."""
         if isinstance(which, slice):
-            return Rows(self._table.take(list(range(*which.indices(len(self))))))
+            return Rows(self._table.take(pa.array(range(*which.indices(len(self))), pa.int64())))
         return self._table.slice(range(len(self))[which], 1).to_pylist()[0]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

@@ -94,6 +94,14 @@ def test_rows_go_to_every_library(catalogue):
         rows[3]
 
 
+def test_a_slice_without_rows_keeps_the_columns(catalogue):
+    rows = catalogue.sql("select object_id, p_lens from candidates order by object_id")
+    for none in (rows[5:5], rows[5:5][:2], catalogue.candidates(limit=0)[:1]):
+        assert (len(none), list(none)) == (0, [])
+    assert rows[5:5].columns == ["object_id", "p_lens"]
+    assert ids(rows[::-2]) == [3, 1]
+
+
 def test_a_cone_off_the_sky_is_refused(catalogue):
     with pytest.raises(LensscanError, match=r"cone: dec_deg: .* less than or equal to 90, got 91"):
         catalogue.candidates(cone=(0.0, 91.0, 1.0))
