@@ -135,6 +135,7 @@ def test_a_tile_is_scanned_published_and_sealed_with_maps(tmp_path):
     for band, uri in tile.mosaics.items():
         with fits.open(uri, mode="update", checksum=True) as hdus:
             hdus[0].header["MAGZERO"] = zero_points[band]
+    tile = discover_tiles(str(tmp_path / "tiles"))[0]
     config = ScanConfig(engine="torch", sweep=False, candidate_threshold=0.0, maps_per_unit=4)
     plan = build_plan(str(tmp_path / "tiles"), NIGHT, read_card(FLAGSHIP), config)
     (unit,) = plan.units

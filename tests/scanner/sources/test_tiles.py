@@ -110,6 +110,7 @@ def test_scaled_integer_mosaics_give_their_physical_values(tmp_path):
     tile, catalogue = make_tile(tmp_path, xs, ys)
     values = np.random.default_rng(0).integers(0, 60000, (N, N)).astype(np.uint16)
     fits.writeto(tile.mosaics["VIS"], values, tile_header(), overwrite=True)
+    (tile,) = discover_tiles(str(tmp_path))
     (row,) = tile_cutouts(tile, catalogue, CHALLENGE)
     np.testing.assert_array_equal(row.stamps["VIS"], values[150:350, 150:350])
 
@@ -128,6 +129,7 @@ def test_a_source_in_a_masked_region_is_rejected_alone(tmp_path):
     tile, catalogue = make_tile(tmp_path, np.array([110.0, 380.0]), np.array([250.0, 250.0]))
     with fits.open(tile.mosaics["J"], mode="update") as hdus:
         hdus[0].data[:, :250] = 0
+    (tile,) = discover_tiles(str(tmp_path))
     blank, good = tile_cutouts(tile, catalogue, CHALLENGE)
     assert (blank.code, blank.detail) == (RejectCode.BLANK, "J: every pixel is 0")
     assert isinstance(good, Cutout)
