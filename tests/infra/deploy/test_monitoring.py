@@ -10,6 +10,7 @@ import promql_parser
 import pytest
 import yaml
 
+from scanner.vocabulary.metrics import OLDEST_UNPROMOTED_NIGHT
 from tests.infra.deploy.documents import DEPLOY, changed
 from tests.infra.deploy.metric_names import NIGHT_TAG, declared
 
@@ -138,6 +139,13 @@ def test_alerts_take_names_of_ray_and_of_text_files(name):
     for pattern in re.findall(r'__name__=~"([^"]*)"', RULES[name]["expr"]):
         base = pattern.removeprefix("(ray_)?")
         assert all(re.fullmatch(pattern, prefix + base) for prefix in PREFIXES)
+
+
+def test_the_age_of_a_night_is_asked_of_text_files():
+    """A run finds it as it ends, and does not report it to Ray."""
+    age = OLDEST_UNPROMOTED_NIGHT.name
+    asked = [query for _, query in queries() if age in query]
+    assert [query.partition(" ")[0] for query in asked] == [f"max({age})"] * 2
 
 
 def test_prometheus_reads_the_alerts():
