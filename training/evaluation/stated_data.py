@@ -13,7 +13,6 @@ from training.errors import TrainingError
 
 _LEAST_SHARE_OF_SIDE = 0.98
 """66 pixels of 0.3 arcsec, of NISP's bands, show 1 % less than the 20 arcsec of a geometry."""
-_DECIDES_OBJECTS = ("seed", "preset", "kinds", "min_einstein_radius_arcsec")
 FOR_TRAINING = ("broad", "any_host")
 """Presets of populations that no sky has: they hold as many objects of a rare kind as of a frequent one."""
 
@@ -53,14 +52,18 @@ def simulations(footers: Iterable[pq.FileMetaData]) -> tuple[str, ...]:
 
 
 def same_objects(stated: Iterable[str], known: Iterable[str]) -> str | None:
-    """Return what of `stated` describes the objects of a data set among `known`: object i is the same in each file format."""
-    objects = {_objects(spec) for spec in known}
-    return next((_shown(spec) for spec in stated if _objects(spec) in objects), None)
+    """Return what of `stated` shares objects with a data set among `known`: those of one seed, whatever their other settings.
+
+    Object i draws from the seed and i alone, so that many objects stay the same with other kinds, pixels, Einstein radii or
+    numbers, and of the presets `broad` and `any_host`.
+    """
+    seeds = {_seed(spec) for spec in known}
+    return next((_shown(spec) for spec in stated if _seed(spec) in seeds), None)
 
 
-def _objects(spec: str) -> str:
-    """Return the part of a description that decides what an object is, without pixels, pairs and components."""
-    return json.dumps([json.loads(spec).get(key) for key in _DECIDES_OBJECTS])
+def _seed(spec: str) -> str:
+    """Return the seed in a description, or the whole of a description without one."""
+    return str(json.loads(spec).get("seed", spec))
 
 
 def _shown(spec: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from scanner.sources.shards import DATA_SET_KEY
 from scanner.vocabulary.geometry import GEOMETRIES, MER_10, Geometry, Grid
-from simulation.products.dataset import DatasetSpec, simulate_shard
+from simulation.products.dataset import DatasetSpec, simulate_objects, simulate_shard
 from training.evaluation.stated_data import data_sets, other_pixels, presets, same_objects, simulations, smaller_stamps
 
 
@@ -95,20 +95,36 @@ def test_shards_of_a_data_set_are_counted_and_named_together():
     assert simulations([other, one, other]) == ('{"seed": 8}', '{"seed": 7}')
 
 
-def test_objects_are_the_same_in_any_pixels_and_number(footer):
+def test_data_sets_of_one_seed_share_objects(footer):
     known = simulations([footer(seed=7, geometry="mer"), footer(seed=8, preset="broad", geometry="mer10"), footer()])
     assert len(known) == 2
     for spec, is_known in (
         ({"seed": 7}, True),
         ({"seed": 7, "geometry": "mer10", "pairs": True}, True),
-        ({"seed": 8}, False),
-        ({"seed": 9}, False),
+        ({"seed": 7, "kinds": (("nonlens", 1.0),)}, True),
+        ({"seed": 7, "min_einstein_radius_arcsec": 1.0}, True),
         ({"seed": 8, "preset": "broad", "geometry": "mer"}, True),
-        ({"seed": 7, "kinds": (("nonlens", 1.0),)}, False),
-        ({"seed": 7, "min_einstein_radius_arcsec": 1.0}, False),
+        ({"seed": 8, "preset": "any_host", "geometry": "mer"}, True),
+        ({"seed": 9}, False),
+        ({"seed": 78}, False),
     ):
         found = same_objects(simulations([footer(**spec)]), known)
         assert bool(found) == is_known
         if found:
             assert f"seed={spec['seed']}" in found
     assert same_objects([], known) is None
+
+
+@pytest.mark.parametrize("other", [{"kinds": (("nonlens", 1.0),)}, {"preset": "any_host"}])
+def test_objects_stay_the_same_with_other_settings(other):
+    one, two = (
+        simulate_objects(DatasetSpec(**{"n": 12, "seed": 77, "preset": "broad"} | more), range(12)) for more in ({}, other)
+    )
+    shared = sum(a == b for a, b in zip(one["VIS"].to_pylist(), two["VIS"].to_pylist(), strict=True))
+    assert 0 < shared < 12
+
+
+def test_descriptions_without_a_seed_are_compared_whole():
+    known = simulations([stating(preset="one"), stating(seed=None)])
+    assert same_objects(simulations([stating(preset="one")]), known) == "preset one"
+    assert same_objects(simulations([stating(preset="two"), stating(seed=0)]), known) is None
