@@ -52,13 +52,13 @@ def _into_cutouts(manifest: Manifest, out: str, seed: int, psf: str | None, repo
 def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | None, report: Progress) -> dict[str, Any]:
     """Inject arcs into each tile; an unsuitable tile does not stop the others."""
     summaries: list[InjectionSummary] = []
-    failures: list[InjectionError] = []
+    failures: list[InjectionError | TileError] = []
     for number, tile in enumerate(tiles):
         try:
             summaries.append(inject_into_tile(tile, out, n, seed, psf, part_of(report, n * number, n * len(tiles))))
         except OutputError:
             raise
-        except InjectionError as error:
+        except (InjectionError, TileError) as error:
             failures.append(error)
         report(n * (number + 1), n * len(tiles))
     if not summaries:

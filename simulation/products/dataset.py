@@ -258,12 +258,15 @@ def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
     """Return whether `uri` already holds this shard of this data set.
 
     Raises:
-        SimulationError: it holds a shard of another data set, or another number of objects of this one.
+        SimulationError: it is damaged, or holds a shard of another data set, or another number of objects of this one.
     """
     if not exists(uri):
         return False
     with open_read(uri) as file:
-        footer = pq.ParquetFile(file)
+        try:
+            footer = pq.ParquetFile(file)
+        except pa.ArrowInvalid as error:
+            raise SimulationError(f"{uri} is no readable Parquet file; remove it, or use another folder") from error
         described = (footer.schema_arrow.metadata or {}).get(DATA_SET_KEY, b"").decode(errors="replace")
         n_rows = footer.metadata.num_rows
     expected = shard_n_rows(spec, shard_number)

@@ -125,8 +125,11 @@ def truth_bytes(ids: NDArray[np.int64], truth: Sequence[Mapping[str, Any]], spec
 
 
 def read_truth_spec(data: bytes) -> str:
-    """Return the spec in a truth file's metadata; empty if the file has no spec."""
-    metadata = pq.read_schema(pa.BufferReader(data)).metadata or {}
+    """Return the spec in a truth file's metadata; empty if the file has no spec, or is damaged."""
+    try:
+        metadata = pq.read_schema(pa.BufferReader(data)).metadata or {}
+    except pa.ArrowInvalid:
+        return ""
     return metadata.get(_SPEC_KEY, b"").decode()
 
 

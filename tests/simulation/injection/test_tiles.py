@@ -96,6 +96,15 @@ def test_a_poor_tile_does_not_keep_others_from_lenses(tile, tmp_path):
     assert seen == sorted(seen)
 
 
+def test_a_tile_with_a_damaged_catalogue_keeps_no_other_away(tile, tmp_path):
+    simulate_tile(TileSpec(tile_id="000000008", n_galaxies=0, n_single=1, side_pixels=300, seed=3), str(tmp_path / "in"))
+    Path(discover_tiles(str(tmp_path / "in"))[0].catalogue).write_bytes(b"")
+    shutil.copytree(Path(tile.catalogue).parent, tmp_path / "in" / TILE_ID)
+    said = inject(str(tmp_path / "in"), str(tmp_path / "out"), 4, 1, None, lambda *_: None)
+    assert (said["tiles"], said["injected"]) == (1, 4)
+    assert "TILE000000008" in said["tiles_without_arcs"]
+
+
 def test_the_same_tile_again_changes_nothing_and_another_is_refused(tile, psf_file, tmp_path):
     out = tmp_path / "out"
     first = inject_into_tile(tile, str(out), 2, seed=1)

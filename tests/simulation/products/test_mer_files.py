@@ -88,3 +88,5 @@ def test_a_file_without_a_spec_has_an_empty_one():
     sink = io.BytesIO()
     pq.write_table(pq.read_table(io.BytesIO(truth_bytes(np.array([7]), [{}], "x"))).replace_schema_metadata(None), sink)
     assert read_truth_spec(sink.getvalue()) == ""
+    for damaged in (b"", sink.getvalue()[:-40]):
+        assert read_truth_spec(damaged) == ""
