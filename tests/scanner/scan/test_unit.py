@@ -146,14 +146,14 @@ def test_mer_stamps_are_resampled_to_the_ensembles_geometry(tmp_path):
     assert table["p_B"][0].as_py() == pytest.approx(((blocks - blocks.min()) / np.ptp(blocks)).mean(), abs=1e-6)
 
 
-def test_a_whole_mosaic_that_replaces_a_planned_one_is_not_scored(tmp_path):
+def test_a_whole_mosaic_in_place_of_another_is_not_scored(tmp_path):
     write_tile(tmp_path / "in", 3, n_objects=4)
     write_tile(tmp_path / "other", 3, n_objects=4, seed=1)
     (unit,) = find_units(str(tmp_path / "in"))
     check_not_scored(unit, "VIS", next((tmp_path / "other").glob("*VIS*")))
 
 
-def test_a_whole_shard_that_replaces_a_planned_one_is_not_scored(tmp_path):
+def test_a_whole_shard_in_place_of_another_is_not_scored(tmp_path):
     write_shard(tmp_path / "s.parquet")
     write_shard(tmp_path / "other.parquet", indices=(20, 21, 22))
     check_not_scored(shard_unit(tmp_path / "s.parquet"), "shard", tmp_path / "other.parquet")
