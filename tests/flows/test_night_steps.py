@@ -88,7 +88,8 @@ def test_a_bad_night_keeps_no_other_away(places, tmp_path):
     with pytest.raises(BackfillError, match="1 of 3 nights are not shown: 2026-01-03 failed: the cluster is away"):
         many_nights(nights, *places, OPTIONS, publish_to=str(tmp_path / "collection"), limits=None, submit_to=None)
     assert {plan.plan_id for plan in selected_plans(places[1])} == {one(places, night).plan_id for night in (FIRST, SECOND)}
+    closed = [date(2026, 1, 4), FIRST]
     with pytest.raises(BackfillError, match="1 of 2 nights are not shown: 2026-01-04 failed: the folder is closed"):
-        many_nights([date(2026, 1, 4), FIRST], *places, OPTIONS, publish_to=None, limits=None, submit_to=None)
+        many_nights(closed, *places, OPTIONS, publish_to=str(tmp_path / "collection"), limits=None, submit_to=None)
     done = many_nights(nights[1:], *places, OPTIONS, publish_to=str(tmp_path / "c"), limits=None, submit_to=None)
     assert [result.outcome for result in done] == ["seen before"] * 2
