@@ -258,21 +258,23 @@ def test_a_swap_without_an_answer_may_happen_later(root, collection, monkeypatch
     assert len(list_folders(collection)) == 2
 
 
-def test_an_old_version_that_is_gone_is_listed_no_more(root, collection):
+def two_versions(root, collection):
     names = []
     for i in range(2):
         add_night(root, i)
         names.append(publish(root, collection).version)
+    return names
+
+
+def test_an_old_version_that_is_gone_is_listed_no_more(root, collection):
+    names = two_versions(root, collection)
     remove_folder(join(collection, names[0]))
     assert publish(root, collection).outcome == Outcome.UNCHANGED
     assert [version.version for version in versions_of(collection)] == names[1:]
 
 
 def test_a_current_version_that_is_gone_is_named(root, collection):
-    names = []
-    for i in range(2):
-        add_night(root, i)
-        names.append(publish(root, collection).version)
+    names = two_versions(root, collection)
     remove_folder(join(collection, names[1]))
     with pytest.raises(PublishError, match=rf"readers see is gone: {names[1]}; show an older one with `lensscan rollback`$"):
         publish(root, collection)

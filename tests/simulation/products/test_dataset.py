@@ -28,7 +28,6 @@ from simulation.products.dataset import (
     simulate_shard,
 )
 from simulation.products.render import SimulationError
-from simulation.simulator import Simulator
 from simulation.systems import Picture
 from simulation.textures.library import TextureError, read_textures
 from tests.simulation.textures_made import write_textures
@@ -118,16 +117,6 @@ def test_a_damaged_shard_is_named(tmp_path):
         Path(uri).write_bytes(content)
         with pytest.raises(SimulationError, match=r"shard-00000\.parquet is no readable Parquet file; remove it, or use"):
             is_shard_of(STAR, 0, uri)
-
-
-def test_two_runs_do_not_mix_their_data_sets(tmp_path):
-    """The second run has found no shard when it began, as if both had begun at once."""
-    first, second = (STAR.model_copy(update={"seed": seed}) for seed in (1, 2))
-    simulator = Simulator(str(tmp_path))
-    uri = simulator.shard((first, 0))
-    assert simulator.shard((first, 0)) == uri
-    with pytest.raises(SimulationError, match=r"belongs to another data set \(seed 1, not 2\); use another folder"):
-        simulator.shard((second, 0))
 
 
 @pytest.mark.parametrize("stated", [None, b"", b"{", b"[1]", b"\xff", per_object(STAR).replace(":", ": ").encode()])

@@ -1,5 +1,6 @@
 """A superseded plan is removed with all its files, at once or after a kill at any step; a shown plan never is."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,9 @@ def test_a_superseded_plan_is_removed_with_its_files(root):
     check_kept(root, new)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("i_call", range(5))
-def test_a_forgetting_killed_at_any_step_can_be_repeated(disk, monkeypatch, i_call, when):
-    old, new = scanned_twice(disk)
+@contextmanager
+def killed_at(monkeypatch, i_call, when):
+    """Stop what the `with` block removes before or after the removal of a number."""
     real, calls = module.remove, []
 
     def stopping(file):
@@ -63,10 +63,18 @@ def test_a_forgetting_killed_at_any_step_can_be_repeated(disk, monkeypatch, i_ca
         if len(calls) > i_call:
             raise StorageError("stopped")
 
-    monkeypatch.setattr(module, "remove", stopping)
-    with pytest.raises(StorageError, match="stopped"):
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "remove", stopping)
+        with pytest.raises(StorageError, match="stopped"):
+            yield
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("i_call", range(5))
+def test_a_forgetting_killed_at_any_step_can_be_repeated(disk, monkeypatch, i_call, when):
+    old, new = scanned_twice(disk)
+    with killed_at(monkeypatch, i_call, when):
         forget_plan(old.plan_id, disk)
-    monkeypatch.undo()
     assert query(disk)["object_id"].to_pylist() == [1, 3, 2]
     if plan_ids(disk) != [new.plan_id]:
         forget_plan(old.plan_id, disk, unfinished=not Path(seal_uri(disk, old.plan_id)).exists())
@@ -77,19 +85,8 @@ def test_a_forgetting_killed_at_any_step_can_be_repeated(disk, monkeypatch, i_ca
 @pytest.mark.parametrize("i_call", range(6))
 def test_the_only_plan_of_a_night_leaves_no_candidates(disk, monkeypatch, i_call, when):
     plan = finished(disk, TILES)
-    real, calls = module.remove, []
-
-    def stopping(file):
-        calls.append(file)
-        if len(calls) <= i_call or when == "after":
-            real(file)
-        if len(calls) > i_call:
-            raise StorageError("stopped")
-
-    monkeypatch.setattr(module, "remove", stopping)
-    with pytest.raises(StorageError, match="stopped"):
+    with killed_at(monkeypatch, i_call, when):
         forget_plan(plan.plan_id, disk, shown=True)
-    monkeypatch.undo()
     if plan_ids(disk):
         forget_plan(plan.plan_id, disk, shown=True, unfinished=True)
     assert [file.uri for file in list_files(disk) if file.uri.endswith(".parquet")] == []

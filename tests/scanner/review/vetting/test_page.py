@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import math
 import re
 import threading
 
@@ -281,34 +280,6 @@ def test_keys_move_without_a_mouse(root, new_page):
         page.wait_for_selector("#single:not([hidden])")
         assert subject() == 5
     assert [vote.grade for vote in counted(root, "mover")] == ["A", "C"]
-
-
-def test_a_key_goes_to_what_is_alike(new_page, tmp_path):
-    """Blind, it goes to graded ones alone; without blindness to all, nearest first."""
-    values = {FIRST + i: [math.cos(0.1 * i), math.sin(0.1 * i), *[0.0] * 30] for i in range(N)}
-    catalogue_of(tmp_path, N, embeddings=values, reference_sha256="a" * 64)
-    for name, is_blind in (("blind", True), ("open", False)):
-        session = session_of(tmp_path, name, is_blind=is_blind)
-        place = {item.subject.object_id - FIRST: i + 1 for i, item in enumerate(session.items) if not item.repeat}
-        with served(session) as guard:
-            page = opened(new_page(), guard.address)
-
-            def subject(page=page):
-                return int(re.search(r"Subject (\d+)", page.inner_text("#asked"))[1])
-
-            press(page, "n", "w")
-            if is_blind:
-                assert "Grade first" in page.inner_text("#toast")
-                press(page, "a", "w")
-                page.wait_for_selector("#toast:has-text('None like it is graded yet')")
-                continue
-            shown = next(i for i, at in place.items() if at == 1)
-            nearest = sorted((i for i in place if i != shown), key=lambda i: abs(i - shown))
-            page.wait_for_selector("#toast:has-text('1 of 5 like Subject 1')")
-            assert subject() in {place[i] for i in nearest if abs(i - shown) == 1}
-            press(page, "w")
-            page.wait_for_selector("#toast:has-text('2 of 5 like Subject 1')")
-            assert subject() != 1
 
 
 def test_an_act_of_another_catalogue_is_refused_and_kept(root, new_page):
