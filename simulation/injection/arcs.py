@@ -49,7 +49,7 @@ class Injected:
     arcs: Images
     """Light that was added, before its own noise, on the same pixels and in the same units; zero where the image is masked."""
     truth: Mapping[str, Any]
-    """Truth columns of the shard format except `index`; `lens_mag_vis` is `host_vis_mag`."""
+    """Truth columns of the shard format except `index`; those about the lens galaxy's light, such as `lens_mag_vis`, are for the host."""
     system: System
 
 
@@ -140,7 +140,13 @@ class Host:
             is_seen = has_data(image)
             arcs[band] = np.where(is_seen, _placed(clean * scale, self.corner, shape), np.float32(0))
             painted[band] = np.where(is_seen, image + _placed(noisy * scale, self.corner, shape), image)
-        return Injected(painted, arcs, {**truth_row(system, lensed.truth), "lens_mag_vis": self.mag_vis}, system)
+        return Injected(painted, arcs, self._truth(system, lensed), system)
+
+    def _truth(self, system: System, lensed: Lensed) -> dict[str, Any]:
+        """Return the truth with this galaxy as the lens galaxy: the image does not show that of the system."""
+        row = truth_row(system, lensed.truth)
+        ratio = row["arc_to_lens_flux"] * 10 ** (0.4 * (self.mag_vis - row["lens_mag_vis"]))
+        return {**row, "arc_to_lens_flux": ratio, "lens_mag_vis": self.mag_vis}
 
 
 def has_data(image: Image) -> NDArray[np.bool_]:

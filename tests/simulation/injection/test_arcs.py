@@ -127,6 +127,15 @@ def test_fluxes_are_those_of_magnified_sources(host):
         assert made.arcs[band].sum(dtype=float) / unlensed == pytest.approx(made.truth["magnification1"], rel=0.1)
 
 
+def test_the_flux_ratio_is_that_of_arcs_and_host(host):
+    for kind in LENSES:
+        made = inject_arcs(host, kind, np.random.default_rng(2))
+        magnifications = (made.truth["magnification1"], made.truth["magnification2"])
+        magnified = zip(magnifications, (made.system.source1, made.system.source2), strict=True)
+        lensed = sum(mu * 10 ** (-0.4 * total_mag(source, "VIS")) for mu, source in magnified if source)
+        assert made.truth["arc_to_lens_flux"] == pytest.approx(lensed / 10 ** (-0.4 * made.truth["lens_mag_vis"]), rel=1e-6)
+
+
 def test_draws_are_repeatable(host):
     a, b = (inject_arcs(host, "single", np.random.default_rng(3)).stamps["VIS"] for _ in range(2))
     np.testing.assert_array_equal(a, b)
