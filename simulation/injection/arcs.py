@@ -49,7 +49,7 @@ class Injected:
     arcs: Images
     """Light that was added, before its own noise, on the same pixels and in the same units; zero where the image is masked."""
     truth: Mapping[str, Any]
-    """Truth columns of the shard format except `index`; those about the lens galaxy's light, such as `lens_mag_vis`, are for the host."""
+    """Truth columns of the shard format except `index`, with the host as the lens galaxy; `lens_mag_vis` is `host_vis_mag`."""
     system: System
 
 
