@@ -58,7 +58,7 @@ TRUTH_FIELDS: tuple[pa.Field, ...] = (
     _truth("is_challenge_lens", pa.bool_(), "", "n_source_im > 0, magnification1 > 1.6 and n_pix_source > 20"),
     _truth("n_galaxies_inside", pa.int64(), "", "further galaxies of the lens's group within the Einstein radius for source 1"),
     _truth("arc_to_lens_flux", pa.float64(), "", "flux of all lensed light over that of the lens galaxy and its group, in VIS"),
-    _truth("lens_mag_vis", pa.float64(), "mag", "total AB magnitude of the lens galaxy in VIS"),
+    _truth("lens_mag_vis", pa.float64(), "mag", "total AB magnitude of the lens galaxy and its group in VIS"),
     _truth("source1_mag_vis", pa.float64(), "mag", "unlensed AB magnitude of source 1 in VIS"),
     _truth("source2_mag_vis", pa.float64(), "mag", "unlensed AB magnitude of source 2 in VIS"),
     _truth("source1_vis_minus_h", pa.float64(), "mag", "AB colour VIS - H of source 1"),

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary.bands import VIS
 from simulation.products.truth import MIN_ARC_SNR, ArcTruth, Visibility, total_mag, truth_row, visibility
 from simulation.systems import Mass, Sed, Sersic, System
@@ -80,6 +81,16 @@ def test_truth_of_a_single_lens():
     assert row["source1_vis_minus_h"] == pytest.approx(1.4)
     assert row["magnification2"] is None
     assert row["einstein_radius2_arcsec"] is None
+
+
+def test_light_of_a_group_counts_and_is_described_so():
+    alone, group = (
+        truth_row(lens(galaxy=galaxy), ArcTruth((5.0,), SEEN, 4, "quad")) for galaxy in ((light(20),), (light(20),) * 2)
+    )
+    assert group["lens_mag_vis"] == pytest.approx(20 - 2.5 * np.log10(2))
+    assert group["arc_to_lens_flux"] == pytest.approx(alone["arc_to_lens_flux"] / 2)
+    described = {field.name: field.metadata[b"description"] for field in TRUTH_FIELDS}
+    assert all(b"lens galaxy and its group" in described[name] for name in ("lens_mag_vis", "arc_to_lens_flux"))
 
 
 def test_a_compound_lens_has_its_kind_as_morphology():
