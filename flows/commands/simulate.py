@@ -3,9 +3,10 @@
 from infra.frozen import Frozen
 from infra.progress import Progress
 from infra.settings import Settings
-from infra.store.storage import absolute, check_folder, join
+from infra.store.storage import absolute, check_folder, exists, join
 from scanner.vocabulary.choices import GeometryName, PopulationPreset
-from simulation.products.dataset import dataset_spec, shard_n_rows, write_contact_sheet
+from simulation.products.dataset import dataset_spec, shard_n_rows, shard_uris, write_contact_sheet
+from simulation.products.render import SimulationError
 from simulation.run import simulate_dataset
 
 
@@ -55,8 +56,10 @@ def simulate_shards(
         psf_uri=psf and absolute(psf),
         textures_uri=textures and absolute(textures),
     )
-    shards = simulate_dataset(spec, out_uri, workers or settings.workers, progress, settings.ray_address)
     sheet = join(out_uri, "contact_sheet.png")
+    if exists(sheet) and not exists(shard_uris(spec, out_uri)[0]):
+        raise SimulationError(f"{sheet} shows shards that are gone; remove it, or choose another folder")
+    shards = simulate_dataset(spec, out_uri, workers or settings.workers, progress, settings.ray_address)
     write_contact_sheet(shards[0], sheet)
     n_rows = sum(shard_n_rows(spec, number) for number in range(spec.n_shards))
     return SimulateResult(n_objects=n, n_rows=n_rows, shards=shards, contact_sheet=sheet)

@@ -13,6 +13,7 @@ from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.sources.shards import decode_shard, encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
+from simulation.products.render import SimulationError
 
 
 def test_models_list_says_which_is_default_and_what_for(lensscan, tmp_path, monkeypatch, capsys):
@@ -106,3 +107,12 @@ def test_simulate_counts_the_rows_of_its_shards(tmp_path, capsys, pairs):
     simulate(**options, json=True)
     again = json.loads(capsys.readouterr().out)
     assert (again["n_objects"], again["n_rows"]) == (6, len(kinds))
+
+
+def test_simulate_refuses_a_contact_sheet_of_other_shards(tmp_path):
+    options = {"out": str(tmp_path), "n": 1, "kinds": "star", "geometry": "mer10"}
+    simulate(**options)
+    (tmp_path / "shard-00000.parquet").unlink()
+    with pytest.raises(SimulationError, match=r"contact_sheet\.png shows shards that are gone; remove it"):
+        simulate(**options, seed=2)
+    assert not (tmp_path / "shard-00000.parquet").exists()
