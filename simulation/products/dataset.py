@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,8 @@ from simulation.products.contact_sheet import contact_sheet_png
 from simulation.products.render import Simulated, SimulationError, simulate_object, stack
 from simulation.systems import Texture
 from simulation.textures.library import read_textures
+
+Content = TypeVar("Content")
 
 KIND_SHARES: Shares = (("nonlens", 0.5), *LENS_SHARES)
 _NEWER = {"pairs": False, "min_einstein_radius_arcsec": 0.0, "textures_sha256": None}
@@ -212,11 +214,12 @@ def simulate_objects(spec: DatasetSpec, indices: Iterable[int]) -> pa.Table:
     `TWIN_ID` larger.
 
     Raises:
-        SimulationError: an object could not be simulated; the message names its index.
+        SimulationError: an object could not be simulated, and the message names its index; or the file of PSFs or textures is
+            not that of the specification.
     """
     geometry = GEOMETRIES[spec.geometry]
-    psfs = read_psfs(spec.psf_uri) if spec.psf_uri else None
-    textures = read_textures(spec.textures_uri) if spec.textures_uri else ()
+    psfs = _read_unchanged(spec.psf_uri, spec.psf_sha256, read_psfs) if spec.psf_uri else None
+    textures = _read_unchanged(spec.textures_uri, spec.textures_sha256, read_textures) if spec.textures_uri else ()
     numbered: list[tuple[int, int, Simulated]] = []
     for index in indices:
         simulated = simulate_at(spec, index, psfs, textures)
@@ -234,6 +237,15 @@ def simulate_objects(spec: DatasetSpec, indices: Iterable[int]) -> pa.Table:
     return shard_table(
         np.array(ids, np.int64), stack([simulated.stamps for simulated in objects], geometry), truth, geometry, components
     )
+
+
+def _read_unchanged(uri: str, sha256: str | None, read: Callable[[str], Content]) -> Content:
+    """Read a file that a specification names, and check that it is still the one whose digest the shards state."""
+    content = read(uri)
+    # A digest before the read would miss a file that is replaced between the two.
+    if sha256 and (digest := sha256_bytes(read_bytes(uri))) != sha256:
+        raise SimulationError(f"{uri} was replaced: its SHA-256 must be {sha256[:12]}, as at the start, got {digest[:12]}")
+    return content
 
 
 def shard_uris(spec: DatasetSpec, out_uri: str) -> list[str]:

@@ -366,6 +366,14 @@ def test_a_folder_keeps_to_one_file_of_textures(textured, tmp_path):
             is_shard_of(dataset_spec(2, 5, "broad", geometry="mer10", textures_uri=textures), 0, uri)
 
 
+def test_a_file_that_was_replaced_meanwhile_is_refused(tmp_path):
+    spec = dataset_spec(1, 5, "broad", geometry="mer10", textures_uri=write_textures(tmp_path / "t.parquet"))
+    (tmp_path / "t.parquet").unlink()
+    write_textures(tmp_path / "t.parquet", n=13)
+    with pytest.raises(SimulationError, match=r"t\.parquet was replaced: its SHA-256 must be"):
+        simulate_shard(spec, 0)
+
+
 def test_shards_say_which_textures_they_have(textured):
     def described(spec):
         return json.loads(simulate_shard(spec, 0).schema.metadata[DATA_SET_KEY])
