@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scanner.networks.card import EnsembleCard, data_sets_of, simulations_of
+from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import load_network, write_package
+from scanner.networks.training_data_card import data_lists
 from training.errors import TrainingError
 
 
@@ -41,7 +42,7 @@ def average_packages(packages: Sequence[Path], name: str, out: Path) -> Ensemble
         )
         for network in first.all_networks
     }
-    data = first.training_data.model_copy(update={"data_sets": data_sets_of(cards), "simulations": simulations_of(cards)})
+    data = first.training_data.model_copy(update=data_lists(card.training_data for card in cards))
     changes: dict[str, Any] = {
         "name": name,
         "description": f"The mean weights of {', '.join(f'{card.name} ({card.sha256[:12]})' for card in cards)}.",

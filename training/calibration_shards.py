@@ -55,15 +55,15 @@ class CalibrationShards:
         Raises:
             TrainingError: a network was trained on them, or they state a geometry that `other_pixels` returns.
         """
-        # A package without counts was calibrated, not trained, and may be calibrated on the same shards again.
-        learnt_from = [card for card in packages if card.training_data.n_objects]
+        # A package without counts was calibrated; unless it tells what on, what its networks were trained on is unknown.
+        known_of = [card for card in packages if card.training_data.n_objects or card.training_data.calibrated_on]
         both = zip((self.natural_uri, self.broad_uri), (self.natural, self.broad), self.digests, strict=True)
         for uri, footers, digest in both:
             if other := other_pixels(footers.values(), geometry):
                 raise TrainingError(f"{uri}: the networks read stamps of the geometry {geometry}, the shards hold {other}")
-            for card in learnt_from:
-                known = card.training_data
-                if digest in known.known_data_sets or same_objects(simulations(footers.values()), known.simulations):
+            for card in known_of:
+                known = card.training_data.trained_on
+                if digest in known.digests or same_objects(simulations(footers.values()), known.simulations):
                     raise TrainingError(f"{uri}: {card.name} was trained on these objects; calibrate on others")
 
     @property

@@ -12,12 +12,13 @@ from infra.engine_name import EngineName
 from infra.frozen import Frozen
 from infra.progress import Progress, part_of
 from infra.provenance import code_version, digest
-from scanner.networks.card import EnsembleCard, TrainingDataCard, data_sets_of, simulations_of
+from scanner.networks.card import EnsembleCard
 from scanner.networks.combiner import Pooling, SoftmaxStack
 from scanner.networks.log_odds import restated
 from scanner.networks.package import write_package
 from scanner.networks.prevalence import compound_limit
 from scanner.networks.stage_cards import CandidateStage, EarlyExit, FirstStage
+from scanner.networks.training_data_card import DataSets, TrainingDataCard, data_lists
 from scanner.vocabulary.kinds import KINDS
 from training.calibration_shards import CalibrationShards
 from training.candidate_stage import final_p_lens, make_candidate_stage
@@ -272,17 +273,16 @@ def _training_data(
     shards: CalibrationShards, cards: Sequence[EnsembleCard], more_nonlenses: MoreNonLenses | None
 ) -> TrainingDataCard:
     described = [f"{card.name}: {card.training_data.description}" for card in cards]
-    calibrated_on = list(shards.digests)
-    stated = list(simulations((*shards.natural.values(), *shards.broad.values())))
+    calibrated_on = DataSets(shards.digests, simulations((*shards.natural.values(), *shards.broad.values())))
     text = f"Calibrated on {shards.n_objects} further objects"
     if more_nonlenses:
         text += f", and on non-lenses alone: {more_nonlenses.data_set}"
-        calibrated_on.append(more_nonlenses.digest)
-        stated.append(more_nonlenses.simulation)
+        calibrated_on = DataSets(
+            (*calibrated_on.digests, more_nonlenses.digest), (*calibrated_on.simulations, more_nonlenses.simulation)
+        )
     return TrainingDataCard(
         description=f"{'. '.join(described)}. {text}",
-        digest=digest(calibrated_on),
+        digest=digest(list(calibrated_on.digests)),
         n_objects={},
-        data_sets=tuple(dict.fromkeys((*data_sets_of(cards), *calibrated_on))),
-        simulations=tuple(dict.fromkeys((*simulations_of(cards), *stated))),
+        **data_lists((card.training_data for card in cards), calibrated_on=calibrated_on),
     )

@@ -11,11 +11,12 @@ from infra.engine_name import EngineName
 from infra.progress import Progress
 from infra.provenance import digest
 from infra.store.storage import read_bytes
-from scanner.networks.card import EnsembleCard, TrainingDataCard
+from scanner.networks.card import EnsembleCard
 from scanner.networks.combiner import LogitMargins, MeanCombiner
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import load_engines
+from scanner.networks.training_data_card import TrainingDataCard
 from scanner.preprocess.stamp_checks import check_finite
 from scanner.sources.shard_batches import shard_batches
 from scanner.vocabulary.geometry import GEOMETRIES

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from infra.engine_name import EngineName
 from infra.provenance import code_version
-from scanner.networks.card import EnsembleCard, TrainingDataCard, data_sets_of, simulations_of
+from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import LogitMargins, MeanCombiner, SoftmaxStack
 from scanner.networks.engines import make_engine
@@ -19,6 +19,7 @@ from scanner.networks.log_odds import lens_probability, logit_margins
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import draft_network_card, write_package
 from scanner.networks.prevalence import compound_limit
+from scanner.networks.training_data_card import DataSets, TrainingDataCard, data_lists
 from scanner.vocabulary.kinds import KINDS
 from training.batches import BatchSource
 from training.combiners import fit_combiner
@@ -99,13 +100,12 @@ def split_margins(
 
 def _training_data(config: TrainConfig, dataset: Dataset, rows: Mapping[Split, NDArray[np.int64]]) -> TrainingDataCard:
     """Return what the networks were trained on, those that they started from included; `rows` by split."""
-    before = [read_card(config.start_from)] if config.start_from else []
+    before = [read_card(config.start_from).training_data] if config.start_from else []
     return TrainingDataCard(
         description=_describe_data(config, dataset),
         digest=dataset.digest,
         n_objects={f"{s} {kind}": n for s in SPLITS for kind, n in dataset.kind_counts(rows[s]).items()},
-        data_sets=tuple(dict.fromkeys((*data_sets_of(before), *dataset.data_sets))),
-        simulations=tuple(dict.fromkeys((*simulations_of(before), *dataset.simulations))),
+        **data_lists(before, trained_on=DataSets(dataset.data_sets, dataset.simulations)),
     )
 
 

@@ -51,8 +51,8 @@ def combine_packages(
     """Combine the networks of packages, given by names or folders, and write the package among the user's ensembles.
 
     Raises:
-        TrainingError: two networks share a name, the shards cannot be used, or a network was trained or calibrated with the
-            non-lenses to simulate.
+        TrainingError: two networks share a name, the shards cannot be used, or a network was trained with the non-lenses
+            to simulate.
         SimulationError: the folder of the margins holds those of other objects or networks.
         PackageError: a package cannot be read, or the name is taken.
     """
@@ -77,8 +77,8 @@ def combine_packages(
 def _check_seed(more: SimulatedNonLenses, networks: CascadeNetworks) -> None:
     stated = [per_object(nonlenses(more.n, more.seed, networks.geometry))]
     for card in networks.packages():
-        if same_objects(stated, card.training_data.simulations):
-            raise TrainingError(f"seed must be one that {card.name} was not trained or calibrated with, got {more.seed}")
+        if same_objects(stated, card.training_data.trained_on.simulations):
+            raise TrainingError(f"seed must be one that {card.name} was not trained with, got {more.seed}")
 
 
 def _simulated(

@@ -1,6 +1,5 @@
 """The card of an ensemble package: everything needed to run the package and to judge its scores."""
 
-from collections.abc import Iterable
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,6 +12,7 @@ from scanner.networks.combiner import Combiner, MeanCombiner, SoftmaxStack
 from scanner.networks.log_odds import restated
 from scanner.networks.network_card import NetworkCard, Sha256, check_file_name, check_name
 from scanner.networks.stage_cards import CandidateStage, EarlyExit, FirstStage
+from scanner.networks.training_data_card import TrainingDataCard
 from scanner.purity import Cut, PurityTable
 from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.kinds import KINDS
@@ -21,25 +21,6 @@ from scanner.vocabulary.network_columns import check_network_columns
 _SAME_SHARE = 1e-9
 """Largest difference of two shares that are the same but for rounding."""
 _ONE_STAGE = {"first": None, "early_exit": None, "candidate_stage": None}
-
-
-class TrainingDataCard(Frozen, allow_inf_nan=False):
-    """Data that the networks were trained on."""
-
-    description: str
-    digest: Sha256 | None
-    """Digest of the shards; None where unknown."""
-    n_objects: dict[str, int]
-    """Split and kind to number of objects; empty where unknown."""
-    data_sets: tuple[Sha256, ...] = Field(default=(), exclude_if=lambda value: not value)
-    """Digest of each data set that networks were trained or calibrated on; empty on cards that do not list them."""
-    simulations: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
-    """Description of each simulated data set among them, as its shards state it; empty on cards that do not list them."""
-
-    @property
-    def known_data_sets(self) -> tuple[Sha256, ...]:
-        """Digests of the data sets, or of the shards where the card lists no data sets; empty where unknown."""
-        return self.data_sets or ((self.digest,) if self.digest else ())
 
 
 class NonLensSampleCard(Frozen, allow_inf_nan=False):
@@ -282,13 +263,3 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         if self.early_exit:
             decides["early_exit"] = {"network": self.early_exit.network, **self.early_exit.what_decides()}
         return decides
-
-
-def simulations_of(cards: Iterable[EnsembleCard]) -> tuple[str, ...]:
-    """Return the descriptions of the simulated data sets of several ensembles, each once."""
-    return tuple(dict.fromkeys(stated for card in cards for stated in card.training_data.simulations))
-
-
-def data_sets_of(cards: Iterable[EnsembleCard]) -> tuple[Sha256, ...]:
-    """Return the digests of the data sets of several ensembles, each once."""
-    return tuple(dict.fromkeys(known for card in cards for known in card.training_data.known_data_sets))

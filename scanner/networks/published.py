@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from scanner.networks.architectures import PAPER_NETWORKS, NetworkSpec
-from scanner.networks.card import EnsembleCard, TrainingDataCard
+from scanner.networks.card import EnsembleCard
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.errors import PackageError
 from scanner.networks.network_card import check_name
 from scanner.networks.package import draft_network_card, write_package
+from scanner.networks.training_data_card import TrainingDataCard
 from scanner.vocabulary.geometry import CHALLENGE
 
 LIMITS = (

@@ -3,11 +3,12 @@
 import torch
 
 from scanner.networks.architectures import BAND_ORDER, NetworkSpec
-from scanner.networks.card import EnsembleCard, TrainingDataCard
+from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card, write_card
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.package import draft_network_card, write_package
 from scanner.networks.parameters import he_initialise
+from scanner.networks.training_data_card import TrainingDataCard
 from scanner.preprocess.channel import channels
 
 SPECS = (

@@ -6,8 +6,9 @@ import torch
 from safetensors.torch import load_file
 
 from scanner.networks.architectures import NetworkSpec
-from scanner.networks.card import FeatureReferenceCard, NonLensSampleCard, TrainingDataCard
+from scanner.networks.card import FeatureReferenceCard, NonLensSampleCard
 from scanner.networks.card_file import read_card, write_card
+from scanner.networks.training_data_card import TrainingDataCard
 from scanner.preprocess.channel import channels
 from scanner.purity import Cut, ValueWithInterval
 from tests.scanner.cascades import candidate_stage, early_exit, write_cascade
@@ -28,12 +29,19 @@ def packages(tmp_path):
 
 def test_every_tensor_is_the_mean_of_the_given(packages, tmp_path):
     for digit, package in enumerate(packages):
-        data = TrainingDataCard(description="", digest=str(digit) * 64, n_objects={}, simulations=("all", str(digit)))
+        data = TrainingDataCard(
+            description="",
+            digest=str(digit) * 64,
+            n_objects={},
+            simulations=("all", str(digit)),
+            calibrated_on=("2",) if digit == 2 else (),
+        )
         write_card(package, read_card(package).model_copy(update={"training_data": data}))
     card = average_packages(packages, "mean", tmp_path / "mean")
     assert read_card(tmp_path / "mean") == card
     assert card.training_data.data_sets == ("0" * 64, "1" * 64, "2" * 64)
     assert card.training_data.simulations == ("all", "0", "1", "2")
+    assert card.training_data.calibrated_on == ("2",)
     found, *given = (load_file(folder / "A.safetensors") for folder in (tmp_path / "mean", *packages))
     for name, tensor in found.items():
         parts = [of[name] for of in given]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scanner.networks.card import TrainingDataCard
+from scanner.networks.training_data_card import TrainingDataCard
 from scanner.vocabulary.kinds import KINDS
 from tests.scanner.ensembles import card
 from tests.training.shards import state, write_shards
@@ -91,8 +91,20 @@ def test_networks_saw_none_of_the_shards(tmp_path, which):
     trained = card(name="mine", training_data=data)
     with pytest.raises(TrainingError, match=f"{('natural', 'broad')[which]}: mine was trained on these objects"):
         shards.check_for("mer10", [card(), trained])
-    # A cascade that was calibrated on them may be calibrated again.
+    # A cascade that was calibrated on them may be calibrated again, whether or not its card tells what on.
     shards.check_for("mer10", [card(training_data=data.model_copy(update={"n_objects": {}}))])
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_networks_of_a_cascade_saw_none_of_the_shards(tmp_path, which):
+    shards = CalibrationShards.read(write_shards(tmp_path / "natural", 80), write_shards(tmp_path / "broad", 60))
+    learnt, calibrated_on = shards.digests[which], shards.digests[1 - which]
+    data = TrainingDataCard(description="", digest=None, n_objects={}, data_sets=shards.digests, calibrated_on=(calibrated_on,))
+    with pytest.raises(TrainingError, match=f"{('natural', 'broad')[which]}: mine was trained on these objects"):
+        shards.check_for("mer10", [card(name="mine", training_data=data)])
+    other = data.model_copy(update={"data_sets": ("a" * 64, calibrated_on)})
+    shards.check_for("mer10", [card(name="mine", training_data=other)])
+    assert learnt != calibrated_on
 
 
 def test_networks_saw_none_of_the_objects_in_other_shards(tmp_path):

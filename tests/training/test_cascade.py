@@ -9,10 +9,10 @@ from sklearn.metrics import log_loss
 
 from infra.progress import no_progress
 from scanner.networks.architectures import NetworkSpec
-from scanner.networks.card import TrainingDataCard
 from scanner.networks.card_file import read_card, write_card
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_network, load_scorer
+from scanner.networks.training_data_card import TrainingDataCard
 from scanner.preprocess.channel import channels
 from tests.scanner.ensembles import write_test_package
 from tests.training.margins import margins_of
@@ -194,6 +194,8 @@ def test_a_cascade_lists_the_data_of_its_members(made, tmp_path):
     card = assembled("joined", tmp_path / "first", members, natural, broad, tmp_path, 0.0005, 0.02, no_progress)
     assert card.training_data.data_sets[:3] == tuple(digests)
     assert len(card.training_data.data_sets) == 5
+    assert card.training_data.calibrated_on == card.training_data.data_sets[3:]
+    assert card.training_data.trained_on.digests == tuple(digests)
 
 
 def test_a_cascade_can_be_calibrated_again(made, tmp_path):
@@ -372,3 +374,4 @@ def test_further_non_lenses_calibrate_every_stage(made, tmp_path):
     assert card.training_data.description.endswith(text)
     assert card.training_data.data_sets == (*plain.training_data.data_sets, more.digest)
     assert card.training_data.simulations == ('{"seed":5}',)
+    assert card.training_data.calibrated_on == (*plain.training_data.calibrated_on, more.digest, '{"seed":5}')

@@ -131,4 +131,5 @@ def test_the_card_lists_the_simulations_of_data_and_start(tmp_path, monkeypatch)
     first = build_ensemble(config, folders[0], tmp_path, "first")
     assert first.training_data.simulations == (told[0],)
     later = config.model_copy(update={"start_from": tmp_path / "first"})
-    assert build_ensemble(later, folders[1], tmp_path, "later").training_data.simulations == tuple(told)
+    made = build_ensemble(later, folders[1], tmp_path, "later").training_data
+    assert made.simulations == made.trained_on.simulations == tuple(told)

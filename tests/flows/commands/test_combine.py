@@ -9,10 +9,10 @@ import pytest
 from flows.cli.models import combine
 from flows.cli.train import train
 from scanner.networks.architectures import NetworkSpec
-from scanner.networks.card import TrainingDataCard
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import make_engine
 from scanner.networks.package import load_scorer
+from scanner.networks.training_data_card import TrainingDataCard
 from scanner.preprocess.channel import channels
 from scanner.vocabulary.geometry import MER_10
 from simulation.object_blocks import nonlenses
@@ -141,8 +141,13 @@ def test_non_lenses_that_a_network_knows_are_refused(made, tmp_path, monkeypatch
     write_test_package(tmp_path / "known", (spec,), geometry="mer10", name="known", training_data=data)
     given = {"natural": str(made / "natural"), "broad": str(made / "broad"), "name": "new", "nonlenses": 3}
     for members in ([made / "A", tmp_path / "known"], [tmp_path / "known"]):
-        with pytest.raises(TrainingError, match="seed must be one that known was not trained or calibrated with, got 8"):
+        with pytest.raises(TrainingError, match="seed must be one that known was not trained with, got 8"):
             combine(*map(str, members), first=str(made / "light"), seed=8, **given)
     assert not (tmp_path / "margins-new").exists()
     combine(str(tmp_path / "known"), seed=9, **given)
-    assert read_card(tmp_path / "mine" / "new").training_data.simulations[0] == known[0]
+    made_of = read_card(tmp_path / "mine" / "new").training_data
+    assert made_of.simulations[0] == known[0]
+    assert known[0] not in made_of.calibrated_on
+    # Non-lenses that only calibrated the cascade may calibrate it again.
+    combine(str(tmp_path / "mine" / "new"), seed=9, **given | {"name": "newer"})
+    assert read_card(tmp_path / "mine" / "newer").training_data.calibrated_on == made_of.calibrated_on

@@ -9,13 +9,13 @@ import pytest
 import flows.commands.evaluate
 from flows.commands.evaluate import evaluate_shards, record_evaluation
 from infra.progress import no_progress
-from scanner.networks.card import TrainingDataCard
 from scanner.networks.card_file import read_card, write_card
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.nonlens_sample import NonLensTail, with_sample
 from scanner.networks.package import load_scorer
 from scanner.networks.prevalence import with_prevalence
+from scanner.networks.training_data_card import TrainingDataCard
 from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, add_metric, write_test_package
