@@ -59,7 +59,7 @@ class Dataset:
     digest: str
     """SHA-256 over the SHA-256 of each shard, in the order of their names."""
     data_sets: tuple[str, ...] = ()
-    """Digests of the shards that were simulated and of those that were graded, if there are any, each as `digest`."""
+    """Digests of the shards without grades, of those of each folder, and of those that were graded, each as `digest`."""
     simulations: tuple[str, ...] = ()
     """Descriptions of the simulated data sets among them, as their shards state them."""
     kind_targets: NDArray[np.float32] | None = None
@@ -147,7 +147,7 @@ def prepare_dataset(
     folder.mkdir(parents=True, exist_ok=True)
     manifest.unlink(missing_ok=True)
     shards = _write_arrays([*files, *graded], folder, channels, GEOMETRIES[geometry])
-    data_sets = [digest(part) for part in (shards[: len(files)], shards[len(files) :]) if part]
+    data_sets = _data_sets([file.uri for file in files], shards)
     # Written last: arrays without it are incomplete.
     stated = simulations(footer_of(file.uri) for file in files)
     content = {"prepared": wanted, "digest": digest(shards), "data_sets": data_sets, "simulations": stated}
@@ -170,6 +170,15 @@ def open_dataset(folder: Path) -> Dataset:
     data_sets = tuple(content.get("data_sets", [content["digest"]]))
     n_graded, stated = content["prepared"].get("n_graded", 0), tuple(content.get("simulations", []))
     return Dataset(inputs, kinds, group_ids, content["digest"], data_sets, stated, n_graded=n_graded)
+
+
+def _data_sets(uris: Sequence[str], shards: Sequence[str]) -> list[str]:
+    """Return the digests of data sets; the digests of shards hold those of graded objects behind those at the URIs."""
+    in_folders: dict[str, list[str]] = {}
+    for uri, shard in zip(uris, shards, strict=False):
+        in_folders.setdefault(uri.rpartition("/")[0], []).append(shard)
+    parts = (shards[: len(uris)], *in_folders.values(), shards[len(uris) :])
+    return list(dict.fromkeys(digest(part) for part in parts if part))
 
 
 def _write_arrays(

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from infra.provenance import digest, sha256_bytes
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS
 from scanner.preprocess.network_inputs import network_input
 from scanner.sources.cutouts import to_cutout
@@ -14,6 +15,7 @@ from scanner.vocabulary.kinds import KINDS
 from tests.training.shards import draw, write_shards
 from training.dataset import hashed_fraction, prepare_dataset
 from training.errors import TrainingError
+from training.evaluation.shard_scores import shard_footers, shards_digest
 
 
 def prepare(shards_uri, folder):
@@ -63,6 +65,17 @@ def test_folders_number_their_own_objects(tmp_path):
     for folder in "ab":
         write_shards(tmp_path / "shards" / folder, 4)
     assert len(prepare(str(tmp_path / "shards"), tmp_path / "data").kinds) == 8
+
+
+def test_each_folder_of_shards_is_a_data_set(tmp_path):
+    """An evaluation refuses each of them alone, although shards of injections state no seed."""
+    for i, folder in enumerate(("", "b", "b/c")):
+        write_shards(tmp_path / "shards" / folder, 4, n_shards=1, first_id=10 * i)
+    found = prepare(str(tmp_path / "shards"), tmp_path / "data")
+    own = [digest([sha256_bytes(path.read_bytes())]) for path in sorted((tmp_path / "shards").rglob("*.parquet"))]
+    assert found.data_sets[0] == found.digest == shards_digest(shard_footers(str(tmp_path / "shards")))
+    assert sorted(found.data_sets[1:]) == sorted(own)
+    assert shards_digest(shard_footers(str(tmp_path / "shards" / "b" / "c"))) in found.data_sets
 
 
 def test_every_object_is_in_exactly_one_split(dataset):
