@@ -3,11 +3,11 @@
 import math
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from infra.store.storage import list_files, open_read
+from scanner.files.parquet_checked import errors_as_bad_parquet
 from scanner.networks.architectures import LENS_OR_NOT
 from scanner.vocabulary.kinds import KINDS
 from training.config import TrainConfig
@@ -54,12 +54,12 @@ def check_splits(shards_uri: str, config: TrainConfig) -> int:
 def _objects(uri: str) -> tuple[NDArray[np.int8], NDArray[np.int64]] | None:
     """Return kinds and group ids of the objects of a shard, `[object]` each, as in `Dataset`; None if it cannot be used."""
     try:
-        with open_read(uri) as file:
+        with open_read(uri) as file, errors_as_bad_parquet():
             table = pq.read_table(file, columns=["object_id", "kind", "index"])
         ids, kinds, indices = (table[name].to_pylist() for name in ("object_id", "kind", "index"))
         groups = [object_id if index is None else index for object_id, index in zip(ids, indices, strict=True)]
         return np.array([KINDS.index(kind) for kind in kinds], np.int8), np.array(groups, np.int64)
-    except (pa.ArrowInvalid, KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError):
         return None
 
 

@@ -31,6 +31,20 @@ class BadParquetError(ValueError):
         return f"not a readable Parquet file: {self.args[0]}"
 
 
+@contextlib.contextmanager
+def errors_as_bad_parquet() -> Iterator[None]:
+    """Turn errors of Arrow about damaged files into BadParquetError, and errors of the system into StorageError."""
+    try:
+        yield
+    except (BadParquetError, StorageError, MemoryError):
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        # Arrow's own errors about a file have no errno; errors of the system do not mean that the file is damaged.
+        if isinstance(error, OSError) and error.errno:
+            raise StorageError(f"cannot be read: {error.strerror or error}") from error
+        raise BadParquetError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
 class ParquetInput:
     """An untrusted Parquet file."""
 
@@ -50,7 +64,7 @@ class ParquetInput:
             StorageError: the store failed.
         """
         self._source = source
-        with _errors_as_bad_parquet():
+        with errors_as_bad_parquet():
             self._footer = _read_footer(source, max_bytes)
             self.n_rows = _n_rows(self._footer, max_rows)
             self._file = pq.ParquetFile(
@@ -71,7 +85,7 @@ class ParquetInput:
             BadParquetError: their pages are too large, unpack to more than `max_unpacked_bytes` together, or are damaged.
             StorageError: the store failed.
         """
-        with _errors_as_bad_parquet():
+        with errors_as_bad_parquet():
             self._check_pages(columns, max_unpacked_bytes)
             table = self._file.read(list(columns))
             # Arrow does not check dictionary indices and the encoding of texts while it reads.
@@ -87,12 +101,12 @@ class ParquetInput:
             BadParquetError: as `read`, possibly after the first rows.
             StorageError: the store failed.
         """
-        with _errors_as_bad_parquet():
+        with errors_as_bad_parquet():
             self._check_pages(columns, max_unpacked_bytes=None)
             batches = self._file.iter_batches(n_rows, columns=list(columns), use_threads=False)
         n_read = 0
         while True:
-            with _errors_as_bad_parquet():
+            with errors_as_bad_parquet():
                 batch = next(batches, None)
             if batch is None:
                 break
@@ -147,17 +161,3 @@ def _n_rows(footer: Footer, max_rows: int) -> int:
 
 def _texts(footer: Footer) -> list[str]:
     return sorted({".".join(chunk.path) for chunk in footer.chunks if chunk.is_text})
-
-
-@contextlib.contextmanager
-def _errors_as_bad_parquet() -> Iterator[None]:
-    """Turn every exception that Arrow raises for damaged files into BadParquetError."""
-    try:
-        yield
-    except (BadParquetError, StorageError, MemoryError):
-        raise
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        # Arrow's own errors about a file have no errno; errors of the system do not mean that the file is damaged.
-        if isinstance(error, OSError) and error.errno:
-            raise StorageError(f"cannot be read: {error.strerror or error}") from error
-        raise BadParquetError(" ".join(str(error).split()) or type(error).__name__) from error

@@ -10,7 +10,6 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from infra.progress import Progress, no_progress
 from infra.provenance import digest, sha256_bytes
 from infra.store.storage import CreateOutcome, absolute, create_if_absent, join, list_files, open_read, read_bytes
 from scanner.files.fits_image import FitsReader
+from scanner.files.parquet_checked import BadParquetError, errors_as_bad_parquet
 from scanner.preprocess.resample import area_operator, regrid
 from scanner.sources.band_alignment import read_aligned
 from scanner.sources.cutouts import Cutout
@@ -178,12 +178,12 @@ def _written_shards(out_uri: str, spec: InjectionSpec) -> list[Record]:
 
 
 def _shard_record(uri: str, spec: InjectionSpec) -> Record:
-    with open_read(uri) as file:
-        try:
-            metadata = pq.read_schema(file).metadata or {}
-        except pa.ArrowInvalid:
-            metadata = {}
-    record = read_record(metadata.get(_RECORD_KEY, b"").decode())
+    try:
+        with open_read(uri) as file, errors_as_bad_parquet():
+            metadata = pq.read_metadata(file).metadata or {}
+    except BadParquetError:
+        metadata = {}
+    record = read_record(metadata.get(_RECORD_KEY, b"").decode(errors="replace"))
     if record is None or record.spec != spec:
         raise not_ours(uri, spec)
     return record

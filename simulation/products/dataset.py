@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from infra.frozen import Frozen
 from infra.provenance import sha256_bytes
 from infra.store.storage import create_if_absent, exists, join, open_read, read_bytes
+from scanner.files.parquet_checked import BadParquetError, errors_as_bad_parquet
 from scanner.sources.shards import DATA_SET_KEY, ROWS_PER_SHARD, decode_shard, shard_table
 from scanner.vocabulary.choices import GeometryName, PopulationPreset
 from scanner.vocabulary.geometry import GEOMETRIES, MER_10
@@ -274,13 +275,12 @@ def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
     """
     if not exists(uri):
         return False
-    with open_read(uri) as file:
-        try:
-            footer = pq.ParquetFile(file)
-        except pa.ArrowInvalid as error:
-            raise SimulationError(f"{uri} is no readable Parquet file; remove it, or use another folder") from error
-        described = (footer.schema_arrow.metadata or {}).get(DATA_SET_KEY, b"").decode(errors="replace")
-        n_rows = footer.metadata.num_rows
+    try:
+        with open_read(uri) as file, errors_as_bad_parquet():
+            footer = pq.read_metadata(file)
+    except BadParquetError as error:
+        raise SimulationError(f"{uri} is no readable Parquet file; remove it, or use another folder") from error
+    described, n_rows = (footer.metadata or {}).get(DATA_SET_KEY, b"").decode(errors="replace"), footer.num_rows
     expected = shard_n_rows(spec, shard_number)
     if described != per_object(spec):
         raise SimulationError(f"{uri} belongs to another data set ({_differences(described, spec)}); use another folder")

@@ -14,6 +14,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from scanner.files.parquet_checked import BadParquetError, errors_as_bad_parquet
 from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Image
@@ -127,10 +128,11 @@ def truth_bytes(ids: NDArray[np.int64], truth: Sequence[Mapping[str, Any]], spec
 def read_truth_spec(data: bytes) -> str:
     """Return the spec in a truth file's metadata; empty if the file has no spec, or is damaged."""
     try:
-        metadata = pq.read_schema(pa.BufferReader(data)).metadata or {}
-    except pa.ArrowInvalid:
+        with errors_as_bad_parquet():
+            metadata = pq.read_metadata(pa.BufferReader(data)).metadata or {}
+    except BadParquetError:
         return ""
-    return metadata.get(_SPEC_KEY, b"").decode()
+    return metadata.get(_SPEC_KEY, b"").decode(errors="replace")
 
 
 def _with_checksums(hdus: fits.HDUList) -> bytes:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from infra.store.storage import open_read
+from scanner.files.parquet_checked import BadParquetError, errors_as_bad_parquet
 from scanner.sources.shards import Shard, decode_shard, shard_kinds
 from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
@@ -21,10 +21,10 @@ def footer_of(uri: str) -> pq.FileMetaData:
         TrainingError: the file is not Parquet, or its description of a data set is damaged.
     """
     try:
-        with open_read(uri) as stream:
+        with open_read(uri) as stream, errors_as_bad_parquet():
             footer = pq.read_metadata(stream)
-    except pa.ArrowInvalid as error:
-        raise TrainingError(f"{uri}: not a readable Parquet shard: {error}") from error
+    except BadParquetError as error:
+        raise TrainingError(f"{uri}: {error}") from error
     check_stated(uri, footer)
     return footer
 

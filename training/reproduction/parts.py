@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.store.files import replace_whole
+from scanner.files.parquet_checked import BadParquetError, errors_as_bad_parquet
 from scanner.networks.cascade import Scorer
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.scoring import CutoutScanner
@@ -79,8 +80,9 @@ def read_parts(parts: Sequence[Part], label: str | None = None) -> pa.Table:
     for part in parts:
         path = part.file(label or _TRUTH)
         try:
-            tables.append(pq.read_table(path))
-        except pa.ArrowInvalid as error:
+            with errors_as_bad_parquet():
+                tables.append(pq.read_table(path))
+        except BadParquetError as error:
             raise TrainingError(f"{path}: not a readable Parquet file; remove it and run the command again") from error
     return pa.concat_tables(tables)
 

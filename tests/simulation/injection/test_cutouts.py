@@ -12,6 +12,7 @@ from scanner.vocabulary.bands import EUCLID
 from simulation.injection import cutouts as injected_sets
 from simulation.injection.arcs import InjectionError
 from simulation.injection.cutouts import InjectionSpec, OutputError, inject_into_cutouts
+from tests.damaged_parquet import with_damaged_footer
 from tests.simulation.injecting import assert_same_truth, contents, lensed_flux, pairs, write_manifest
 
 
@@ -115,9 +116,11 @@ def test_the_same_injection_again_changes_nothing_and_another_is_refused(manifes
     (out / "shard-00000.parquet").rename(out / "shard-00003.parquet")
     with pytest.raises(OutputError, match=r"shard-00003\.parquet was not made"):
         inject_into_cutouts(manifest, str(out), seed=2)
-    (out / "shard-00003.parquet").write_bytes(b"no shard")
-    with pytest.raises(OutputError, match=r"shard-00003\.parquet was not made"):
-        inject_into_cutouts(manifest, str(out), seed=1)
+    shard = out / "shard-00003.parquet"
+    for content in (with_damaged_footer(shard.read_bytes()), b"no shard"):
+        shard.write_bytes(content)
+        with pytest.raises(OutputError, match=r"shard-00003\.parquet was not made"):
+            inject_into_cutouts(manifest, str(out), seed=1)
 
 
 def test_another_release_changes_the_injection_spec():

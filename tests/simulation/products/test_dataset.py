@@ -30,6 +30,7 @@ from simulation.products.dataset import (
 from simulation.products.render import SimulationError
 from simulation.systems import Picture
 from simulation.textures.library import TextureError, read_textures
+from tests.damaged_parquet import with_damaged_footer
 from tests.simulation.textures_made import write_textures
 
 SPEC = DatasetSpec(n=12, seed=7)
@@ -106,14 +107,13 @@ def test_a_folder_keeps_its_number_of_objects(tmp_path):
     uri = shard_uris(spec, str(tmp_path))[0]
     create_if_absent(uri, encode_shard(simulate_shard(spec, 0)), "test")
     for n, why in ((3, "its last shard cannot grow"), (1, "a shard cannot get shorter")):
-        says = f"holds 2 objects of this data set, not {n}: {why}; use another folder$"
-        with pytest.raises(SimulationError, match=says):
+        with pytest.raises(SimulationError, match=f"holds 2 objects of this data set, not {n}: {why}; use another folder$"):
             is_shard_of(spec.model_copy(update={"n": n}), 0, uri)
 
 
 def test_a_damaged_shard_is_named(tmp_path):
     (uri,) = shard_uris(STAR, str(tmp_path))
-    for content in (b"", encode_shard(simulate_shard(STAR, 0))[:-40]):
+    for content in (b"", (data := encode_shard(simulate_shard(STAR, 0)))[:-40], with_damaged_footer(data)):
         Path(uri).write_bytes(content)
         with pytest.raises(SimulationError, match=r"shard-00000\.parquet is no readable Parquet file; remove it, or use"):
             is_shard_of(STAR, 0, uri)

@@ -17,6 +17,7 @@ from simulation.products.mer_files import (
     read_truth_spec,
     truth_bytes,
 )
+from tests.damaged_parquet import with_damaged_footer
 
 POINTING = Pointing(63.5872258, -49.6841682, 301)
 
@@ -88,5 +89,5 @@ def test_a_file_without_a_spec_has_an_empty_one():
     sink = io.BytesIO()
     pq.write_table(pq.read_table(io.BytesIO(truth_bytes(np.array([7]), [{}], "x"))).replace_schema_metadata(None), sink)
     assert read_truth_spec(sink.getvalue()) == ""
-    for damaged in (b"", sink.getvalue()[:-40]):
+    for damaged in (b"", sink.getvalue()[:-40], with_damaged_footer(sink.getvalue())):
         assert read_truth_spec(damaged) == ""

@@ -1,8 +1,11 @@
 """Kinds of shards are read without pixels, and every error names the file."""
 
+from pathlib import Path
+
 import pytest
 
 from scanner.vocabulary.kinds import KINDS
+from tests.damaged_parquet import with_damaged_footer
 from tests.training.shards import write_shards
 from training.errors import TrainingError
 from training.evaluation.known_shards import decoded, footer_of, kind_counts, kinds_in, read_kinds
@@ -31,7 +34,9 @@ def test_objects_of_no_known_kind_are_refused(tmp_path, kind):
 
 def test_files_that_are_no_shards_are_refused(tmp_path):
     path = tmp_path / "a.parquet"
-    path.write_bytes(b"no shard")
-    for read in (footer_of, lambda uri: read_kinds([uri]), lambda uri: decoded(uri, path.read_bytes())):
-        with pytest.raises(TrainingError, match=r"a\.parquet: "):
-            read(str(path))
+    shard = Path(write_shards(tmp_path / "shards", 1, n_shards=1)) / "shard-00000.parquet"
+    for content in (b"no shard", with_damaged_footer(shard.read_bytes())):
+        path.write_bytes(content)
+        for read in (footer_of, lambda uri: read_kinds([uri]), lambda uri: decoded(uri, path.read_bytes())):
+            with pytest.raises(TrainingError, match=r"a\.parquet: not a readable Parquet file"):
+                read(str(path))

@@ -1,5 +1,7 @@
 """Tests of the parts that a reproduction keeps."""
 
+import io
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_scorer
 from simulation.products.dataset import DatasetSpec, simulate_objects
+from tests.damaged_parquet import with_damaged_footer
 from training.errors import TrainingError
 from training.reproduction.parts import OBJECTS_PER_PART, Part, parts_of, read_parts, write_part
 
@@ -47,6 +50,9 @@ def test_parts_are_read_in_order_with_their_truth(tmp_path):
 
 def test_a_damaged_part_is_named(tmp_path):
     part = Part(tmp_path, 0, 1)
-    part.file("truth").write_bytes(b"no parquet")
-    with pytest.raises(TrainingError, match=r"000000-1\.truth\.parquet: not a readable Parquet file"):
-        read_parts([part])
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"index": [0]}), sink)
+    for content in (b"no parquet", with_damaged_footer(sink.getvalue())):
+        part.file("truth").write_bytes(content)
+        with pytest.raises(TrainingError, match=r"000000-1\.truth\.parquet: not a readable Parquet file"):
+            read_parts([part])
