@@ -26,7 +26,7 @@ def draw_learning_curves(fits: Sequence[FitResult], path: Path) -> None:
             panel.grid(alpha=0.3)
         axes[0][column].set_title(fit.name, fontsize=10)
         axes[1][column].set_xlabel("epoch")
-        axes[1][column].xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[1][column].xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes[0][0].set_ylabel("loss")
     axes[1][0].set_ylabel("accuracy")
     axes[0][0].legend(fontsize=8)

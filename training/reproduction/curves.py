@@ -43,7 +43,7 @@ def learning_figure(history: Mapping[str, Sequence[EpochRecord]], quantity: str)
         best = min(records, key=lambda record: record.deciding_loss)
         panel.plot([best.epoch], [getattr(best, f"validation_{quantity}")], "ko", markersize=4, label="kept")
         panel.set(title=name, xlabel="epoch", ylabel=quantity)
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes[0].legend(fontsize=8)
     _drop(axes[len(history) :])
     return figure
