@@ -53,14 +53,19 @@ class NightMeasures(Frozen):
 def measured(plan: Plan, root_uri: str, geometry: Geometry, progress: Progress = no_progress) -> NightMeasures:
     """Return the measures of a sealed plan: the stored ones, else measure and store them.
 
+    Measures for which a tile could not be read are not stored: they are made anew, in case the tile is back.
+
     Raises:
         QualityError: the stored ones are damaged, or a unit file cannot be read.
         StorageError: the store failed.
+        WcsProcessError: the process that locates objects does not start or was killed.
     """
     uri = measured_uri(root_uri, plan.plan_id)
     if (known := stored_measures(root_uri, plan.plan_id)) is not None:
         return known
-    found = _measure(plan, root_uri, geometry, progress)
+    found, is_whole = _measure(plan, root_uri, geometry, progress)
+    if not is_whole:
+        return found
     create_if_absent(uri, canonical_json(found.model_dump()), plan.plan_id)
     return stored_measures(root_uri, plan.plan_id) or found
 
@@ -81,16 +86,17 @@ def stored_measures(root_uri: str, plan_id: str) -> NightMeasures | None:
         raise QualityError(f"{uri}: not the measures of a night; remove it and run `lensscan qa` again") from error
 
 
-def _measure(plan: Plan, root_uri: str, geometry: Geometry, progress: Progress) -> NightMeasures:
+def _measure(plan: Plan, root_uri: str, geometry: Geometry, progress: Progress) -> tuple[NightMeasures, bool]:
+    """Return the measures, and whether the sample is whole."""
     files = unit_files(root_uri, plan.plan_id)
     own = [(unit.unit_id, files[unit.unit_id]) for unit in plan.units if unit.unit_id in files]
     try:
         units, histogram = count_units(own)
         with_scores = {name: file.uri for name, file in own if units[name].n_scored}
-        sample, n_chosen = measure_sample(plan, with_scores, geometry, progress)
+        sample = measure_sample(plan, with_scores, geometry, progress)
     except (pa.ArrowException, ValueError) as error:
         raise QualityError(f"{root_uri}: plan {plan.plan_id[:12]}: a unit file cannot be read: {error}") from error
-    return NightMeasures(
+    found = NightMeasures(
         plan_id=plan.plan_id,
         night=plan.night,
         ensemble_sha256=plan.ensemble_sha256,
@@ -98,9 +104,10 @@ def _measure(plan: Plan, root_uri: str, geometry: Geometry, progress: Progress) 
         lacking={unit.unit_id: bands for unit in plan.units if (bands := lacking_bands(unit, geometry))},
         units=units,
         log_odds=tuple(histogram.tolist()),
-        n_chosen=n_chosen,
-        sample={name: tuple(finite([_rounded(value) for value in values.tolist()])) for name, values in sample.items()},
+        n_chosen=sample.n_chosen,
+        sample={name: tuple(finite([_rounded(value) for value in values.tolist()])) for name, values in sample.columns.items()},
     )
+    return found, sample.is_whole
 
 
 def _rounded(value: float) -> float:

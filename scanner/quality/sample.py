@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from infra.errors import LensscanError
 from infra.progress import Progress, no_progress
 from infra.store.storage import open_read
 from scanner.catalogue.outcomes import SCORED
@@ -16,6 +16,7 @@ from scanner.catalogue.plan import Plan
 from scanner.catalogue.units import Ids, Unit
 from scanner.quality.objects import measure_objects
 from scanner.scan.unit_objects import UnitObject, read_unit_objects
+from scanner.scan.unusable import UNUSABLE, why_unusable
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.rejections import Rejection
@@ -25,6 +26,17 @@ MOST_UNITS, OBJECTS_PER_UNIT = 4, 300
 _BATCH = 64
 
 Columns = dict[str, NDArray[np.float64]]
+
+
+class Sample(NamedTuple):
+    """Measurements of some objects of a plan."""
+
+    columns: Columns
+    """Quantities by name, `[n]` each."""
+    n_chosen: int
+    """Number of objects that were chosen; one whose pixels cannot be read again has no row."""
+    is_whole: bool
+    """Whether the files of all units could be read; false if one is gone, changed or damaged."""
 
 
 def chosen_units(units: Sequence[Unit], most: int = MOST_UNITS) -> list[Unit]:
@@ -45,30 +57,35 @@ def scored_ids(unit_uri: str) -> Ids:
     return np.asarray(rows.filter(pc.equal(rows["status"], SCORED))["object_id"].to_numpy())
 
 
-def measure_sample(
-    plan: Plan, unit_uris: Mapping[str, str], geometry: Geometry, progress: Progress = no_progress
-) -> tuple[Columns, int]:
-    """Measure some objects of a plan; return columns `[n]` by name, and the number of objects that were chosen.
-
-    An object whose pixels cannot be read again is chosen and has no row.
+def measure_sample(plan: Plan, unit_uris: Mapping[str, str], geometry: Geometry, progress: Progress = no_progress) -> Sample:
+    """Measure some objects of a plan.
 
     Args:
         plan: The plan.
         unit_uris: URI of the file of each of its units that has scored rows.
         geometry: Geometry of the stamps.
         progress: Called with the numbers of units done and of all.
+
+    Raises:
+        StorageError: the store failed, so that another try may read more objects.
+        WcsProcessError: the process that locates objects does not start or was killed; another try may succeed.
     """
     parts: list[Columns] = []
-    n_chosen = 0
+    n_chosen, is_whole = 0, True
     units = chosen_units([unit for unit in plan.units if unit.unit_id in unit_uris])
     for done, unit in enumerate(units):
         progress(done, len(units))
         ids = chosen_ids(scored_ids(unit_uris[unit.unit_id]))
         n_chosen += len(ids)
-        parts += _measured(unit, ids, geometry, plan)
+        try:
+            parts += _measured(unit, ids, geometry, plan)
+        except (*UNUSABLE, Rejection) as error:
+            # The gate counts the objects of a tile that is damaged or gone; it does not count those that the store refused.
+            why_unusable(error)
+            is_whole = False
     progress(len(units), len(units))
     names = list(parts[0]) if parts else []
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}, n_chosen
+    return Sample({name: np.concatenate([part[name] for part in parts]) for name in names}, n_chosen, is_whole)
 
 
 def _measured(unit: Unit, ids: Ids, geometry: Geometry, plan: Plan) -> list[Columns]:
@@ -82,15 +99,11 @@ def _measured(unit: Unit, ids: Ids, geometry: Geometry, plan: Plan) -> list[Colu
             parts.append(measure_objects(stamps, geometry, waiting[0].zero_points_ab_mag))
             waiting.clear()
 
-    try:
-        for found in read_unit_objects(unit, ids, geometry, plan.described):
-            # Sky that pads a stamp is no sky of the night.
-            if isinstance(found.row, Cutout) and not found.row.notes:
-                waiting.append(found)
-                if len(waiting) == _BATCH:
-                    measure()
-        measure()
-    except (LensscanError, Rejection):
-        # A tile that is damaged or gone makes its objects unreadable: the gate counts those.
-        return []
+    for found in read_unit_objects(unit, ids, geometry, plan.described):
+        # Sky that pads a stamp is no sky of the night.
+        if isinstance(found.row, Cutout) and not found.row.notes:
+            waiting.append(found)
+            if len(waiting) == _BATCH:
+                measure()
+    measure()
     return parts

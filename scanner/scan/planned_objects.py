@@ -6,17 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.store.storage import StorageError
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.unit_inputs import InputChangedError
-from scanner.scan.errors import ScanError
 from scanner.scan.unit_objects import read_unit_objects
-from scanner.sources.tiles import TileError
+from scanner.scan.unusable import UNUSABLE, why_unusable
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.rejections import Rejection
-
-_UNUSABLE = (InputChangedError, TileError, ScanError, FileNotFoundError)
-"""Errors for files that are gone, changed or damaged. All others, such as those of the store, may pass by themselves."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +49,12 @@ def read_planned(plan: Plan, ids_by_unit: Mapping[str, Sequence[int]], geometry:
         try:
             for found in read_unit_objects(unit, asked, geometry, plan.described):
                 if isinstance(found.row, Rejection):
-                    unusable[found.object_id] = _reason(found.row)
+                    unusable[found.object_id] = why_unusable(found.row)
                 else:
                     ids.append(found.object_id)
                     parts.append(found.row.stamps)
-        except (*_UNUSABLE, Rejection) as error:
-            unusable |= dict.fromkeys(set(asked.tolist()) - set(ids), _reason(error))
+        except (*UNUSABLE, Rejection) as error:
+            unusable |= dict.fromkeys(set(asked.tolist()) - set(ids), why_unusable(error))
     stamps = {band: np.stack([part[band] for part in parts]) for band in geometry.grids} if parts else {}
     return PlannedObjects(np.array(ids, np.int64), stamps, unusable)
 
@@ -71,10 +65,3 @@ def together(parts: Sequence[PlannedObjects]) -> PlannedObjects:
     ids = np.concatenate([np.zeros(0, np.int64), *(part.object_ids for part in read)])
     stamps = {band: np.concatenate([part.stamps[band] for part in read]) for band in (read[0].stamps if read else ())}
     return PlannedObjects(ids, stamps, {i: why for part in parts for i, why in part.unusable.items()})
-
-
-def _reason(error: Exception) -> str:
-    """Return why an object has no pixels; an error of the store is no reason, and is raised."""
-    if isinstance(error, Rejection) and error.code.retriable:
-        raise StorageError(error.detail) from error
-    return str(error)

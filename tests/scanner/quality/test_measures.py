@@ -5,11 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from infra.store.storage import StorageError
 from scanner.catalogue.paths import measured_uri, unit_uri
+from scanner.files.wcs_client import WcsProcessError
 from scanner.quality.errors import QualityError
 from scanner.quality.measures import measured, stored_measures
 from scanner.quality.objects import column
 from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.quality.scanned import N_OBJECTS, scanned, write_night
 
 NIGHT = "2026-01-01"
@@ -48,3 +51,34 @@ def test_damaged_files_are_named(held):
     path.write_text("{}")
     with pytest.raises(QualityError, match=r"measured\.json: not the measures of a night"):
         measured(plan, root, MER_10)
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [(Rejection(RejectCode.IO_ERROR, "timed out"), StorageError), (WcsProcessError("killed"), WcsProcessError)],
+)
+def test_a_failure_that_may_pass_stores_nothing(held, monkeypatch, failure, error):
+    root, plan = held
+
+    def failing(*_args):
+        raise failure
+        yield
+
+    with monkeypatch.context() as patched:
+        patched.setattr("scanner.quality.sample.read_unit_objects", failing)
+        with pytest.raises(error):
+            measured(plan, root, MER_10)
+    assert stored_measures(root, plan.plan_id) is None
+    assert measured(plan, root, MER_10).n_sampled == 2 * N_OBJECTS
+
+
+def test_a_tile_that_is_back_is_measured_again(held, tmp_path):
+    root, plan = held
+    (mosaic,) = (tmp_path / "tiles").glob("*MOSAIC-NIR-J_TILE000000002*")
+    mosaic.rename(tmp_path / "away")
+    found = measured(plan, root, MER_10)
+    assert (found.n_sampled, found.n_chosen) == (N_OBJECTS, 2 * N_OBJECTS)
+    assert stored_measures(root, plan.plan_id) is None
+    (tmp_path / "away").rename(mosaic)
+    assert measured(plan, root, MER_10).n_sampled == 2 * N_OBJECTS
+    assert stored_measures(root, plan.plan_id) is not None
