@@ -37,7 +37,7 @@ class NightMeasures(Frozen):
     log_odds: tuple[int, ...]
     """Histogram of the log odds of `p_lens`."""
     n_chosen: int
-    """Number of objects of the sample, of which those that could be read again have a row in `sample`."""
+    """Number of objects of the sample without padded stamps; those that could be read again have a row in `sample`."""
     sample: dict[str, tuple[float | None, ...]]
     """Quantities by name, `[n]` each."""
 

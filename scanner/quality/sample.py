@@ -24,6 +24,8 @@ from scanner.vocabulary.rejections import Rejection
 MOST_UNITS, OBJECTS_PER_UNIT = 4, 300
 """Number of tiles that are read again, and of objects in each: the statistical error of a median is then a few percent."""
 _BATCH = 64
+_PADDED = "padded"
+"""First word of the note of a stamp that reaches beyond its image."""
 
 Columns = dict[str, NDArray[np.float64]]
 
@@ -34,7 +36,7 @@ class Sample(NamedTuple):
     columns: Columns
     """Quantities by name, `[n]` each."""
     n_chosen: int
-    """Number of objects that were chosen; one whose pixels cannot be read again has no row."""
+    """Number of objects that were chosen and whose stamps are not padded; one that cannot be read again has no row."""
     is_whole: bool
     """Whether the files of all units could be read; false if one is gone, changed or damaged."""
 
@@ -78,7 +80,9 @@ def measure_sample(plan: Plan, unit_uris: Mapping[str, str], geometry: Geometry,
         ids = chosen_ids(scored_ids(unit_uris[unit.unit_id]))
         n_chosen += len(ids)
         try:
-            parts += _measured(unit, ids, geometry, plan)
+            found, n_padded = _measured(unit, ids, geometry, plan)
+            parts += found
+            n_chosen -= n_padded
         except (*UNUSABLE, Rejection) as error:
             # The gate counts the objects of a tile that is damaged or gone; it does not count those that the store refused.
             why_unusable(error)
@@ -88,9 +92,11 @@ def measure_sample(plan: Plan, unit_uris: Mapping[str, str], geometry: Geometry,
     return Sample({name: np.concatenate([part[name] for part in parts]) for name in names}, n_chosen, is_whole)
 
 
-def _measured(unit: Unit, ids: Ids, geometry: Geometry, plan: Plan) -> list[Columns]:
+def _measured(unit: Unit, ids: Ids, geometry: Geometry, plan: Plan) -> tuple[list[Columns], int]:
+    """Return the measurements of the objects of a unit, part by part, and the number of those whose stamps are padded."""
     parts: list[Columns] = []
     waiting: list[UnitObject] = []
+    n_padded = 0
 
     def measure() -> None:
         if waiting:
@@ -100,10 +106,14 @@ def _measured(unit: Unit, ids: Ids, geometry: Geometry, plan: Plan) -> list[Colu
             waiting.clear()
 
     for found in read_unit_objects(unit, ids, geometry, plan.described):
-        # Sky that pads a stamp is no sky of the night.
-        if isinstance(found.row, Cutout) and not found.row.notes:
-            waiting.append(found)
-            if len(waiting) == _BATCH:
-                measure()
+        if not isinstance(found.row, Cutout):
+            continue
+        if any(note.startswith(_PADDED) for note in found.row.notes):
+            # Sky that pads a stamp is no sky of the night.
+            n_padded += 1
+            continue
+        waiting.append(found)
+        if len(waiting) == _BATCH:
+            measure()
     measure()
-    return parts
+    return parts, n_padded

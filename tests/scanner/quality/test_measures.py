@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from infra.store.storage import StorageError
 from scanner.catalogue.paths import measured_uri, unit_uri
@@ -13,7 +14,8 @@ from scanner.quality.measures import measured, stored_measures
 from scanner.quality.objects import column
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
-from tests.scanner.quality.scanned import N_OBJECTS, scanned, write_night
+from tests.scanner.quality.scanned import N_OBJECTS, N_PIXELS, scanned, write_night
+from tests.tiles import PIXEL_SCALE_DEG
 
 NIGHT = "2026-01-01"
 
@@ -82,3 +84,31 @@ def test_a_tile_that_is_back_is_measured_again(held, tmp_path):
     (tmp_path / "away").rename(mosaic)
     assert measured(plan, root, MER_10).n_sampled == 2 * N_OBJECTS
     assert stored_measures(root, plan.plan_id) is not None
+
+
+def test_filled_stamps_are_measured(held, tmp_path):
+    root, plan = held
+    whole = measured(plan, root, MER_10)
+    for path in (tmp_path / "tiles").glob("*MOSAIC-NIR-J*"):
+        with fits.open(path) as hdus:
+            pixels, header = hdus[0].data.astype("f4"), hdus[0].header
+        pixels[::50, ::50] = np.nan
+        fits.PrimaryHDU(pixels, header).writeto(path, overwrite=True, checksum=True)
+    found = measured(scanned(root, tmp_path / "tiles", NIGHT), root, MER_10)
+    assert found.n_sampled == found.n_chosen == 2 * N_OBJECTS
+    for name in ("noise_ujy", "mag"):
+        now, before = (np.nanmedian(one.values(column(name, "J"))) for one in (found, whole))
+        assert now == pytest.approx(before, rel=0.01)
+
+
+def test_padded_stamps_are_not_of_the_sample(tmp_path):
+    n_at_edge, n_from_edge = 40, 20
+    write_night(tmp_path / "tiles")
+    (path,) = (tmp_path / "tiles").glob("*FINAL-CAT_TILE000000001*")
+    with fits.open(path) as hdus:
+        rows = hdus[1].data.copy()
+        rows["DECLINATION"][:n_at_edge] = -44.0 + (n_from_edge - (N_PIXELS - 1) / 2) * PIXEL_SCALE_DEG
+        fits.BinTableHDU(rows).writeto(path, overwrite=True)
+    root = str(tmp_path / "catalogue")
+    found = measured(scanned(root, tmp_path / "tiles", NIGHT), root, MER_10)
+    assert found.n_sampled == found.n_chosen == 2 * N_OBJECTS - n_at_edge
