@@ -12,14 +12,10 @@ from scanner.catalogue.paths import night_label
 from scanner.catalogue.plan import Plan, find_plans, load_plan
 from scanner.catalogue.shown import shown_plans
 from scanner.catalogue.verdicts import Verdict
-from scanner.networks.card_file import read_card
-from scanner.networks.errors import PackageError
-from scanner.networks.locate import find_package
 from scanner.quality.assess import assess
 from scanner.quality.errors import QualityError
 from scanner.quality.limits import read_limits
 from scanner.quality.promote import Promoted, promote
-from scanner.vocabulary.geometry import GEOMETRIES, MER_10, Geometry
 
 
 class PromotionPublishError(LensscanError):
@@ -52,7 +48,7 @@ def judge_night(
     """
     root_uri, wanted = absolute(root_uri), read_limits(limits)
     chosen = chosen_plan(root_uri, label, plan)
-    return assess(chosen, root_uri, _geometry(chosen), wanted, reference_label, progress)
+    return assess(chosen, root_uri, wanted, reference_label, progress)
 
 
 def promote_night(
@@ -112,15 +108,6 @@ def _only_waiting(root_uri: str) -> str:
         found = f"several nights wait: {', '.join(labels)}" if labels else "no night waits for its gate"
         raise QualityError(f"{root_uri}: name a night with --night; {found}")
     return labels[0]
-
-
-def _geometry(plan: Plan) -> Geometry:
-    """Return the geometry of the plan's ensemble; where this machine lacks it, stamps of 10 arcsec hold what is measured."""
-    try:
-        card = read_card(find_package(plan.ensemble_name, Settings.read().ensembles_dir))
-    except PackageError:
-        return MER_10
-    return GEOMETRIES[card.geometry]
 
 
 def _publisher(root_uri: str, collection: str, ray_address: str | None) -> Callable[[], str]:

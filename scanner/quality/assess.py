@@ -14,17 +14,15 @@ from scanner.catalogue.shown import show_records, shown_plans
 from scanner.catalogue.verdicts import Check, Verdict, newest_verdict, record_verdict
 from scanner.quality.errors import QualityError
 from scanner.quality.limits import QualityLimits
-from scanner.quality.measures import NightMeasures, measured, stored_measures
+from scanner.quality.measures import GEOMETRY, NightMeasures, measured, stored_measures
 from scanner.quality.pixel_checks import pixel_checks
 from scanner.quality.score_checks import Recovery, recovery_checks, score_checks
 from scanner.quality.tile_checks import tile_checks
-from scanner.vocabulary.geometry import Geometry
 
 
 def assess(
     plan: Plan,
     root_uri: str,
-    geometry: Geometry,
     limits: QualityLimits,
     reference_label: str | None = None,
     progress: Progress = no_progress,
@@ -34,7 +32,6 @@ def assess(
     Args:
         plan: A sealed plan.
         root_uri: The catalogue's root.
-        geometry: Geometry of the stamps on which the sample is measured.
         limits: The limits.
         reference_label: Label of the night to compare with; by default the nearest one that passed its gate and that the same
             ensemble scored. Without one, drifts are not measured.
@@ -46,9 +43,9 @@ def assess(
     """
     if load_seal(root_uri, plan.plan_id) is None:
         raise QualityError(f"plan {plan.plan_id[:12]} is not sealed: scan its night to the end first")
-    night = measured(plan, root_uri, geometry, progress)
-    reference = _named_reference(plan, root_uri, geometry, reference_label) if reference_label else _nearest(plan, root_uri)
-    return record_verdict(judged(night, reference, tuple(geometry.grids), limits, root_uri), root_uri)
+    night = measured(plan, root_uri, progress)
+    reference = _named_reference(plan, root_uri, reference_label) if reference_label else _nearest(plan, root_uri)
+    return record_verdict(judged(night, reference, tuple(GEOMETRY.grids), limits, root_uri), root_uri)
 
 
 def judged(
@@ -86,11 +83,11 @@ def _recovery(night: NightMeasures, root_uri: str) -> Recovery | None:
     return None
 
 
-def _named_reference(plan: Plan, root_uri: str, geometry: Geometry, label: str) -> NightMeasures:
+def _named_reference(plan: Plan, root_uri: str, label: str) -> NightMeasures:
     shown = [one for one in shown_plans(root_uri, label).get(label, []) if one.plan_id != plan.plan_id]
     if not shown:
         raise QualityError(f"{root_uri}: no other scan of night {label} that readers see, so it cannot be the reference")
-    return measured(load_plan(root_uri, shown[0].plan_id), root_uri, geometry)
+    return measured(load_plan(root_uri, shown[0].plan_id), root_uri)
 
 
 def _nearest(plan: Plan, root_uri: str) -> NightMeasures | None:

@@ -15,7 +15,6 @@ from scanner.quality.errors import QualityError
 from scanner.quality.limits import QualityLimits
 from scanner.quality.measures import stored_measures
 from scanner.quality.promote import promote
-from scanner.vocabulary.geometry import MER_10
 from tests.scanner.quality.scanned import N_OBJECTS, N_TILES, scanned, write_night
 
 NIGHTS = ("2026-01-01", "2026-01-02", "2026-01-05")
@@ -37,7 +36,7 @@ def root(tmp_path):
 
 def judged(root, tiles, i, **options):
     plan = scanned(root, tiles / NIGHTS[i], NIGHTS[i], seed=i)
-    return plan, assess(plan, root, MER_10, LIMITS, **options)
+    return plan, assess(plan, root, LIMITS, **options)
 
 
 def test_good_nights_pass_and_the_nearest_promoted_is_the_reference(root, tiles):
@@ -52,14 +51,14 @@ def test_good_nights_pass_and_the_nearest_promoted_is_the_reference(root, tiles)
     third, verdict = judged(root, tiles, 2)
     assert verdict.reference_night == NIGHTS[0]
     promote(second, root, "ann")
-    assert assess(third, root, MER_10, LIMITS).reference_night == NIGHTS[1]
-    assert assess(third, root, MER_10, LIMITS, NIGHTS[0]).reference_night == NIGHTS[0]
+    assert assess(third, root, LIMITS).reference_night == NIGHTS[1]
+    assert assess(third, root, LIMITS, NIGHTS[0]).reference_night == NIGHTS[0]
 
 
 def test_the_same_question_stores_nothing_new(root, tiles):
     plan, verdict = judged(root, tiles, 0)
     before = {file.uri: file.modified for file in list_files(root)}
-    assert assess(plan, root, MER_10, LIMITS) == verdict
+    assert assess(plan, root, LIMITS) == verdict
     assert {file.uri: file.modified for file in list_files(root)} == before
     names = [file.uri.rpartition("/")[2] for file in list_files(quality_uri(root, plan.plan_id))]
     assert names == ["held.json", "measured.json", "verdict-00000001.json"]
@@ -84,7 +83,7 @@ def test_a_change_of_one_band_fails_its_check(root, tiles, tmp_path, rng, band, 
     for path in bad.glob(f"*MOSAIC-{band}_*"):
         altered(path, change, rng)
     plan = scanned(root, bad, NIGHTS[1])
-    verdict = assess(plan, root, MER_10, LIMITS)
+    verdict = assess(plan, root, LIMITS)
     assert check in {(found.name, found.band) for found in verdict.checks if not found.is_good}
     # A change of the image of one band is no fault of the others.
     assert {found.band for found in verdict.checks if not found.is_good} == {check[1]}
@@ -115,9 +114,9 @@ def test_a_failed_night_is_overruled_with_a_stored_reason(root, tiles):
     plan = scanned(root, tiles / NIGHTS[0], NIGHTS[0])
     with pytest.raises(QualityError, match="night 2026-01-01 was not judged: `lensscan qa"):
         promote(plan, root, "ann")
-    verdict = assess(plan, root, MER_10, QualityLimits(reject_share=0))
+    verdict = assess(plan, root, QualityLimits(reject_share=0))
     assert verdict.is_passed
-    strict = assess(plan, root, MER_10, QualityLimits(sky_noise_ratio=1.2))
+    strict = assess(plan, root, QualityLimits(sky_noise_ratio=1.2))
     assert strict.number == 2
     with pytest.raises(QualityError, match="--overrule needs a reason"):
         promote(plan, root, "ann", "  ")
@@ -141,7 +140,7 @@ def test_a_second_promotion_changes_nothing(root, tiles):
 def test_an_unsealed_plan_is_neither_judged_nor_promoted(root, tiles):
     plan = scanned(root, tiles / NIGHTS[0], NIGHTS[0])
     Path(seal_uri(root, plan.plan_id)).unlink()
-    for act in (lambda: assess(plan, root, MER_10, LIMITS), lambda: promote(plan, root, "ann", "any")):
+    for act in (lambda: assess(plan, root, LIMITS), lambda: promote(plan, root, "ann", "any")):
         with pytest.raises(QualityError, match="is not sealed"):
             act()
 
@@ -150,5 +149,5 @@ def test_lost_tiles_fail_the_sample(root, tiles, tmp_path):
     gone = shutil.copytree(tiles / NIGHTS[0], tmp_path / "gone")
     plan = scanned(root, gone, NIGHTS[0])
     shutil.rmtree(gone)
-    verdict = assess(plan, root, MER_10, LIMITS)
+    verdict = assess(plan, root, LIMITS)
     assert [check.name for check in verdict.checks if not check.is_good] == ["sample"]

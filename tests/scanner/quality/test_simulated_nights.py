@@ -10,7 +10,6 @@ from scipy.ndimage import gaussian_filter
 from scanner.quality.assess import assess
 from scanner.quality.limits import QualityLimits
 from scanner.quality.promote import promote
-from scanner.vocabulary.geometry import MER_10
 from simulation.products.survey_tile import TileSpec, simulate_tile
 from tests.scanner.quality.scanned import scanned
 
@@ -31,7 +30,7 @@ def nights(tmp_path_factory):
 
 def verdict(root, folder, night):
     plan = scanned(root, folder, night)
-    return plan, assess(plan, root, MER_10, QualityLimits())
+    return plan, assess(plan, root, QualityLimits())
 
 
 def changed(folder, band, change):
