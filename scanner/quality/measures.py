@@ -10,10 +10,11 @@ from infra.json_values import finite
 from infra.progress import Progress, no_progress
 from infra.provenance import canonical_json
 from infra.store.replacement import replace
-from infra.store.storage import read_bytes
+from infra.store.storage import FileInfo, read_bytes
 from scanner.catalogue.paths import measured_uri
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.unitfile import unit_files
+from scanner.catalogue.units import MAX_EXAMPLES
 from scanner.quality.counts import UnitCounts, count_units
 from scanner.quality.errors import QualityError
 from scanner.quality.sample import measure_sample
@@ -64,7 +65,7 @@ def measured(plan: Plan, root_uri: str, progress: Progress = no_progress) -> Nig
     Measures for which a tile could not be read are not stored: they are made anew, in case the tile is back.
 
     Raises:
-        QualityError: the stored ones are damaged, or a unit file cannot be read.
+        QualityError: the stored ones are damaged, or a unit file is missing or cannot be read.
         StorageError: the store failed.
         WcsProcessError: the process that locates objects does not start or was killed.
     """
@@ -96,8 +97,7 @@ def stored_measures(root_uri: str, plan_id: str) -> NightMeasures | None:
 
 def _measure(plan: Plan, root_uri: str, progress: Progress) -> tuple[NightMeasures, bool]:
     """Return the measures, and whether the sample is whole."""
-    files = unit_files(root_uri, plan.plan_id)
-    own = [(unit.unit_id, files[unit.unit_id]) for unit in plan.units if unit.unit_id in files]
+    own = _own_files(plan, root_uri)
     try:
         units, histogram = count_units(own)
         with_scores = {name: file.uri for name, file in own if units[name].n_scored}
@@ -117,6 +117,19 @@ def _measure(plan: Plan, root_uri: str, progress: Progress) -> tuple[NightMeasur
         sample={name: tuple(finite([_rounded(value) for value in values.tolist()])) for name, values in sample.columns.items()},
     )
     return found, sample.is_whole
+
+
+def _own_files(plan: Plan, root_uri: str) -> list[tuple[str, FileInfo]]:
+    """Return the id and the file of each unit of a sealed plan."""
+    files = unit_files(root_uri, plan.plan_id)
+    if missing := [unit.unit_id for unit in plan.units if unit.unit_id not in files]:
+        names = ", ".join(missing[:MAX_EXAMPLES])
+        raise QualityError(
+            f"{root_uri}: plan {plan.plan_id[:12]}: the files of {len(missing)} of {len(plan.units)} units are missing, "
+            f"such as {names}; `lensscan verify {root_uri}` names them all. `lensscan repair {root_uri}` and the same scan "
+            "again write them anew"
+        )
+    return [(unit.unit_id, files[unit.unit_id]) for unit in plan.units]
 
 
 def _rounded(value: float) -> float:

@@ -57,6 +57,14 @@ def test_damaged_files_are_named(held):
         measured(plan, root)
 
 
+def test_missing_unit_files_are_named(held):
+    root, plan = held
+    Path(unit_uri(root, plan.plan_id, "000000002")).unlink()
+    with pytest.raises(QualityError, match=r"1 of 2 units are missing, such as 000000002; `lensscan verify"):
+        measured(plan, root)
+    assert stored_measures(root, plan.plan_id) is None
+
+
 @pytest.mark.parametrize(
     ("failure", "error"),
     [(Rejection(RejectCode.IO_ERROR, "timed out"), StorageError), (WcsProcessError("killed"), WcsProcessError)],
