@@ -16,6 +16,9 @@ from scanner.vocabulary.rejections import RejectCode
 _BLANK = (RejectCode.BLANK, RejectCode.CONSTANT)
 _BLANK_SHARE = 0.9
 """Share of a tile's rows whose pixels are blank, above which the tile is: a mask covers less of it."""
+_LEAST_ROWS = 20
+"""Smallest number of rows of a tile that may be blank or damaged: with a selection of few sources, one rejected object is
+most of its tile, and says nothing about it."""
 _MOST_NAMED = 5
 
 
@@ -24,19 +27,21 @@ def tile_checks(night: NightMeasures, reference: NightMeasures | None, limits: Q
     lacking = sorted(night.lacking)
     bands = Counter(band for absent in night.lacking.values() for band in absent)
     of_bands = ", ".join(f"{band} in {n}" for band, n in bands.items())
-    yield _named("missing_bands", lacking, limits.tiles_missing_band, f"lack a band{f' ({of_bands})' if of_bands else ''}")
-    rest = {name: unit for name, unit in night.units.items() if name not in night.lacking and unit.n_rows}
+    of_bands = f"a band ({of_bands})" if of_bands else "a band"
+    yield _named("missing_bands", lacking, limits.tiles_missing_band, "lacks", "lack", of_bands)
+    rest = {name: unit for name, unit in night.units.items() if name not in night.lacking and unit.n_rows >= _LEAST_ROWS}
     blank = [name for name, unit in rest.items() if _n_blank(unit) > _BLANK_SHARE * unit.n_rows]
-    yield _named("blank_tiles", blank, limits.blank_tiles, "hold nothing but zeros or one value")
+    yield _named("blank_tiles", blank, limits.blank_tiles, "holds", "hold", "nothing but zeros or one value")
     damaged = [name for name, unit in rest.items() if not unit.n_scored and name not in blank]
-    yield _named("damaged_tiles", damaged, limits.damaged_tiles, "have no scored object for another reason")
+    yield _named("damaged_tiles", damaged, limits.damaged_tiles, "has", "have", "no scored object for another reason")
     yield from _reject_checks(night, reference, limits)
     yield from _count_checks(night, reference, limits)
 
 
-def _named(name: str, tiles: Sequence[str], limit: int, what: str) -> Check:
+def _named(name: str, tiles: Sequence[str], limit: int, verb: str, plural: str, what: str) -> Check:
     names = ", ".join(tiles[:_MOST_NAMED]) + (f" and {len(tiles) - _MOST_NAMED} more" if len(tiles) > _MOST_NAMED else "")
-    text = f"{len(tiles)} tiles {what}{f': {names}' if names else ''} (limit {limit})"
+    which = f"1 tile {verb}" if len(tiles) == 1 else f"{len(tiles)} tiles {plural}"
+    text = f"{which} {what}{f': {names}' if names else ''} (limit {limit})"
     return Check(name=name, value=len(tiles), limit=limit, is_good=len(tiles) <= limit, text=text)
 
 

@@ -95,7 +95,7 @@ def test_a_tile_of_zeros_is_refused(lensscan, good, tmp_path):
     tiles, root = copied(good, tmp_path)
     with_zero_tile(tiles)
     scan(lensscan, tiles, root, SECOND, code=1)
-    check_refused(lensscan, root, "blank_tiles", "1 tiles hold nothing but zeros or one value: 000000002 (limit 0)")
+    check_refused(lensscan, root, "blank_tiles", "1 tile holds nothing but zeros or one value: 000000002 (limit 0)")
 
 
 def test_a_good_night_passes_against_the_first(lensscan, good, tmp_path):

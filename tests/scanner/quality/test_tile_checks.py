@@ -30,7 +30,7 @@ def test_good_nights_pass():
 def test_one_blank_tile_is_caught_by_name(code):
     bad = with_tile(night(1), "t2", {f"rejected:{code}": ROWS - 5, "scored": 5})
     assert "blank_tiles" in failed(bad)
-    assert checks(bad)["blank_tiles"].text == "1 tiles hold nothing but zeros or one value: t2 (limit 0)"
+    assert checks(bad)["blank_tiles"].text == "1 tile holds nothing but zeros or one value: t2 (limit 0)"
     assert failed(bad, blank_tiles=1, reject_share=1) == []
 
 
@@ -61,11 +61,17 @@ def test_a_damaged_tile_is_no_blank_one():
 def test_a_missing_band_is_named_with_its_tiles():
     bad = with_tile(night(1), "t0", {"rejected:missing_band": ROWS}).model_copy(update={"lacking": {"t0": ("Y",)}})
     assert failed(bad, reject_share=1) == ["missing_bands"]
-    assert checks(bad)["missing_bands"].text == "1 tiles lack a band (Y in 1): t0 (limit 0)"
+    assert checks(bad)["missing_bands"].text == "1 tile lacks a band (Y in 1): t0 (limit 0)"
 
 
 def test_skipped_tiles_and_empty_ones_do_not_count():
     assert failed(with_tile(night(1), "t4", {}), night(0)) == []
+
+
+@pytest.mark.parametrize(("code", "check"), [("blank", "blank_tiles"), ("fits_truncated", "damaged_tiles")])
+def test_tiles_of_few_rows_are_not_judged(code, check):
+    for n, names in ((1, []), (19, []), (20, [check])):
+        assert failed(with_tile(night(1), "t2", {f"rejected:{code}": n}), reject_share=1) == names
 
 
 def test_rejected_rows_have_a_limit_and_a_drift():
