@@ -1,13 +1,13 @@
 """Checks of the pixels of a night against a reference: sky level and noise, width of compact sources, zero points."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scanner.catalogue.verdicts import Check
-from scanner.quality.drift import Drift, Location, drift, median, quantile
+from scanner.quality.drift import LEAST_OBJECTS, Drift, Location, drift, median, quantile
 from scanner.quality.limits import QualityLimits
 from scanner.quality.measures import NightMeasures
 from scanner.quality.objects import column
@@ -53,7 +53,8 @@ def _ratio(name: str, label: str, night: NightMeasures, reference: NightMeasures
     found = drift(location(night, band), location(reference, band))
     what = f"{band}: {label}"
     if found is None:
-        return _unknown(name, band, limit, what)
+        why = _no_zero_point(night, reference, (band,)) if name == "sky_noise" else None
+        return _unknown(name, band, limit, what, why)
     ratio = math.exp(found.value)
     text = f"{what} is {ratio:.2f} of the reference (limit a factor {limit:g})"
     return Check(name=name, band=band, value=ratio, limit=limit, is_good=not found.exceeds(math.log(limit)), text=text)
@@ -82,7 +83,8 @@ def _zero_points(
     """Compare each band with the others: one that has moved by itself moves all of its colours.
 
     The median of its colours says so, and the colours of the other bands among themselves do not move. The magnitudes of all
-    bands together depend on the field as well, so they have a limit of their own.
+    bands together depend on the field as well, so they have a limit of their own. A band fails, too, if the night has lost a
+    zero point that the reference has.
     """
     for band in bands:
         others = [other for other in bands if other != band]
@@ -90,7 +92,9 @@ def _zero_points(
         limit = limits.zero_point_mag
         what = f"{band}: the zero point"
         if not moves:
-            yield _unknown("zero_point", band, limit, what)
+            is_lost = _lacks_zero_points(night, (band,)) and _has_zero_point(reference, band)
+            why = _no_zero_point(night, reference, (band,)) or _no_zero_point(night, reference, others)
+            yield _unknown("zero_point", band, limit, what, why, is_good=not is_lost)
             continue
         found = _middle(moves)
         text = f"{what} has moved by {found.value:+.2f} mag against the other bands (limit {limit:g})"
@@ -98,7 +102,7 @@ def _zero_points(
     common = [found for band in bands if (found := drift(_magnitude(night, band), _magnitude(reference, band)))]
     limit = limits.common_zero_point_mag
     if not common:
-        yield _unknown("common_zero_point", None, limit, "the magnitudes")
+        yield _unknown("common_zero_point", None, limit, "the magnitudes", _no_zero_point(night, reference, bands))
         return
     found = _middle(common)
     text = f"the magnitudes of all bands have moved by {found.value:+.2f} mag (limit {limit:g})"
@@ -123,5 +127,24 @@ def _middle(moves: list[Drift]) -> Drift:
     return Drift(float(np.median([move.value for move in moves])), max(move.error for move in moves))
 
 
-def _unknown(name: str, band: str | None, limit: float, what: str) -> Check:
-    return Check(name=name, band=band, value=None, limit=limit, is_good=True, text=f"{what} is not measured: too few objects")
+def _has_zero_point(found: NightMeasures, band: str) -> bool:
+    """Return whether a zero point is known for an object: without one, a stamp has no noise in microjansky."""
+    return bool(np.isfinite(found.values(column("noise_ujy", band))).any())
+
+
+def _lacks_zero_points(found: NightMeasures, bands: Sequence[str]) -> bool:
+    """Return whether there are enough objects, and none has a zero point in any of the bands."""
+    return found.n_sampled >= LEAST_OBJECTS and not any(_has_zero_point(found, band) for band in bands)
+
+
+def _no_zero_point(night: NightMeasures, reference: NightMeasures, bands: Sequence[str]) -> str | None:
+    """Return the reason why bands cannot be compared if it is that no zero point is known for them; else None."""
+    for label, found in (("the night", night), ("the reference", reference)):
+        if _lacks_zero_points(found, bands):
+            return f"no header of {label} states a zero point of {', '.join(bands)}"
+    return None
+
+
+def _unknown(name: str, band: str | None, limit: float, what: str, why: str | None = None, *, is_good: bool = True) -> Check:
+    text = f"{what} is not measured: {why or 'too few objects'}"
+    return Check(name=name, band=band, value=None, limit=limit, is_good=is_good, text=text)

@@ -71,6 +71,7 @@ def test_the_same_question_stores_nothing_new(root, tiles):
     ("band", "change", "check"),
     [
         ("NIR-J", "zero point", ("zero_point", "J")),
+        ("NIR-J", "no zero point", ("zero_point", "J")),
         ("VIS", "blur", ("psf_width", "VIS")),
         ("NIR-Y", "sky", ("sky_level", "Y")),
         ("NIR-H", "noise", ("sky_noise", "H")),
@@ -100,6 +101,8 @@ def altered(path, change, rng):
     sigma = 0.01
     if change == "zero point":
         header["MAGZERO"] += 0.5
+    elif change == "no zero point":
+        del header["MAGZERO"]
     elif change == "blur":
         # The sky keeps its noise, so that the width alone changes.
         pixels = gaussian_filter(pixels, 3) + rng.normal(0, sigma, pixels.shape)

@@ -90,3 +90,43 @@ def test_few_objects_are_not_measured():
     assert {check.value for check in found if check.name != "sample"} == {None}
     assert all(check.is_good for check in found)
     assert np.isclose(found[0].value, 1)
+
+
+def without_zero_points(found, *bands):
+    for band in bands:
+        for quantity in ("mag", "noise_ujy"):
+            found = replaced(found, quantity, band, [None] * len(found.values(column(quantity, band))))
+    return found
+
+
+def test_a_lost_zero_point_fails_its_band_alone():
+    lost = without_zero_points(night(1), "J")
+    assert failed(lost, night(0)) == {("zero_point", "J")}
+    said = {(check.name, check.band): check.text for check in pixel_checks(lost, night(0), BANDS, QualityLimits())}
+    why = "is not measured: no header of the night states a zero point of J"
+    assert said["zero_point", "J"] == f"J: the zero point {why}"
+    assert said["sky_noise", "J"] == f"J: the sky noise {why}"
+    assert "has moved by" in said["zero_point", "VIS"]
+    assert failed(without_zero_points(night(1), *BANDS), night(0)) == {("zero_point", band) for band in BANDS}
+
+
+def test_a_survey_without_zero_points_passes():
+    now, before = (without_zero_points(night(seed), *BANDS) for seed in (1, 0))
+    assert failed(now, before) == failed(night(1), before) == set()
+    said = {(check.name, check.band): check.text for check in pixel_checks(night(1), before, BANDS, QualityLimits())}
+    of_all = "is not measured: no header of the reference states a zero point of VIS, Y, J, H"
+    assert said["common_zero_point", None] == f"the magnitudes {of_all}"
+
+
+def test_a_band_alone_has_no_colours():
+    found = list(pixel_checks(without_zero_points(night(1), "Y", "J", "H"), night(0), BANDS, QualityLimits()))
+    (check,) = [check for check in found if (check.name, check.band) == ("zero_point", "VIS")]
+    assert check.is_good
+    assert check.text == "VIS: the zero point is not measured: no header of the night states a zero point of Y, J, H"
+
+
+@pytest.mark.parametrize(("n", "is_lost"), [(19, False), (20, True)])
+def test_a_zero_point_of_few_objects_is_not_lost(n, is_lost):
+    lost = without_zero_points(night(1), "J")
+    few = lost.model_copy(update={"sample": {name: values[:n] for name, values in lost.sample.items()}, "n_chosen": n})
+    assert (("zero_point", "J") in failed(few, night(0))) == is_lost
