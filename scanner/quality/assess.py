@@ -29,6 +29,8 @@ def assess(
 ) -> Verdict:
     """Judge a sealed plan and store the verdict; the same question again gives the same verdict, and stores nothing.
 
+    A plan is measured anew, and the verdict may be another, as long as a tile that is measured could not be read.
+
     Args:
         plan: A sealed plan.
         root_uri: The catalogue's root.
@@ -38,7 +40,7 @@ def assess(
         progress: Called with the numbers of tiles read and to read.
 
     Raises:
-        QualityError: the plan is not sealed, or the reference night has no scan that readers see.
+        QualityError: the plan is not sealed or lacks unit files, or the reference night has no scan that readers see.
         LensscanError: a file of the catalogue is damaged.
     """
     if load_seal(root_uri, plan.plan_id) is None:
