@@ -86,6 +86,17 @@ def ray_ready(actor: Any) -> Any:
     return actor.__ray_ready__.remote()
 
 
+def free_on_ray_nodes() -> list[dict[str, float]]:
+    """Return the resources that are free on each node of the Ray cluster that this task or driver, no Ray client, runs on.
+
+    Ray's public functions tell the sum over all nodes only: one GPU may be half free on each of two nodes.
+
+    Raises:
+        PrivateApiError: Ray lacks the function.
+    """
+    return list(_found("ray", "ray._private.state:available_resources_per_node")().values())
+
+
 def end_ray_train_at_once(trainer: Any) -> None:
     """Let the run of a Ray Train trainer end when its workers do, on a Ray that has no dashboard.
 

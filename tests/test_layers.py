@@ -52,7 +52,7 @@ ALLOWED_ROOMS = {
 """Maps package and room (subpackage) to what the room may import from its package: other rooms, and files beside the rooms."""
 SHELLS = {
     *("training/trainer.py", "infra/private_apis.py", "scanner/hats/night_tasks.py"),
-    *("infra/ray/actor_pool.py", "infra/ray/calls.py", "infra/ray/cluster.py", "infra/ray/jobs.py"),
+    *("infra/ray/actor_pool.py", "infra/ray/calls.py", "infra/ray/cluster.py", "infra/ray/jobs.py", "infra/ray/nodes.py"),
 }
 """Files that may import Ray, besides actors and flows."""
 PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}

@@ -1,0 +1,63 @@
+"""Choose how many scan actors a Ray cluster runs, and the share of a GPU that each of them gets."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from infra.engine_name import EngineName
+from infra.ray.cluster import actor_count
+from infra.ray.nodes import free_resources, node_resources
+
+ACTOR_CPUS = 0.5
+"""CPUs that Ray reserves for an actor: less than one, so that two actors on a two-core machine leave room for the rest."""
+
+Node = Mapping[str, float]
+"""Resources of a node, by name."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The number of actors, and what each of them gets."""
+
+    n_actors: int
+    gpu_share: float
+    """Share of one GPU; 0 for an actor without."""
+    hides_gpus: bool = False
+    """Whether an actor must not use a GPU that its node has, because others use it."""
+
+
+def place(engine: EngineName, workers: int, n_units: int) -> Placement:
+    """Return the placement of at most `workers` actors for `n_units` units in the running Ray session.
+
+    The engine `cuda` needs GPUs, also those that are in use now; `auto` takes the free ones, and CPUs if none is free.
+
+    Raises:
+        ClusterError: Ray is gone.
+    """
+    n_actors = actor_count(workers, n_units, ACTOR_CPUS)
+    if engine not in {"auto", "cuda"}:
+        return Placement(n_actors, 0.0)
+    nodes = node_resources()
+    if engine == "auto" and any(node.get("GPU", 0) for node in nodes):
+        n_actors, share = gpu_shares(free_resources(), n_actors)
+        return Placement(n_actors, share, hides_gpus=not share)
+    return Placement(*gpu_shares(nodes, n_actors))
+
+
+def gpu_shares(nodes: Sequence[Node], n_actors: int) -> tuple[int, float]:
+    """Return how many of `n_actors` fit on the nodes with GPUs, and the share of a GPU for each of them.
+
+    An actor needs its share of one GPU on one node, and its CPUs there; an actor that does not fit would wait for ever.
+
+    Args:
+        nodes: The resources of each node.
+        n_actors: Requested number of actors.
+    """
+    with_gpus = [node for node in nodes if node.get("GPU", 0) >= 1 and node.get("CPU", 0) >= ACTOR_CPUS]
+    n_gpus = sum(int(node["GPU"]) for node in with_gpus)
+    if not n_gpus:
+        return n_actors, 0.0
+    on_one_gpu = math.ceil(n_actors / n_gpus)
+    room = sum(min(int(node["GPU"]) * on_one_gpu, int(node["CPU"] / ACTOR_CPUS)) for node in with_gpus)
+    # Ray's resources have a resolution of 1e-4.
+    return min(n_actors, room), math.floor(1e4 / on_one_gpu) / 1e4

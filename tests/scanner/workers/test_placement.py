@@ -1,0 +1,79 @@
+import math
+
+import pytest
+
+from scanner.workers import placement
+from scanner.workers.placement import ACTOR_CPUS, Placement, gpu_shares, place
+
+
+@pytest.mark.parametrize("n_actors", [1, 2, 3, 5, 8, 12])
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [{"CPU": 16.0, "GPU": 2.0}],
+        [{"CPU": 64.0, "GPU": 8.0}, {"CPU": 64.0}],
+        [{"CPU": 2.0, "GPU": 1.0}, {"CPU": 1.0, "GPU": 7.0}],
+        [{"CPU": 0.5, "GPU": 4.0}],
+    ],
+)
+def test_every_started_actor_fits_on_a_node(nodes, n_actors):
+    """Actors are placed one by one, each on a GPU and a CPU of one node, as Ray does."""
+    n, share = gpu_shares(nodes, n_actors)
+    assert 1 <= n <= n_actors
+    assert 0 < share <= 1
+    per_gpu = math.floor(1 / share + 1e-9)
+    places = sum(min(int(node.get("GPU", 0)) * per_gpu, int(node["CPU"] / ACTOR_CPUS)) for node in nodes)
+    assert places >= n
+
+
+def test_without_gpus_no_share_is_requested():
+    assert gpu_shares([{"CPU": 4.0}, {"CPU": 4.0}], 5) == (5, 0.0)
+
+
+def test_few_gpus_are_shared_evenly():
+    assert gpu_shares([{"CPU": 16.0, "GPU": 2.0}], 3) == (3, 0.5)
+    assert gpu_shares([{"CPU": 16.0, "GPU": 2.0}], 2) == (2, 1.0)
+
+
+def test_a_node_holds_no_more_actors_than_its_cpus():
+    assert gpu_shares([{"CPU": 1.0, "GPU": 1.0}, {"CPU": 16.0, "GPU": 1.0}], 16) == (2 + 8, 0.125)
+
+
+def test_a_gpu_without_a_free_cpu_is_not_used():
+    """An actor for it would wait, while other nodes are idle."""
+    assert gpu_shares([{"GPU": 1.0}, {"CPU": 0.4, "GPU": 1.0}, {"CPU": 8.0}], 3) == (3, 0.0)
+    assert gpu_shares([{"GPU": 1.0}, {"CPU": 1.0, "GPU": 1.0}], 4) == (2, 0.25)
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Return a function that makes a cluster of nodes, of which some resources are free."""
+
+    def cluster(nodes, free):
+        monkeypatch.setattr(placement, "actor_count", lambda workers, *_: workers)
+        monkeypatch.setattr(placement, "node_resources", lambda: nodes)
+        monkeypatch.setattr(placement, "free_resources", lambda: free)
+
+    return cluster
+
+
+def test_auto_uses_the_cpus_while_all_gpus_are_busy(cluster):
+    """Two halves of GPUs on two nodes make no whole one."""
+    cluster([{"CPU": 8.0, "GPU": 1.0}] * 2, [{"CPU": 7.0, "GPU": 0.5}] * 2)
+    assert place("auto", 4, 9) == Placement(4, 0.0, hides_gpus=True)
+
+
+def test_auto_shares_the_gpus_that_are_free(cluster):
+    cluster([{"CPU": 8.0, "GPU": 4.0}], [{"CPU": 7.0, "GPU": 2.0}])
+    assert place("auto", 4, 9) == Placement(4, 0.5)
+
+
+def test_cuda_waits_for_gpus_that_are_busy(cluster):
+    cluster([{"CPU": 8.0, "GPU": 4.0}], [{"CPU": 7.0}])
+    assert place("cuda", 4, 9) == Placement(4, 1.0)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_an_engine_of_cpus_asks_for_no_gpu(engine, cluster):
+    cluster([{"CPU": 8.0, "GPU": 4.0}], [{"CPU": 8.0, "GPU": 4.0}])
+    assert place(engine, 4, 9) == Placement(4, 0.0)
