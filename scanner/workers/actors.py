@@ -1,5 +1,6 @@
 """Scan on Ray: workers are actors, which share the GPUs of the cluster."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from scanner.vocabulary.metrics import NIGHT, Metric
 from scanner.workers.placement import ACTOR_CPUS, place
 from scanner.workers.retry_state import Task
 from scanner.workers.run_tally import RunTally
-from scanner.workers.threads import IN_FLIGHT, thread_settings, threads_of
+from scanner.workers.threads import IN_FLIGHT, thread_settings
 from scanner.workers.unit_scanner import UnitScanner
 
 
@@ -30,7 +31,6 @@ def scanner_pool(plan: Plan, package: Path, root_uri: str, workers: int, n_units
         ClusterError: Ray is gone.
     """
     placed = place(plan.config.engine, workers, n_units)
-    threads = threads_of(workers)
     # Ray itself may leave an actor without a GPU all GPUs of its node.
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if placed.hides_gpus else {}
     remote: Any = ray.remote(MeteredScanner)
@@ -39,12 +39,14 @@ def scanner_pool(plan: Plan, package: Path, root_uri: str, workers: int, n_units
         num_gpus=placed.gpu_share,
         # One thread more answers how far the others are.
         max_concurrency=IN_FLIGHT + 1,
-        runtime_env={"env_vars": {**thread_settings(threads), **access_variables(), **log_variables(), **hidden}},
+        runtime_env={"env_vars": {**thread_settings(placed.threads), **access_variables(), **log_variables(), **hidden}},
     )
     with ray_errors():
         # Store the plan once for all actors, because it is large: it holds every unit of the night.
         shared = ray.put(plan)
-    return ActorPool(lambda: actor.remote(UnitScanner, shared, package, root_uri, threads, run_id), placed.n_actors, IN_FLIGHT)
+    return ActorPool(
+        lambda: actor.remote(UnitScanner, shared, package, root_uri, placed.threads, run_id), placed.n_actors, IN_FLIGHT
+    )
 
 
 class MeteredScanner:
@@ -55,7 +57,8 @@ class MeteredScanner:
     ) -> None:
         if is_asked():
             log_json()
-        self._scanner = scanner(plan, package, root_uri, threads, run_id)
+        # The threads were counted on the largest node, and this one may be smaller.
+        self._scanner = scanner(plan, package, root_uri, min(threads, os.cpu_count() or 1), run_id)
         self._meters = _Meters(plan)
 
     def scan(self, task: Task) -> Receipt:

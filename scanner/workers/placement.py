@@ -1,4 +1,4 @@
-"""Choose how many scan actors a Ray cluster runs, and the share of a GPU that each of them gets."""
+"""Choose how many scan actors a Ray cluster runs, and the threads and the share of a GPU that each of them gets."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from infra.engine_name import EngineName
 from infra.ray.cluster import actor_count
 from infra.ray.nodes import free_resources, node_resources
+from scanner.workers.threads import threads_on_nodes
 
 ACTOR_CPUS = 0.5
 """CPUs that Ray reserves for an actor: less than one, so that two actors on a two-core machine leave room for the rest."""
@@ -20,7 +21,8 @@ class Placement:
     """The number of actors, and what each of them gets."""
 
     n_actors: int
-    gpu_share: float
+    threads: int
+    gpu_share: float = 0.0
     """Share of one GPU; 0 for an actor without."""
     hides_gpus: bool = False
     """Whether an actor must not use a GPU that its node has, because others use it."""
@@ -34,14 +36,13 @@ def place(engine: EngineName, workers: int, n_units: int) -> Placement:
     Raises:
         ClusterError: Ray is gone.
     """
-    n_actors = actor_count(workers, n_units, ACTOR_CPUS)
+    nodes, n_actors = node_resources(), actor_count(workers, n_units, ACTOR_CPUS)
+    threads = threads_on_nodes([node.get("CPU", 0.0) for node in nodes], workers)
     if engine not in {"auto", "cuda"}:
-        return Placement(n_actors, 0.0)
-    nodes = node_resources()
-    if engine == "auto" and any(node.get("GPU", 0) for node in nodes):
-        n_actors, share = gpu_shares(free_resources(), n_actors)
-        return Placement(n_actors, share, hides_gpus=not share)
-    return Placement(*gpu_shares(nodes, n_actors))
+        return Placement(n_actors, threads)
+    takes_free = engine == "auto" and any(node.get("GPU", 0) for node in nodes)
+    n_actors, share = gpu_shares(free_resources() if takes_free else nodes, n_actors)
+    return Placement(n_actors, threads, share, hides_gpus=takes_free and not share)
 
 
 def gpu_shares(nodes: Sequence[Node], n_actors: int) -> tuple[int, float]:

@@ -1,6 +1,7 @@
 """Numbers of units, threads and bytes of memory that a scan worker uses at once."""
 
 import os
+from collections.abc import Sequence
 
 IN_FLIGHT = 2
 """Number of units that a worker holds: it scores one while it reads the next."""
@@ -14,6 +15,14 @@ def threads_of(workers: int) -> int:
     The requested workers decide, not the units that are left: the number of threads changes the last digit of a score.
     """
     return max(1, (os.cpu_count() or 1) // workers)
+
+
+def threads_on_nodes(cpus: Sequence[float], workers: int) -> int:
+    """Return the number of threads of each worker on a cluster whose nodes have these CPUs; the requested workers decide.
+
+    No worker gets more than the largest node has; one on a smaller node uses at most the cores of its own machine.
+    """
+    return max(1, min(int(sum(cpus)) // workers, int(max(cpus, default=1))))
 
 
 def thread_settings(threads: int) -> dict[str, str]:

@@ -4,6 +4,7 @@ import pytest
 
 from infra.store.s3_access import ANONYMOUS_BUCKETS
 from scanner.workers import actors
+from scanner.workers.actors import MeteredScanner
 from scanner.workers.placement import Placement
 
 
@@ -26,10 +27,21 @@ def options_of(monkeypatch):
 def test_actors_read_the_same_buckets_without_credentials(options_of, monkeypatch):
     """An actor may run on another machine, where the command's variables are unknown."""
     monkeypatch.setenv(ANONYMOUS_BUCKETS, "archive")
-    assert options_of(Placement(1, 0.0))["runtime_env"]["env_vars"][ANONYMOUS_BUCKETS] == "archive"
+    assert options_of(Placement(1, 1))["runtime_env"]["env_vars"][ANONYMOUS_BUCKETS] == "archive"
 
 
 def test_an_actor_beside_busy_gpus_sees_none(options_of):
     """Ray may leave an actor without a GPU all GPUs of its node."""
-    assert options_of(Placement(1, 0.0, hides_gpus=True))["runtime_env"]["env_vars"]["CUDA_VISIBLE_DEVICES"] == ""
-    assert "CUDA_VISIBLE_DEVICES" not in options_of(Placement(1, 0.5))["runtime_env"]["env_vars"]
+    assert options_of(Placement(1, 1, hides_gpus=True))["runtime_env"]["env_vars"]["CUDA_VISIBLE_DEVICES"] == ""
+    assert "CUDA_VISIBLE_DEVICES" not in options_of(Placement(1, 1, 0.5))["runtime_env"]["env_vars"]
+
+
+def test_an_actor_uses_no_more_threads_than_its_cores(monkeypatch):
+    monkeypatch.setattr(actors.os, "cpu_count", lambda: 4)
+    plan = SimpleNamespace(night=None)
+    made = [MeteredScanner(lambda *given: given[3], plan, None, "", threads)._scanner for threads in (2, 64)]
+    assert made == [2, 4]
+
+
+def test_an_actor_has_the_threads_of_its_placement(options_of):
+    assert options_of(Placement(1, 3))["runtime_env"]["env_vars"]["OMP_NUM_THREADS"] == "3"

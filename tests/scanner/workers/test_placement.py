@@ -60,20 +60,28 @@ def cluster(monkeypatch):
 def test_auto_uses_the_cpus_while_all_gpus_are_busy(cluster):
     """Two halves of GPUs on two nodes make no whole one."""
     cluster([{"CPU": 8.0, "GPU": 1.0}] * 2, [{"CPU": 7.0, "GPU": 0.5}] * 2)
-    assert place("auto", 4, 9) == Placement(4, 0.0, hides_gpus=True)
+    assert place("auto", 4, 9) == Placement(4, 4, hides_gpus=True)
 
 
 def test_auto_shares_the_gpus_that_are_free(cluster):
     cluster([{"CPU": 8.0, "GPU": 4.0}], [{"CPU": 7.0, "GPU": 2.0}])
-    assert place("auto", 4, 9) == Placement(4, 0.5)
+    assert place("auto", 4, 9) == Placement(4, 2, 0.5)
 
 
 def test_cuda_waits_for_gpus_that_are_busy(cluster):
     cluster([{"CPU": 8.0, "GPU": 4.0}], [{"CPU": 7.0}])
-    assert place("cuda", 4, 9) == Placement(4, 1.0)
+    assert place("cuda", 4, 9) == Placement(4, 2, 1.0)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_an_engine_of_cpus_asks_for_no_gpu(engine, cluster):
     cluster([{"CPU": 8.0, "GPU": 4.0}], [{"CPU": 8.0, "GPU": 4.0}])
-    assert place(engine, 4, 9) == Placement(4, 0.0)
+    assert place(engine, 4, 9) == Placement(4, 2)
+
+
+def test_the_cores_of_the_cluster_decide_the_threads(cluster, monkeypatch):
+    """The machine of the driver may be a laptop with more or fewer; the units that are left do not matter."""
+    monkeypatch.setattr("os.cpu_count", lambda: 1000)
+    cluster([{"CPU": 8.0}] * 4, [])
+    assert {place("torch", 4, n_units).threads for n_units in (1, 99)} == {8}
+    assert [place("torch", workers, 9).threads for workers in (1, 16, 32, 99)] == [8, 2, 1, 1]

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from scanner.workers.threads import thread_settings
+from scanner.workers.threads import thread_settings, threads_on_nodes
 
 CODE = """
 import time
@@ -32,3 +32,10 @@ def idle_seconds(environment):
 def test_threads_do_not_spin_between_products_of_matrices():
     # With the setting that OpenBLAS has by default, one of two threads spins all the time: 0.5 s.
     assert idle_seconds(thread_settings(2)) < 0.05
+
+
+def test_a_worker_of_a_cluster_fits_on_a_node():
+    assert threads_on_nodes([8.0, 8.0], 1) == 8
+    assert threads_on_nodes([16.0, 2.0], 2) == 9
+    assert threads_on_nodes([0.0, 0.5], 4) == 1
+    assert threads_on_nodes([], 4) == 1
