@@ -70,9 +70,6 @@ class _Slot:
 class WorkerPool(ABC):
     """Submit calls, then take them as they end, in any order; more calls may be submitted meanwhile."""
 
-    _no_start: str
-    """The likely reason why no worker starts in time."""
-
     def __init__(self, n_workers: int, in_flight: int) -> None:
         """Start the workers.
 
@@ -97,6 +94,11 @@ class WorkerPool(ABC):
         self._question = ""
         self._on_answers: Callable[[list[Any]], None] = _ignore
         self._ask_at = math.inf
+
+    @property
+    @abstractmethod
+    def _no_start(self) -> str:
+        """The likely reason why no worker starts in time."""
 
     @abstractmethod
     def _start_worker(self) -> tuple[Any, Any]:

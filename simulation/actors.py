@@ -14,4 +14,4 @@ ACTOR_CPUS = 0.5
 def simulator_pool(out_uri: str, n_actors: int) -> ActorPool:
     """Start a pool of simulators that write under `out_uri`."""
     actor: Any = ray.remote(num_cpus=ACTOR_CPUS, runtime_env={"env_vars": ONE_THREAD})(Simulator)
-    return ActorPool(lambda: actor.remote(out_uri), n_actors, in_flight=1)
+    return ActorPool(lambda: actor.remote(out_uri), n_actors, in_flight=1, asks={"CPU": ACTOR_CPUS})

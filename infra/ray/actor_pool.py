@@ -1,7 +1,7 @@
 """A pool of Ray actors; every call ends, even if its actor dies."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -17,21 +17,22 @@ from infra.worker_pool import FailedStart, WorkerPool
 class ActorPool(WorkerPool):
     """A pool whose workers are Ray actors; its methods raise ClusterError if Ray is gone."""
 
-    _no_start = "the cluster has no room, or does not answer"
-
-    def __init__(self, make_actor: Callable[[], Any], n_actors: int, in_flight: int) -> None:
+    def __init__(
+        self, make_actor: Callable[[], Any], n_actors: int, in_flight: int, asks: Mapping[str, float] | None = None
+    ) -> None:
         """Start the actors.
 
         Args:
             make_actor: Function that starts one actor.
             n_actors: Number of actors to keep alive.
             in_flight: Largest number of calls that an actor holds.
+            asks: Resources that an actor asks for, for the error if none starts.
 
         Raises:
             ClusterError: Ray is gone.
             ValueError: `n_actors` or `in_flight` is below 1.
         """
-        self._make_actor = make_actor
+        self._make_actor, self._asks = make_actor, asks or {}
         super().__init__(n_actors, in_flight)
 
     def next_result(self, *, at_most: int | None = None) -> CallResult | None:
@@ -42,6 +43,16 @@ class ActorPool(WorkerPool):
         """
         with ray_errors():
             return super().next_result(at_most=at_most)
+
+    @property
+    def _no_start(self) -> str:
+        told = "the cluster has no room, or does not answer"
+        if not self._asks:
+            return told
+        there, free = ray.cluster_resources(), ray.available_resources()
+        asked = " and ".join(f"{n:g} {name}" for name, n in self._asks.items())
+        found = " and ".join(f"{free.get(name, 0):g} of {there.get(name, 0):g} {name}" for name in self._asks)
+        return f"{told}; each worker asks for {asked}, and {found} are free"
 
     def _start_worker(self) -> tuple[Any, Any]:
         with ray_errors():

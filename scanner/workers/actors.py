@@ -34,6 +34,7 @@ def scanner_pool(plan: Plan, package: Path, root_uri: str, workers: int, n_units
     # Ray itself may leave an actor without a GPU all GPUs of its node.
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if placed.hides_gpus else {}
     remote: Any = ray.remote(MeteredScanner)
+    asks = {"CPU": ACTOR_CPUS, **({"GPU": placed.gpu_share} if placed.gpu_share else {})}
     actor = remote.options(
         num_cpus=ACTOR_CPUS,
         num_gpus=placed.gpu_share,
@@ -45,7 +46,7 @@ def scanner_pool(plan: Plan, package: Path, root_uri: str, workers: int, n_units
         # Store the plan once for all actors, because it is large: it holds every unit of the night.
         shared = ray.put(plan)
     return ActorPool(
-        lambda: actor.remote(UnitScanner, shared, package, root_uri, placed.threads, run_id), placed.n_actors, IN_FLIGHT
+        lambda: actor.remote(UnitScanner, shared, package, root_uri, placed.threads, run_id), placed.n_actors, IN_FLIGHT, asks
     )
 
 

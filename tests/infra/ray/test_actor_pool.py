@@ -1,6 +1,7 @@
 """Calls always end, even if their actors are killed: real processes are killed. Tests of the session itself use its cluster."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -81,10 +82,14 @@ def test_an_actor_gets_calls_only_once_it_runs(ray_cluster):
 
 def test_a_cluster_without_room_raises_an_error_in_bounded_time(ray_cluster, monkeypatch):
     monkeypatch.setattr("infra.worker_pool.START_S", 0.2)
-    pool = ActorPool(RayWorker.options(num_cpus=1000).remote, 2, 2)
+    asks = {"CPU": 1000, "GPU": 0.25}
+    pool = ActorPool(RayWorker.options(num_cpus=1000).remote, 2, 2, asks)
     pool.submit(call("double", 1))
-    with pytest.raises(ClusterError, match=r"no worker could be started for 0\.2 s: the cluster has no room"):
+    with pytest.raises(ClusterError, match=r"no worker could be started for 0\.2 s: the cluster has no room") as caught:
         pool.next_result()
+    n_cpus = f"{ray.cluster_resources()['CPU']:g}"
+    told = rf"; each worker asks for 1000 CPU and 0\.25 GPU, and [\d.]+ of {n_cpus} CPU and 0 of 0 GPU are free$"
+    assert re.search(told, str(caught.value))
     pool.close()
 
 

@@ -14,7 +14,7 @@ def options_of(monkeypatch):
     given = {}
     monkeypatch.setattr(actors.ray, "remote", lambda _: SimpleNamespace(options=given.update))
     monkeypatch.setattr(actors.ray, "put", lambda plan: plan)
-    monkeypatch.setattr(actors, "ActorPool", lambda *_: None)
+    monkeypatch.setattr(actors, "ActorPool", lambda *arguments: given.update(asks=arguments[3]))
 
     def options_of(placed):
         monkeypatch.setattr(actors, "place", lambda *_: placed)
@@ -45,3 +45,9 @@ def test_an_actor_uses_no_more_threads_than_its_cores(monkeypatch):
 
 def test_an_actor_has_the_threads_of_its_placement(options_of):
     assert options_of(Placement(1, 3))["runtime_env"]["env_vars"]["OMP_NUM_THREADS"] == "3"
+
+
+def test_an_error_tells_what_an_actor_asks_for(options_of):
+    assert options_of(Placement(1, 1))["asks"] == {"CPU": 0.5}
+    found = options_of(Placement(1, 1, 0.25))
+    assert found["asks"] == {"CPU": 0.5, "GPU": 0.25} == {"CPU": found["num_cpus"], "GPU": found["num_gpus"]}
