@@ -60,7 +60,7 @@ def scan_night(
         night: Night that the catalogue rows carry; the scheduled day of the run by default, `none` for a survey without nights.
         ensemble: Name or folder of the ensemble; the configured one by default.
         candidate_threshold: Smallest `p_lens` of the candidates; by default the ensemble's own.
-        workers: Scan processes; the configured number by default.
+        workers: Scan processes; the configured number by default, else one for each core of the cluster or of this machine.
         engine: Inference engine; the configured one by default, else the best that a worker has.
         exact: Score every row in float32, not only those that could be candidates.
         maps_per_unit: Number of candidates of a unit, best first, that are stored with attribution maps.

@@ -97,6 +97,19 @@ def free_on_ray_nodes() -> list[dict[str, float]]:
     return list(_found("ray", "ray._private.state:available_resources_per_node")().values())
 
 
+def ray_has_autoscaler() -> bool:
+    """Return whether the head of the Ray cluster was started for an autoscaler of the second version.
+
+    Without it, lensscan cannot tell a cluster that can start a node with a GPU from one that never has any.
+
+    Raises:
+        PrivateApiError: Ray lacks the keys or the function that reads them.
+    """
+    names = ("GCS_AUTOSCALER_V2_ENABLED_KEY", "GCS_AUTOSCALER_STATE_NAMESPACE")
+    key, namespace = (_found("ray", f"ray._raylet:{name}") for name in names)
+    return bool(_found("ray", "ray.experimental.internal_kv:_internal_kv_get")(key, namespace=namespace) == b"1")
+
+
 def end_ray_train_at_once(trainer: Any) -> None:
     """Let the run of a Ray Train trainer end when its workers do, on a Ray that has no dashboard.
 

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     allow_open_cluster: bool = False
     """Use a Ray cluster even if it requires no token."""
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    """Number of processes for scans and simulations."""
+    """Number of processes for scans and simulations; a scan on a cluster uses the cluster's cores by default."""
 
     engine: EngineName = "auto"
     """Engine that runs the networks."""
@@ -60,6 +60,11 @@ class Settings(BaseSettings):
     """Folder in which a scan writes its metrics as `metrics.prom`, for the textfile collector of Prometheus' node_exporter; if
     unset, it writes none.
     """
+
+    @property
+    def asked_workers(self) -> int | None:
+        """Return the number of workers that a variable or the file gives; None if none does."""
+        return self.workers if "workers" in self.model_fields_set else None
 
     @classmethod
     def read(cls) -> Self:

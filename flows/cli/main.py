@@ -225,7 +225,7 @@ def scan(
         exact: Score every row in float32. By default, where that is faster, rows are scored in bfloat16, and only those that
             could be candidates in float32; candidates and their numbers are the same.
         maps: Number of candidates of a unit, best first, stored with attribution maps; at most 1000, 0 for none.
-        workers: Scan processes.
+        workers: Scan processes; by default the setting `workers`, else one for each core of the cluster or of this machine.
         ray_address: Ray cluster to use, `auto` inside a Ray job, `local` for a private one; by default up to 10 000 rows are
             scanned without Ray, and more on a private one.
         publish_to: Folder or `s3://` prefix of a HATS collection, outside the catalogue, in which the whole catalogue is

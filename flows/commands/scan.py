@@ -51,11 +51,11 @@ def scan_tiles(
     settings = Settings.read()
     known = None if options.publish_to is None else _known_to_publish(root_uri, options.publish_to)
     request = _request(input_uri, night, options, (selection or options.selection)(), options.engine or settings.engine)
-    workers, ray_address = options.workers or settings.workers, options.ray_address or settings.ray_address
+    ray_address = options.ray_address or settings.ray_address
     summary = scan_night(
         request,
         root_uri,
-        workers=workers,
+        workers=options.workers or settings.asked_workers,
         ray_address=ray_address,
         gate=options.gate,
         progress=progress,
@@ -64,6 +64,8 @@ def scan_tiles(
         run_id=_flow_run_id(),
     )
     if options.completeness is not None:
+        # Lenses are injected in processes of this machine, also after a scan on a cluster.
+        workers = options.workers or settings.workers
         summary = _with_completeness(summary, root_uri, options.completeness, workers, request.engine, progress)
     # A night that waits for its gate is published by its promotion.
     if options.publish_to is None or summary.awaits_gate:

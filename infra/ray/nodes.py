@@ -2,7 +2,7 @@
 
 import ray
 
-from infra.private_apis import free_on_ray_nodes
+from infra.private_apis import free_on_ray_nodes, ray_has_autoscaler
 from infra.ray.cluster import ray_errors
 
 _ANSWER_S = 60.0
@@ -17,6 +17,25 @@ def node_resources() -> list[dict[str, float]]:
     """
     with ray_errors():
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def cluster_cpus() -> int:
+    """Return the number of CPUs that the cluster has now, at least 1.
+
+    Raises:
+        ClusterError: Ray is gone.
+    """
+    return max(1, int(sum(node.get("CPU", 0) for node in node_resources())))
+
+
+def has_autoscaler() -> bool:
+    """Return whether an autoscaler starts nodes for actors that fit on none; one of Ray's first version is not found.
+
+    Raises:
+        ClusterError: Ray is gone.
+    """
+    with ray_errors():
+        return ray_has_autoscaler()
 
 
 def free_resources() -> list[dict[str, float]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from infra.engine_name import EngineName
 from infra.ray.cluster import actor_count
-from infra.ray.nodes import free_resources, node_resources
+from infra.ray.nodes import free_resources, has_autoscaler, node_resources
 from scanner.workers.threads import threads_on_nodes
 
 ACTOR_CPUS = 0.5
@@ -31,7 +31,8 @@ class Placement:
 def place(engine: EngineName, workers: int, n_units: int) -> Placement:
     """Return the placement of at most `workers` actors for `n_units` units in the running Ray session.
 
-    The engine `cuda` needs GPUs, also those that are in use now; `auto` takes the free ones, and CPUs if none is free.
+    The engine `cuda` needs GPUs, also those that are in use now, and those of nodes that an autoscaler starts for it: a whole
+    one for each actor, because the new nodes are unknown. `auto` takes the GPUs that are free, and CPUs if none is free.
 
     Raises:
         ClusterError: Ray is gone.
@@ -42,6 +43,9 @@ def place(engine: EngineName, workers: int, n_units: int) -> Placement:
         return Placement(n_actors, threads)
     takes_free = engine == "auto" and any(node.get("GPU", 0) for node in nodes)
     n_actors, share = gpu_shares(free_resources() if takes_free else nodes, n_actors)
+    if engine == "cuda" and not share and has_autoscaler():
+        share = 1.0
+    # Without a GPU and an autoscaler, an actor of `cuda` starts on a CPU and says at once what it lacks.
     return Placement(n_actors, threads, share, hides_gpus=takes_free and not share)
 
 

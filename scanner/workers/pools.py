@@ -1,5 +1,6 @@
 """Choose the pool of a scan: processes of this machine for a small one, Ray for all others."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ def scan_pool(
     todo: Sequence[Unit],
     package: Path,
     root_uri: str,
-    workers: int,
+    workers: int | None,
     ray_address: str | None,
     early: WorkerProcess | None = None,
     tally: RunTally | None = None,
@@ -38,12 +39,15 @@ def scan_pool(
 ) -> Iterator[Pool]:
     """Run a `with` block with at most `workers` scanners of the pending units of a plan; `early` is one that runs already.
 
-    Ray's metrics show the numbers of `tally`, and the workers' logs carry `run_id`.
+    Without `workers`, there are as many as the cluster or this machine has cores. Ray's metrics show the numbers of `tally`,
+    which is told the number of workers, and the workers' logs carry `run_id`.
 
     Raises:
         ClusterError: Ray cannot be reached.
     """
+    tally = tally or RunTally()
     if is_local(todo, ray_address):
+        tally.n_workers = workers = (os.cpu_count() or 1) if workers is None else workers
         with closing(local_pool(plan, todo, package, root_uri, workers, early, run_id)) as local:
             yield local
         return
@@ -51,12 +55,11 @@ def scan_pool(
         early.kill()
     # Imported here, because Ray and torch take longer to import than a small scan takes.
     from infra.ray.cluster import ray_session
+    from infra.ray.nodes import cluster_cpus
     from scanner.workers.actors import report_to_ray, scanner_pool
 
-    with (
-        ray_session(ray_address),
-        closing(scanner_pool(plan, package, root_uri, workers, len(todo), run_id)) as pool,
-    ):
-        if tally is not None:
+    with ray_session(ray_address):
+        tally.n_workers = workers = cluster_cpus() if workers is None else workers
+        with closing(scanner_pool(plan, package, root_uri, workers, len(todo), run_id)) as pool:
             report_to_ray(tally, plan)
-        yield pool
+            yield pool

@@ -43,7 +43,8 @@ class Recording:
         self, plan: Plan, root_uri: str, todo: Sequence[Unit], n_workers: int, run_id: str, metrics_dir: Path | None = None
     ) -> None:
         self.tally = RunTally()
-        self._plan, self._root, self._n_workers = plan, root_uri, n_workers
+        self.tally.n_workers = n_workers
+        self._plan, self._root = plan, root_uri
         self._run_id, self._folder = run_id, metrics_dir
         self._n_todo, self._has_begun = len(todo), False
         self._started_at, self._begun = datetime.now(UTC), time.monotonic()
@@ -120,7 +121,7 @@ class Recording:
             started_at=self._started_at,
             seconds=time.monotonic() - self._begun,
             error=type(error).__name__ if error else "",
-            n_workers=self._n_workers,
+            n_workers=tally.n_workers,
             n_units=len(plan.units),
             units_committed=held.n_units if held else None,
             units_committed_here=tally.n_units_committed,

@@ -94,7 +94,7 @@ def scan_night(
     request: ScanRequest,
     root_uri: str,
     *,
-    workers: int = 1,
+    workers: int | None = 1,
     ray_address: str | None = None,
     gate: bool = False,
     progress: NamingProgress | None = None,
@@ -110,7 +110,7 @@ def scan_night(
     Args:
         request: What to scan, and how.
         root_uri: Folder or `s3://` prefix of the catalogue.
-        workers: Number of scan workers.
+        workers: Number of scan workers; None for as many as the cluster, or without one this machine, has cores.
         ray_address: Ray cluster to use; `local` starts a private one on this machine; None does so for many rows only.
         gate: Seal the scan and keep it from readers until it is promoted. A scan that was held once stays so without `gate`. A
             scan that readers saw, and another since, is not shown to them again with `gate`.
@@ -130,7 +130,7 @@ def scan_night(
     plan, root_uri = night.plan, night.root_uri
     todo, run_id = pending(plan, root_uri), run_id or new_run_id()
     set_run(run_id, plan.night)
-    recording = Recording(plan, root_uri, todo, workers, run_id, metrics_dir)
+    recording = Recording(plan, root_uri, todo, workers or 0, run_id, metrics_dir)
     pool = scan_pool(plan, todo, night.package, root_uri, workers, ray_address, early, recording.tally, run_id)
     with recording.recorded():
         run = _scan(plan, todo, pool, recording, progress or no_progress)

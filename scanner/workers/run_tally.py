@@ -10,6 +10,8 @@ class RunTally:
     """Numbers of a run so far."""
 
     def __init__(self) -> None:
+        self.n_workers = 0
+        """Number of requested workers; 0 as long as it is unknown, because the cluster of the run decides it."""
         self.n_units_committed = 0
         """Number of units that this run committed, without those that others had committed before."""
         self.n_units_failed = 0

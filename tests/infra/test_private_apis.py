@@ -154,6 +154,8 @@ def test_a_training_without_the_expected_cleaner_is_reported(monkeypatch):
         ("ray", "ray._raylet", "Config", private_apis.require_ray_token),
         ("ray", "ray._private.services", "canonicalize_bootstrap_address", private_apis.running_ray_address),
         ("ray", "ray._private.state", "available_resources_per_node", private_apis.free_on_ray_nodes),
+        ("ray", "ray._raylet", "GCS_AUTOSCALER_V2_ENABLED_KEY", private_apis.ray_has_autoscaler),
+        ("ray", "ray.experimental.internal_kv", "_internal_kv_get", private_apis.ray_has_autoscaler),
         ("ray", "ray.core.generated.gcs_service_pb2", "DESCRIPTOR", private_apis.ray_head_request),
         ("ray", "ray.core.generated.ray_client_pb2", "DESCRIPTOR", private_apis.ray_client_request),
         ("Python", "atexit", "_run_exitfuncs", private_apis.run_exit_handlers),

@@ -1,3 +1,4 @@
+import os
 import traceback
 
 import pytest
@@ -21,6 +22,14 @@ def test_the_environment_overrides_the_file(folder, monkeypatch):
     monkeypatch.setenv("LENSSCAN_WORKERS", "5")
     found = Settings.read()
     assert (found.workers, found.allow_open_cluster, found.ray_address) == (5, True, "10.0.0.1:6379")
+
+
+def test_the_default_number_of_workers_is_not_asked_for(folder, monkeypatch):
+    """A scan on a cluster then counts the cores of the cluster, not those of this machine."""
+    found = Settings.read()
+    assert (found.asked_workers, found.workers) == (None, os.cpu_count())
+    monkeypatch.setenv("LENSSCAN_WORKERS", "5")
+    assert Settings.read().asked_workers == 5
 
 
 def test_an_open_cluster_is_not_used_by_default(folder, monkeypatch):

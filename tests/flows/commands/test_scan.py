@@ -51,6 +51,19 @@ def test_the_flow_publishes_after_its_scan(places):
     assert flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection).published == summary.published
 
 
+@pytest.mark.parametrize(("variable", "option", "expected"), [("", None, None), ("5", None, 5), ("5", 3, 3)])
+def test_a_scan_counts_cores_unless_workers_are_given(variable, option, expected, places, monkeypatch):
+    """This machine may be a small pod that scans on a large cluster."""
+    given = []
+    monkeypatch.setattr(
+        "flows.commands.scan.scan_night", lambda *asked, workers, **more: given.append(workers) or scanned(*asked, **more)
+    )
+    if variable:
+        monkeypatch.setenv("LENSSCAN_WORKERS", variable)
+    flow.scan_night.fn("tiles", places[0], NIGHT, workers=option, ray_address="10.0.0.1:6379")
+    assert given == [expected]
+
+
 def test_the_command_publishes_after_its_scan(places, capsys):
     catalogue, collection = places
     command("tiles", out=catalogue, night=NIGHT, publish_to=collection, workers=1)

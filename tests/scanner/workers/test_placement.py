@@ -49,8 +49,9 @@ def test_a_gpu_without_a_free_cpu_is_not_used():
 def cluster(monkeypatch):
     """Return a function that makes a cluster of nodes, of which some resources are free."""
 
-    def cluster(nodes, free):
+    def cluster(nodes, free, *, grows=False):
         monkeypatch.setattr(placement, "actor_count", lambda workers, *_: workers)
+        monkeypatch.setattr(placement, "has_autoscaler", lambda: grows)
         monkeypatch.setattr(placement, "node_resources", lambda: nodes)
         monkeypatch.setattr(placement, "free_resources", lambda: free)
 
@@ -71,6 +72,18 @@ def test_auto_shares_the_gpus_that_are_free(cluster):
 def test_cuda_waits_for_gpus_that_are_busy(cluster):
     cluster([{"CPU": 8.0, "GPU": 4.0}], [{"CPU": 7.0}])
     assert place("cuda", 4, 9) == Placement(4, 2, 1.0)
+
+
+def test_cuda_asks_an_autoscaler_for_gpus(cluster):
+    cluster([{"CPU": 8.0}], [{"CPU": 8.0}], grows=True)
+    assert place("cuda", 4, 9) == Placement(4, 2, 1.0)
+    assert place("auto", 4, 9) == place("torch", 4, 9) == Placement(4, 2)
+
+
+def test_cuda_without_a_gpu_fails_at_its_start(cluster):
+    """An actor without a share of a GPU starts on a CPU, and says what it lacks."""
+    cluster([{"CPU": 8.0}], [{"CPU": 8.0}])
+    assert place("cuda", 4, 9) == Placement(4, 2)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])

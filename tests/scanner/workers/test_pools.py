@@ -1,0 +1,59 @@
+"""A scan for which no number of workers is given uses all cores of its cluster or of this machine."""
+
+import os
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+
+from scanner.catalogue.runs import run_records
+from scanner.scan.request import ScanRequest, plan_scan
+from scanner.workers import pools
+from scanner.workers.pools import scan_pool
+from scanner.workers.recording import Recording
+from scanner.workers.run_tally import RunTally
+from tests.scanner.ensembles import SPECS, write_test_package
+from tests.tiles import write_tiles
+
+
+@pytest.fixture
+def workers_of(monkeypatch):
+    """Return a function that returns the number of workers that a pool gets and the number that its run reports."""
+    pool = SimpleNamespace(close=lambda: None)
+    given = []
+
+    def made(_plan, _something, _package, _root, workers, *_):
+        given.append(workers)
+        return pool
+
+    monkeypatch.setattr("infra.ray.cluster.ray_session", nullcontext)
+    monkeypatch.setattr("infra.ray.nodes.cluster_cpus", lambda: 24)
+    monkeypatch.setattr("scanner.workers.actors.report_to_ray", lambda *_: None)
+    monkeypatch.setattr("scanner.workers.actors.scanner_pool", lambda plan, package, *rest: made(plan, None, package, *rest))
+    monkeypatch.setattr(pools, "local_pool", made)
+
+    def workers_of(workers, address):
+        tally = RunTally()
+        with scan_pool(None, [], None, "", workers, address, tally=tally):
+            return given[-1], tally.n_workers
+
+    return workers_of
+
+
+@pytest.mark.parametrize(("address", "n_cores"), [("10.0.0.1:6379", 24), (None, os.cpu_count())])
+def test_all_cores_are_used_unless_workers_are_given(address, n_cores, workers_of):
+    assert workers_of(None, address) == (n_cores, n_cores)
+    assert workers_of(3, address) == (3, 3)
+
+
+def test_the_record_has_the_workers_that_a_cluster_decides(tmp_path):
+    write_tiles(tmp_path / "tiles", 1, 2)
+    write_test_package(tmp_path / "package", SPECS[:1], seed=2)
+    plan = plan_scan(ScanRequest(input_uri=str(tmp_path / "tiles"), package=tmp_path / "package"))
+    recording = Recording(plan, str(tmp_path / "root"), plan.units, 0, "id")
+    recording.tally.n_workers = 24
+    recording.begin()
+    with recording.recorded():
+        pass
+    (record,) = run_records(str(tmp_path / "root"))
+    assert record.n_workers == 24
