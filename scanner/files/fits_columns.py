@@ -38,17 +38,19 @@ class FitsColumn:
     """Number in the header, from 1."""
     form: str
     unit: str
-    null: int | None
-    """Integer that stands for null."""
+    nulls: tuple[float, ...]
+    """Numbers that stand for null."""
 
     def array(self, values: NDArray[np.generic]) -> pa.Array:
         """Return the values of some rows; numbers that are not finite become null, and texts lose the spaces at their end."""
         if self.form.endswith("A"):
             return pa.array([str(text).rstrip() for text in values.tolist()], pa.string())
         native = values.astype(values.dtype.newbyteorder("="), copy=True)
-        if native.dtype.kind == "f":
-            return pa.array(native, mask=~np.isfinite(native))
-        return pa.array(native) if self.null is None else pa.array(native, mask=native == self.null)
+        # A column of integers with TSCAL holds floats.
+        is_null = ~np.isfinite(native) if native.dtype.kind == "f" else np.zeros(len(native), bool)
+        for null in self.nulls:
+            is_null |= native == null
+        return pa.array(native, mask=is_null)
 
     def field(self, kind: pa.DataType) -> pa.Field:
         """Return the field of its arrays, with its unit."""
@@ -84,13 +86,29 @@ def fits_columns(hdu: Hdu, needed: Iterable[str], wanted: Iterable[str]) -> list
     return [_column(hdu, name, numbers[name]) for name in names]
 
 
+def null_values(hdu: Hdu, number: int) -> tuple[float, ...]:
+    """Return the numbers that stand for null in a column, counted from 1; none unless it holds integers.
+
+    By the standard, TNULL is the stored integer, before TSCAL and TZERO; astropy writes and reads it as the value of the row.
+    """
+    null = hdu.header.get(f"TNULL{number}")
+    if _form(hdu, number)[-1:] not in tuple("BIJK") or not isinstance(null, int):
+        return ()
+    return tuple({null, null * _factor(hdu, f"TSCAL{number}", 1) + _factor(hdu, f"TZERO{number}", 0)})
+
+
+def _factor(hdu: Hdu, key: str, default: int) -> float:
+    """Return a number of the header, as an integer if it is whole: a float loses digits of 64-bit integers."""
+    value = hdu.header.get(key, default)
+    if not isinstance(value, int | float):
+        return default
+    return int(value) if float(value).is_integer() else value
+
+
 def _form(hdu: Hdu, number: int) -> str:
     return str(hdu.header.get(f"TFORM{number}", "")).strip().upper()
 
 
 def _column(hdu: Hdu, name: str, number: int) -> FitsColumn:
-    header = hdu.header
-    form = _form(hdu, number)
-    is_scaled = f"TSCAL{number}" in header or f"TZERO{number}" in header
-    null = None if is_scaled or form[-1] not in "BIJK" else header.get(f"TNULL{number}")
-    return FitsColumn(name, number, form, str(header.get(f"TUNIT{number}", "")).strip(), null)
+    unit = str(hdu.header.get(f"TUNIT{number}", "")).strip()
+    return FitsColumn(name, number, _form(hdu, number), unit, null_values(hdu, number))

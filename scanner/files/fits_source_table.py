@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from infra.quiet import without_warnings
 from infra.store.storage import FileInfo
-from scanner.files.fits_columns import FitsColumn, SourceTableError, column_numbers, fits_columns
+from scanner.files.fits_columns import FitsColumn, SourceTableError, column_numbers, fits_columns, null_values
 from scanner.files.fits_hdus import BLOCK, Hdu
 from scanner.files.fits_stream import FitsStream
 from scanner.files.source_table import MAX_SOURCES, SourceColumns, SourceTable
@@ -50,7 +50,7 @@ def read_sources(
         stream.forget_copy()
         n_rows, row_bytes = _size(stream.hdu)
         more = fits_columns(stream.hdu, needed, wanted)
-        null_ids = _null_ids(stream.hdu, columns)
+        null_ids = () if columns.id is None else null_values(stream.hdu, column_numbers(stream.hdu)[columns.id.upper()])
         ids = np.empty(n_rows, np.int64)
         ra, dec = np.empty(n_rows), np.empty(n_rows)
         others: list[pa.Table] = []
@@ -93,16 +93,6 @@ def _size(hdu: Hdu) -> tuple[int, int]:
         limits = f"{MAX_SOURCES} rows of {MAX_ROW_BYTES} bytes"
         raise SourceTableError(f"must have at most {limits}, got {n_rows} of {row_bytes}")
     return n_rows, row_bytes
-
-
-def _null_ids(hdu: Hdu, columns: SourceColumns) -> set[int]:
-    """Return the ids that stand for none.
-
-    By the standard, TNULL is the stored integer, before TZERO is added; astropy writes it as the value of the row.
-    """
-    number = None if columns.id is None else column_numbers(hdu)[columns.id.upper()]
-    null = hdu.header.get(f"TNULL{number}")
-    return set() if null is None else {null, null + int(hdu.header.get(f"TZERO{number}", 0))}
 
 
 def _pieces(

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from astropy.io import fits
+from astropy.table import MaskedColumn, Table
 
 from scanner.files import fits_source_table as module
 from scanner.files.fits_columns import MissingColumnsError, SourceTableError
@@ -67,3 +68,37 @@ def test_a_column_of_arrays_is_refused(uri, name, form):
     with pytest.raises(SourceTableError, match=f"column {name} must hold one number or text in each row, has TFORM = '{form}'"):
         read_sources(uri, 2**20, needed=(name,))
     assert read_sources(uri, 2**20, wanted=(name, "flux")).others.column_names == ["flux"]
+
+
+@pytest.mark.parametrize("kind", ["u1", "i2", "i4", "i8", "u2", "u4", "u8"])
+def test_nulls_that_astropy_writes_are_null(tmp_path, kind):
+    uri = str(tmp_path / "c.fits")
+    values = np.array([1, 0, 3, 2 ** (np.iinfo(kind).bits - 1) - 1], kind)
+    positions = {name: np.zeros(4) for name in ("RIGHT_ASCENSION", "DECLINATION")}
+    Table({"OBJECT_ID": np.arange(4), "N": MaskedColumn(values, mask=[0, 1, 0, 0])} | positions).write(uri)
+    masked = Table.read(uri)["N"]
+    assert masked.mask.tolist() == [False, True, False, False]
+    found = read_sources(uri, 2**20, needed=("N",)).others["n"]
+    assert found.type == pa.from_numpy_dtype(masked.dtype.newbyteorder("="))
+    assert found.to_pylist() == masked.tolist()
+
+
+@pytest.mark.parametrize(
+    ("form", "scaling", "values"),
+    [
+        ("I", {}, [1, None, 300]),
+        ("I", {"TSCAL": 1, "TZERO": 2**15}, [2**15 + 1, None, 2**15 + 300]),
+        ("J", {"TZERO": 2**31}, [2**31 + 1, None, 2**31 + 300]),
+        ("K", {"TZERO": 2**63}, [2**63 + 1, None, 2**63 + 300]),
+        ("J", {"TSCAL": 0.1, "TZERO": 3}, [1 * 0.1 + 3, None, 300 * 0.1 + 3]),
+        ("I", {"TSCAL": 2}, [2.0, None, 600.0]),
+    ],
+)
+def test_nulls_of_the_standard_are_stored_integers(tmp_path, form, scaling, values):
+    path = tmp_path / "c.fits"
+    columns = [COLUMNS[name] for name in ("OBJECT_ID", "RIGHT_ASCENSION", "DECLINATION")]
+    stored = fits.Column("N", form, array=np.array([1, -99, 300]), null=-99)
+    fits.BinTableHDU.from_columns([*columns, stored], nrows=3).writeto(path)
+    for key, value in scaling.items():
+        fits.setval(path, f"{key}4", value=value, ext=1)
+    assert read_sources(str(path), 2**20, needed=("N",)).others["n"].to_pylist() == values
