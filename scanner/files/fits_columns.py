@@ -12,6 +12,8 @@ from scanner.files.fits_hdus import MAX_FIELDS, Hdu
 
 UNIT = "unit"
 """Name of the unit in the metadata of a field."""
+_UNSIGNED = {"I": 2**15, "J": 2**31, "K": 2**63}
+"""TZERO of unsigned integers by the letter of TFORM."""
 _SINGLE = re.compile(r"1?[LBIJKED]|\d*A")
 
 
@@ -94,15 +96,31 @@ def null_values(hdu: Hdu, number: int) -> tuple[float, ...]:
     null = hdu.header.get(f"TNULL{number}")
     if _form(hdu, number)[-1:] not in tuple("BIJK") or not isinstance(null, int):
         return ()
-    return tuple({null, null * _factor(hdu, f"TSCAL{number}", 1) + _factor(hdu, f"TZERO{number}", 0)})
+    scale, zero = scaling(hdu, number)
+    return tuple({null, null * scale + zero})
 
 
-def _factor(hdu: Hdu, key: str, default: int) -> float:
-    """Return a number of the header, as an integer if it is whole: a float loses digits of 64-bit integers."""
+def scaling(hdu: Hdu, number: int) -> tuple[float, float]:
+    """Return TSCAL and TZERO of a column, counted from 1; whole ones as integers, because a float loses digits of 64-bit ones.
+
+    Raises:
+        SourceTableError: one of them is no number, or astropy cannot read integers that are scaled so.
+    """
+    scale, zero = _number(hdu, f"TSCAL{number}", 1), _number(hdu, f"TZERO{number}", 0)
+    form = _form(hdu, number)[-1:]
+    is_unsigned = zero == _UNSIGNED.get(form)
+    if (is_unsigned and scale != 1) or (form == "K" and zero != 0 and not is_unsigned):
+        such = f"TFORM{number} = {form!r}, TSCAL{number} = {scale} and TZERO{number} = {zero}"
+        allowed = "TSCAL of unsigned integers must be 1, TZERO of 64-bit integers 0 or 2^63"
+        raise SourceTableError(f"cannot read a column with {such}: {allowed}")
+    return scale, zero
+
+
+def _number(hdu: Hdu, key: str, default: int) -> float:
     value = hdu.header.get(key, default)
     if not isinstance(value, int | float):
-        return default
-    return int(value) if float(value).is_integer() else value
+        raise SourceTableError(f"{key} must be a number, got {str(value)[:40]!r}")
+    return int(value) if abs(value) <= 2**63 and float(value).is_integer() else value
 
 
 def _form(hdu: Hdu, number: int) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from infra.quiet import without_warnings
 from infra.store.storage import FileInfo
-from scanner.files.fits_columns import FitsColumn, SourceTableError, column_numbers, fits_columns, null_values
+from scanner.files.fits_columns import FitsColumn, SourceTableError, column_numbers, fits_columns, null_values, scaling
 from scanner.files.fits_hdus import BLOCK, Hdu
 from scanner.files.fits_stream import FitsStream
 from scanner.files.source_table import MAX_SOURCES, SourceColumns, SourceTable
@@ -117,6 +117,10 @@ def _header(hdu: Hdu, columns: SourceColumns, more: Sequence[FitsColumn]) -> fit
     read = [*numbers.values(), *(column.number for column in more)]
     kept += [f"{key}{number}" for number in read for key in ("TSCAL", "TZERO")]
     values = {key: hdu.header[key] for key in kept if key in hdu.header}
+    for number in read:
+        # Whole numbers as integers: astropy cannot add a float to unsigned integers.
+        scales = zip((f"TSCAL{number}", f"TZERO{number}"), scaling(hdu, number), strict=True)
+        values |= {key: value for key, value in scales if key in values}
     return fits.Header(values | {"PCOUNT": 0, "GCOUNT": 1} | {f"TTYPE{number}": name for name, number in numbers.items()})
 
 

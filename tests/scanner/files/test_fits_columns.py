@@ -95,10 +95,34 @@ def test_nulls_that_astropy_writes_are_null(tmp_path, kind):
     ],
 )
 def test_nulls_of_the_standard_are_stored_integers(tmp_path, form, scaling, values):
+    assert read_sources(scaled(tmp_path, form, scaling), 2**20, needed=("N",)).others["n"].to_pylist() == values
+
+
+@pytest.mark.parametrize(("form", "zero"), [("I", 2.0**15), ("J", 2.0**31)])
+def test_unsigned_integers_may_have_a_float_as_tzero(tmp_path, form, zero):
+    found = read_sources(scaled(tmp_path, form, {"TZERO": zero}), 2**20, needed=("N",)).others["n"]
+    assert found.to_pylist() == [zero + 1, None, zero + 300]
+
+
+@pytest.mark.parametrize(
+    ("form", "scaling", "says"),
+    [
+        ("K", {"TZERO": 5}, "TFORM4 = 'K', TSCAL4 = 1 and TZERO4 = 5: TSCAL of unsigned integers must be 1, TZERO of 64-bit"),
+        ("J", {"TSCAL": 0.5, "TZERO": 2**31}, "TFORM4 = 'J', TSCAL4 = 0.5 and TZERO4 = 2147483648: TSCAL of unsigned"),
+        ("I", {"TZERO": "abc"}, "TZERO4 must be a number, got 'abc'"),
+    ],
+)
+def test_a_scaling_that_astropy_cannot_read_is_refused(tmp_path, form, scaling, says):
+    with pytest.raises(SourceTableError, match=says):
+        read_sources(scaled(tmp_path, form, scaling), 2**20, needed=("N",))
+
+
+def scaled(tmp_path, form, scaling):
+    """Write a table with a column N of the integers 1, null and 300, and return its path."""
     path = tmp_path / "c.fits"
     columns = [COLUMNS[name] for name in ("OBJECT_ID", "RIGHT_ASCENSION", "DECLINATION")]
     stored = fits.Column("N", form, array=np.array([1, -99, 300]), null=-99)
     fits.BinTableHDU.from_columns([*columns, stored], nrows=3).writeto(path)
     for key, value in scaling.items():
         fits.setval(path, f"{key}4", value=value, ext=1)
-    assert read_sources(str(path), 2**20, needed=("N",)).others["n"].to_pylist() == values
+    return str(path)
