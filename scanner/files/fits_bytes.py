@@ -75,20 +75,26 @@ def rejecting_failures(name: str, uri: str) -> Iterator[None]:
 def gunzipped(name: str, blocks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
     """Yield the contents of a gzip stream, at most `max_bytes`, so that a gzip bomb cannot fill the memory.
 
+    The stream may have several members, as bgzip writes them; anything else after a member is ignored, as gzip does.
+
     Raises:
         Rejection: FITS_UNREADABLE, TOO_LARGE or FITS_TRUNCATED.
     """
-    stream = zlib.decompressobj(wbits=31)
-    n_bytes = 0
+    stream, rest, n_bytes = zlib.decompressobj(wbits=31), b"", 0
     for piece in _small_pieces(blocks):
-        rest, unpacked = piece, b""
+        rest, unpacked = rest + piece, b""
         # After a full piece the decompressor may hold more output, even if it has used all input.
-        while not stream.eof and (rest or len(unpacked) == _GUNZIP_BYTES):
+        while rest or len(unpacked) == _GUNZIP_BYTES:
+            if stream.eof and not rest.startswith(GZIP_MAGIC):
+                # Kept before the next piece: the magic bytes of a member may be in two pieces.
+                rest = rest[: len(GZIP_MAGIC)]
+                break
+            stream = zlib.decompressobj(wbits=31) if stream.eof else stream
             try:
                 unpacked = stream.decompress(rest, _GUNZIP_BYTES)
             except zlib.error as error:
                 raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: damaged gzip stream") from error
-            rest = stream.unconsumed_tail
+            rest = stream.unconsumed_tail or stream.unused_data
             n_bytes += len(unpacked)
             if n_bytes > max_bytes:
                 raise more_than(name, max_bytes)

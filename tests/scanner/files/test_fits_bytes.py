@@ -37,6 +37,30 @@ def test_archives_are_unpacked_in_small_pieces_up_to_a_limit():
         list(gunzipped("x", [gzip.compress(data)[:-1]], len(data)))
 
 
+@pytest.mark.parametrize(
+    "after",
+    [b"", bytes(40), b"\x1f", b"ab" + gzip.compress(b"cd")],
+    ids=["nothing", "zeros", "half the magic", "no member"],
+)
+def test_all_members_of_an_archive_are_unpacked(after):
+    data = bytes(range(256)) * 9
+    packed = b"".join(gzip.compress(part) for part in (data[:1000], b"", data[1000:])) + after
+    for size in (1, 2, 7, len(packed)):
+        blocks = [packed[start : start + size] for start in range(0, len(packed), size)]
+        assert b"".join(gunzipped("x", blocks, len(data))) == data
+
+
+@pytest.mark.fault(28)
+def test_members_of_an_archive_share_one_limit():
+    packed = gzip.compress(bytes(100)) + gzip.compress(bytes(100))
+    with pytest.raises(Rejection, match="too_large: x: more than 199 bytes when unpacked"):
+        list(gunzipped("x", [packed], 199))
+    with pytest.raises(Rejection, match="fits_truncated: x: the gzip stream ends early"):
+        list(gunzipped("x", [packed[:-1]], 200))
+    with pytest.raises(Rejection, match="fits_unreadable: x: damaged gzip stream"):
+        list(gunzipped("x", [gzip.compress(bytes(100)) + b"\x1f\x8bxxxxxxxx"], 200))
+
+
 @pytest.mark.fault(28)
 def test_a_large_file_is_refused_without_reading(tmp_path, monkeypatch):
     path = tmp_path / "x.fits"
