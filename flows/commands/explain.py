@@ -53,18 +53,18 @@ def explain_to_file(
     geometry = GEOMETRIES[card.geometry]
     package = load_scorer(folder)
     wanted = list(dict.fromkeys(objects))
-    ids, stamps, rejected = read_objects(images, wanted, geometry, MOST_EXPLAINED, described)
-    maps = explain(folder, card, stamps, names, report)
-    scores = package.score(stamps)
-    shown = shown_objects(ids, stamps, card, scores)
+    read = read_objects(images, wanted, geometry, MOST_EXPLAINED, described)
+    maps = explain(folder, card, read.stamps, names, report)
+    scores = package.score(read.stamps)
+    shown = shown_objects(read.ids, read.stamps, card, scores, read.notes)
     figure = explanation_figure(shown, at_one_prior(maps, card))
     write_figure(figure, out)
-    numbers = {name: _numbers(i, float(scores.p_lens[i]), card, maps) for i, name in enumerate(ids)}
+    numbers = {name: _numbers(i, float(scores.p_lens[i]), card, maps) for i, name in enumerate(read.ids)}
     found = {"ensemble": card.name, "prevalence": card.assumed_prevalence, "figure": str(out), "objects": numbers}
     corrections = ([f"p_lens is {said}"] if said else [] for said in shown.corrections or ())
-    of_objects = zip(ids, shown.notes or (), corrections, strict=True)
+    of_objects = zip(read.ids, shown.notes or (), corrections, strict=True)
     notes = {name: "; ".join((*said, *of_lens)) for name, said, of_lens in of_objects if said or of_lens}
-    return {**found, "notes": notes, "rejected": rejected}
+    return {**found, "notes": notes, "rejected": read.rejected}
 
 
 def check_out(out: Path) -> None:

@@ -55,7 +55,7 @@ def portray_to_file(
     cards = [network for name in chosen for network in card.networks if network.name == name]
     wanted, described = list(dict.fromkeys(objects)), find_survey(survey)
     found = read_objects(images, wanted, GEOMETRIES[card.geometry], MOST_OBJECTS, described) if images else None
-    ids, stamps, rejected = found or ([], None, {})
+    ids, stamps, rejected = (found.ids, found.stamps, found.rejected) if found else ([], None, {})
     built = [load_network(folder, network) for network in cards]
     counted = _Counter(sum(ascents.n_steps(network, has_objects=stamps is not None) for network in built), report)
     portraits = [

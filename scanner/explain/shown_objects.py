@@ -16,10 +16,25 @@ from scanner.vocabulary.probability_text import probability_text
 from scanner.vocabulary.stages import FIRST
 
 
-def shown_objects(object_ids: Sequence[str], stamps: Stamps, card: EnsembleCard, scores: EnsembleScores) -> Shown:
-    """Return the objects `[batch]` with their scores; `stamps` hold `[batch, y, x]` by band, in the ensemble's geometry."""
+def shown_objects(
+    object_ids: Sequence[str],
+    stamps: Stamps,
+    card: EnsembleCard,
+    scores: EnsembleScores,
+    of_pixels: Sequence[Sequence[str]] | None = None,
+) -> Shown:
+    """Return the objects `[batch]` with their scores and notes.
+
+    Args:
+        object_ids: Ids of the objects.
+        stamps: `[batch, y, x]` by band, in the ensemble's geometry.
+        card: Card of the ensemble.
+        scores: Scores of the objects.
+        of_pixels: Notes about the pixels of each object, such as `padded: VIS`; none by default.
+    """
     geometry = GEOMETRIES[card.geometry]
-    notes = [[note] if note else [] for note in registration_notes(stamps, geometry)]
+    registered = registration_notes(stamps, geometry)
+    notes = [[*of, note] if note else [*of] for of, note in zip(of_pixels or [()] * len(object_ids), registered, strict=True)]
     for row in np.flatnonzero(scores.stage == FIRST) if scores.stage is not None else ():
         if card.early_exit is None or scores.p_exit is None or np.isnan(scores.p_exit[row]):
             note = "excluded by the first stage, whose p_lens this is; the committee would not be asked"

@@ -1,6 +1,7 @@
 """Read some objects, named by their ids, from manifests, FITS files, tiles, shards or images in memory."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,14 +27,27 @@ class ObjectsError(LensscanError):
     """Objects are missing, too many, or all unusable."""
 
 
+@dataclass(frozen=True)
+class ChosenObjects:
+    """Usable objects, and the reasons of the others."""
+
+    ids: list[str]
+    stamps: Stamps
+    """`[object, y, x]` by band, in the order of `ids`."""
+    notes: list[tuple[str, ...]]
+    """Changes made to the pixels of each object, such as `padded: VIS`."""
+    rejected: dict[str, str]
+    """Reasons of the other objects by id."""
+
+
 def read_objects(
     images: str | Sequence[str] | Images,
     objects: Sequence[str],
     geometry: Geometry,
     most: int,
     survey: Survey = EUCLID_MER,
-) -> tuple[list[str], Stamps, dict[str, str]]:
-    """Return ids and stamps of the usable objects, and the reasons of the others by id.
+) -> ChosenObjects:
+    """Return the usable objects in the order of `objects`, and the reasons of the others.
 
     Args:
         images: Manifests, FITS files and folders of them, or one folder or `s3://` prefix of tiles or shards; or images in this
@@ -42,9 +56,6 @@ def read_objects(
         geometry: Geometry of the stamps.
         most: Largest number of objects, because their stamps are held in memory.
         survey: Survey that tiles are of; with any other than Euclid's, a folder holds tiles.
-
-    Returns:
-        The ids in the order of `objects`, stamps by band as `[object, y, x]` in the same order, and the reasons.
 
     Raises:
         ObjectsError: objects are missing or more than `most`, or no object is usable.
@@ -65,7 +76,8 @@ def read_objects(
         reasons = "; ".join(f"{name}: {row}" for name, row in rows.items()) or "there are no objects"
         raise ObjectsError(f"{label}: no usable object: {reasons}")
     stamps = {band: np.stack([cutout.stamps[band] for cutout in cutouts.values()]) for band in geometry.grids}
-    return list(cutouts), stamps, {name: str(row) for name, row in rows.items() if isinstance(row, Rejection)}
+    rejected = {name: str(row) for name, row in rows.items() if isinstance(row, Rejection)}
+    return ChosenObjects(list(cutouts), stamps, [cutout.notes for cutout in cutouts.values()], rejected)
 
 
 def _by_id(label: str, found: Iterator[NamedRow], objects: Sequence[str]) -> dict[str, Row]:

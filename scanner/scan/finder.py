@@ -18,12 +18,11 @@ from scanner.explain.figures import MOST_EXPLAINED, Shown, explanation_figure
 from scanner.explain.shown_objects import at_one_prior, shown_objects
 from scanner.networks.card import EnsembleCard
 from scanner.networks.cascade import Scorer
-from scanner.scan.chosen_objects import read_objects
+from scanner.scan.chosen_objects import ChosenObjects, read_objects
 from scanner.scan.manifest import score_images, score_manifest
 from scanner.scan.row_groups import BY_SOME_NETWORKS, MissingBands
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.images import open_images
-from scanner.vocabulary.geometry import Stamps
 from scanner.vocabulary.network_columns import network_column_name
 from scanner.vocabulary.prior import one_in, prior_words
 from scanner.vocabulary.probability_text import probability_text
@@ -182,15 +181,15 @@ class Finder:
             LensscanError: there are more objects, none of them is usable, or no such network exists.
         """
         wanted = [objects] if isinstance(objects, str | int | np.integer) else objects
-        ids, stamps, rejected = self._stamps(images, [str(name) for name in wanted], crop=crop)
+        read = self._read(images, [str(name) for name in wanted], crop=crop)
         chosen = [networks] if isinstance(networks, str) else networks
-        maps = explain(self._folder, self._package.card, stamps, chosen)
-        scores = self._package.score(stamps)
-        shown = shown_objects(ids, stamps, self._package.card, scores)
-        return Explanation(tuple(ids), scores.p_lens, {of.network: of for of in maps}, rejected, shown, self._package.card)
+        maps = explain(self._folder, self._package.card, read.stamps, chosen)
+        scores = self._package.score(read.stamps)
+        shown = shown_objects(read.ids, read.stamps, self._package.card, scores, read.notes)
+        by_network = {of.network: of for of in maps}
+        return Explanation(tuple(read.ids), scores.p_lens, by_network, read.rejected, shown, self._package.card)
 
-    def _stamps(self, images: Any, objects: list[str], *, crop: bool) -> tuple[list[str], Stamps, dict[str, str]]:
-        """Return ids, stamps and reasons of rejected objects."""
+    def _read(self, images: Any, objects: list[str], *, crop: bool) -> ChosenObjects:
         geometry = self._package.geometry
         given = fspath(images) if isinstance(images, str | PathLike) else open_images(images, geometry, crop=crop)
         return read_objects(given, objects, geometry, MOST_EXPLAINED)

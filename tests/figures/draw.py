@@ -122,10 +122,10 @@ def _explained(manifest: str, folder: Path, names: Sequence[str] | None) -> Figu
 
 def _stamps(manifest: str, folder: Path) -> tuple[list[str], Stamps]:
     geometry = GEOMETRIES[read_card(folder).geometry]
-    ids, stamps, rejected = read_objects(manifest, [], geometry, 24)
-    if rejected:
-        raise SystemExit(f"every object must be usable, got rejected ones: {rejected}")
-    return ids, stamps
+    found = read_objects(manifest, [], geometry, 24)
+    if found.rejected:
+        raise SystemExit(f"every object must be usable, got rejected ones: {found.rejected}")
+    return found.ids, found.stamps
 
 
 def smaller(png: bytes) -> bytes:

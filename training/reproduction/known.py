@@ -36,10 +36,10 @@ def read_known(folder: Path, geometry: Geometry) -> KnownLenses:
     path = folder / MANIFEST if folder.is_dir() else folder
     if not path.is_file():
         raise TrainingError(f"{folder}: needs a {MANIFEST} with object_id, VIS, Y, J, H and pixel_scale_arcsec of each lens")
-    names, stamps, rejected = read_objects(str(path), [], geometry, MOST)
-    if rejected:
-        raise TrainingError(f"{path}: every lens must be usable: {'; '.join(f'{k}: {v}' for k, v in rejected.items())}")
-    return KnownLenses(tuple(names), stamps)
+    found = read_objects(str(path), [], geometry, MOST)
+    if found.rejected:
+        raise TrainingError(f"{path}: every lens must be usable: {'; '.join(f'{k}: {v}' for k, v in found.rejected.items())}")
+    return KnownLenses(tuple(found.ids), found.stamps)
 
 
 def score_known(lenses: KnownLenses, score: Callable[[Stamps], EnsembleScores]) -> dict[str, dict[str, ValueWithInterval]]:

@@ -55,7 +55,7 @@ def test_all_probabilities_assume_one_prior(shards, tmp_path):
     card, object_ = read_card(SHIPPED_DIR / "mer3-sim"), found["objects"]["7"]
     assert found["prevalence"] == card.assumed_prevalence == 0.0005
     assert object_["prior"] == prior_words(object_["p_lens"], 0.0005)
-    _, stamps, _ = read_objects(str(shards), ["7"], MER_10, 1)
+    stamps = read_objects(str(shards), ["7"], MER_10, 1).stamps
     scores = load_package(SHIPPED_DIR / "mer3-sim").score(stamps)
     assert object_["p_lens"] == pytest.approx(scores.p_lens[0], rel=1e-3)
     fitted = 1 - card.combiner.training_fractions[0]
@@ -145,6 +145,12 @@ def test_a_misregistered_object_is_a_note_of_its_own(tmp_path):
     notes = explain(tmp_path / "shards", tmp_path / "why.png", ["0", "1"])["notes"]
     assert list(notes) == ["1"]
     assert notes["1"].startswith("misregistered: H 0.8")
+
+
+def test_pixels_that_were_filled_are_among_the_notes(manifest, tmp_path):
+    with fits.open(tmp_path / "J.fits", mode="update") as hdus:
+        hdus[0].data[5, 5] = np.nan
+    assert explain(manifest, tmp_path / "why.png")["notes"] == {"first": "filled: J"}
 
 
 def test_a_corrected_probability_is_among_the_notes(shards, tmp_path):

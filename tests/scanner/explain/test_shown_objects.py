@@ -40,6 +40,8 @@ def test_a_shifted_band_is_a_note_of_its_object_alone():
     assert shown.geometry == geometry
     assert (list(shown.notes[0]), len(shown.notes[1])) == ([], 1)
     assert shown.notes[1][0].startswith("misregistered: H 0.8")
+    told = shown_objects(["a", "b"], stamps, CARD, scores, [("filled: J",), ("padded: VIS",)])
+    assert told.notes == [["filled: J"], ["padded: VIS", *shown.notes[1]]]
 
 
 def test_an_excluded_object_says_which_network_excluded_it():

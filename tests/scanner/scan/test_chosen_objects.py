@@ -34,13 +34,13 @@ def shards(tmp_path_factory):
 
 
 def test_stamps_are_those_of_the_named_objects_in_order(shards):
-    ids, stamps, rejected = read_objects(shards, ["8", "6", "0", "5"], MER_10, MOST)
-    assert ids == ["8", "0", "5"]
+    read = read_objects(shards, ["8", "6", "0", "5"], MER_10, MOST)
+    assert read.ids == ["8", "0", "5"]
     first, second = stamps_of(0, 5), stamps_of(5, 5)
     for band in MER_10.grids:
-        np.testing.assert_array_equal(stamps[band], [second[band][3], first[band][0], second[band][0]])
-    assert rejected.keys() == {"6"}
-    assert rejected["6"].startswith("constant: VIS")
+        np.testing.assert_array_equal(read.stamps[band], [second[band][3], first[band][0], second[band][0]])
+    assert read.rejected.keys() == {"6"}
+    assert read.rejected["6"].startswith("constant: VIS")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_damage_rejects_the_objects_of_a_tile(tmp_path):
     write_tile(tmp_path, 3, 6, n_pixels=600)
     (tile,) = discover_tiles(str(tmp_path))
     ids = read_tile_catalogue(tile.catalogue).object_ids.astype(str).tolist()
-    assert read_objects(str(tmp_path), ids[:2], MER_10, MOST)[0] == ids[:2]
+    assert read_objects(str(tmp_path), ids[:2], MER_10, MOST).ids == ids[:2]
     path = Path(tile.mosaics["J"])
     path.write_bytes(path.read_bytes()[:-3000])
     with pytest.raises(ObjectsError, match=f"no usable object: {ids[0]}: fits_truncated"):
@@ -78,23 +78,37 @@ def manifest(tmp_path):
 
 
 def test_all_objects_of_a_manifest_are_read_by_default(manifest):
-    ids, stamps, rejected = read_objects(manifest, [], MER_10, 10)
-    assert ids == [f"o{i}" for i in range(9)]
-    assert {images.shape for images in stamps.values()} == {(9, 100, 100)}
-    assert rejected == {"o9": "missing_file: H: gone.fits: no such file"}
+    read = read_objects(manifest, [], MER_10, 10)
+    assert read.ids == [f"o{i}" for i in range(9)]
+    assert {images.shape for images in read.stamps.values()} == {(9, 100, 100)}
+    assert read.rejected == {"o9": "missing_file: H: gone.fits: no such file"}
     with pytest.raises(ObjectsError, match="has 10 such objects, more than the limit of 9: choose with --objects"):
         read_objects(manifest, [], MER_10, 9)
-    assert read_objects(manifest, ["o7", "o2"], MER_10, 2)[0] == ["o7", "o2"]
+    assert read_objects(manifest, ["o7", "o2"], MER_10, 2).ids == ["o7", "o2"]
 
 
 def test_fits_files_and_folders_are_read_without_a_manifest(tmp_path):
     files = [write_cutout(tmp_path / f"{name}.fits", seed=seed) for seed, name in enumerate("ab")]
-    ids, stamps, rejected = read_objects([str(tmp_path)], [], MER_10, MOST)
-    assert (ids, rejected) == (["a", "b"], {})
-    again = read_objects(files[::-1], ["b"], MER_10, MOST)[1]
-    np.testing.assert_array_equal(again["H"][0], stamps["H"][1])
+    read = read_objects([str(tmp_path)], [], MER_10, MOST)
+    assert (read.ids, read.rejected) == (["a", "b"], {})
+    again = read_objects(files[::-1], ["b"], MER_10, MOST).stamps
+    np.testing.assert_array_equal(again["H"][0], read.stamps["H"][1])
     with pytest.raises(ObjectsError, match="has 2 such objects, more than the limit of 1"):
         read_objects(files, [], MER_10, 1)
+
+
+def test_changes_of_pixels_are_notes_of_their_objects(manifest):
+    folder = Path(manifest).parent
+    for band, images in stamps_of(3, 1).items():
+        fits.PrimaryHDU(images[0]).writeto(folder / f"{band}.fits")
+        fits.PrimaryHDU(images[0, 20:80, 20:80]).writeto(folder / f"small-{band}.fits")
+        images[0, 5, 5] = np.nan
+        fits.PrimaryHDU(images[0]).writeto(folder / f"filled-{band}.fits")
+    rows = ["f,0.1,VIS.fits,Y.fits,filled-J.fits,H.fits", "p,0.1,small-VIS.fits,Y.fits,J.fits,H.fits"]
+    rows.append("w,0.1,VIS.fits,Y.fits,J.fits,H.fits")
+    Path(manifest).write_text(Path(manifest).read_text() + "\n".join(rows) + "\n")
+    read = read_objects(manifest, ["p", "o9", "w", "f"], MER_10, MOST)
+    assert (read.ids, read.notes) == (["p", "w", "f"], [("padded: VIS",), (), ("filled: J",)])
 
 
 def test_an_id_that_a_manifest_repeats_is_refused(manifest):

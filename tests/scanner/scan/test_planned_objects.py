@@ -33,7 +33,7 @@ def test_stamps_are_those_of_the_objects_in_the_tiles(tiles):
     first, second = (unit.unit_id for unit in plan_for(folder).units)
     found = read_planned(plan_for(folder), {second: [int(ids[8]), int(ids[6])], first: [int(ids[1])]}, MER_10)
     assert sorted(found.object_ids.tolist()) == sorted(ids[[1, 6, 8]].tolist())
-    _, expected, _ = read_objects(str(folder), [str(i) for i in found.object_ids], MER_10, 8)
+    expected = read_objects(str(folder), [str(i) for i in found.object_ids], MER_10, 8).stamps
     for band in MER_10.grids:
         np.testing.assert_array_equal(found.stamps[band], expected[band])
     assert not found.unusable

@@ -46,7 +46,7 @@ def test_non_lenses_are_their_hosts_and_lenses_have_arcs_more(made):
     """The pixels are those that a scan would store of the host: `read_objects` reads it in its own way."""
     _, _, tiles, subjects = made
     for gold in subjects:
-        _, stamps, _ = read_objects(str(tiles), [gold.answer.host.split()[1]], MER_10, 1)
+        stamps = read_objects(str(tiles), [gold.answer.host.split()[1]], MER_10, 1).stamps
         pixels, unit = cutout_pixels(stamps, MER_10)
         light = gold.values * gold.answer.step - pixels[0] * unit[0]
         tolerance = 0.51 * (gold.answer.step + unit[0])
@@ -73,7 +73,7 @@ def test_a_selection_of_sources_does_not_mix_up_the_hosts(made):
     for gold in found:
         host = int(gold.answer.host.split()[1])
         assert host in ids[is_selected]
-        _, stamps, _ = read_objects(str(tiles), [str(host)], MER_10, 1)
+        stamps = read_objects(str(tiles), [str(host)], MER_10, 1).stamps
         np.testing.assert_array_equal(gold.values, cutout_pixels(stamps, MER_10)[0][0])
 
 

@@ -50,7 +50,7 @@ def test_hosts_are_bright_galaxies_and_no_candidates(there, tiles):
 
 def test_their_pixels_are_those_of_a_scan(there, tiles):
     for host in found_in(there).found[:3]:
-        _, stamps, _ = read_objects(str(tiles), [str(host.object_id)], MER_10, 1)
+        stamps = read_objects(str(tiles), [str(host.object_id)], MER_10, 1).stamps
         for band in EUCLID:
             np.testing.assert_array_equal(host.host.stamps[band], stamps[band][0])
         measured = photometry(stamps, MER_10, {band: EUCLID[band].zero_point_ab_mag for band in EUCLID})
