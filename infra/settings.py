@@ -6,7 +6,7 @@ from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Self
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from infra.engine_name import EngineName
@@ -25,10 +25,11 @@ class SettingsError(LensscanError):
 
 
 class Settings(BaseSettings):
-    """Locations, and how much of the machine to use. Environment variables override the file."""
+    """Locations, and how much of the machine to use. Environment variables override the file; empty ones do not count."""
 
     model_config = SettingsConfigDict(
         env_prefix="LENSSCAN_",
+        env_ignore_empty=True,
         toml_file="lensscan.toml",
         frozen=True,
         extra="forbid",
@@ -65,6 +66,15 @@ class Settings(BaseSettings):
     def asked_workers(self) -> int | None:
         """Return the number of workers that a variable or the file gives; None if none does."""
         return self.workers if "workers" in self.model_fields_set else None
+
+    @field_validator("ensembles_dir", "metrics_dir")
+    @classmethod
+    def _of_user(cls, folder: Path | None) -> Path | None:
+        """Replace `~` by the home folder, as a shell does for a variable but nothing does for the file."""
+        try:
+            return folder and folder.expanduser()
+        except RuntimeError as error:
+            raise ValueError("the home folder of this user is not known") from error
 
     @classmethod
     def read(cls) -> Self:

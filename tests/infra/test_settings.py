@@ -32,6 +32,27 @@ def test_the_default_number_of_workers_is_not_asked_for(folder, monkeypatch):
     assert Settings.read().asked_workers == 5
 
 
+@pytest.mark.parametrize("name", ["LENSSCAN_RAY_ADDRESS", "RAY_ADDRESS", "LENSSCAN_METRICS_DIR", "LENSSCAN_WORKERS"])
+def test_an_empty_variable_is_no_value(folder, monkeypatch, name):
+    without = Settings.read()
+    monkeypatch.setenv(name, "")
+    assert Settings.read() == without
+
+
+def test_the_home_folder_may_be_a_tilde(folder, monkeypatch):
+    monkeypatch.delenv("LENSSCAN_ENSEMBLES_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("LENSSCAN_METRICS_DIR", "~/metrics")
+    (folder / "lensscan.toml").write_text('ensembles_dir = "~/lens"\n')
+    found = Settings.read()
+    assert (found.ensembles_dir, found.metrics_dir) == (folder / "lens", folder / "metrics")
+    (folder / "lensscan.toml").write_text('ensembles_dir = "~nosuchuser/lens"\n')
+    with pytest.raises(
+        SettingsError, match=r"^setting ensembles_dir: .*the home folder of this user is not known, got '~nosuch"
+    ):
+        Settings.read()
+
+
 def test_an_open_cluster_is_not_used_by_default(folder, monkeypatch):
     assert Settings.read().allow_open_cluster is False
     monkeypatch.setenv("LENSSCAN_ALLOW_OPEN_CLUSTER", "true")
