@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.calls import Call, CallFailure, CallResult
-from infra.errors import ClusterError
+from infra.errors import ClusterError, LensscanError
+from infra.infrastructure_errors import is_infrastructure
 
 MAX_DEATHS_IN_A_ROW = 60
 """Largest number of worker deaths in a row without a single answer; beyond it, all workers are taken to be broken."""
@@ -246,7 +247,7 @@ class WorkerPool(ABC):
         self._slots.remove(slot)
         self._kill(slot.worker)
         if not self._slots:
-            raise ClusterError(f"no worker can be started: {failed.text}") from failed.error
+            raise _no_worker(failed) from failed.error
         _LOG.warning("going on with %d workers, one cannot be started: %s", len(self._slots), failed.text)
 
     def _finish(self, slot: _Slot, reference: Any) -> None:
@@ -283,6 +284,14 @@ class WorkerPool(ABC):
         self.n_lost += 1
         self._kill(slot.worker)
         self._slots[self._slots.index(slot)] = self._new_slot()
+
+
+def _no_worker(failed: FailedStart) -> ClusterError:
+    error = ClusterError(f"no worker can be started: {failed.text}")
+    # A package or a setting that a worker refuses is refused again by the next run. Ray tells only the text of such an error.
+    if isinstance(failed.error, LensscanError) and not is_infrastructure(failed.error):
+        error.is_infrastructure = False
+    return error
 
 
 def _ignore(_answers: list[Any]) -> None:

@@ -12,9 +12,11 @@ from infra.store.files import StorageError
 
 
 class Worker:
-    def __init__(self, broken=False, but_once=None, killed_once=None, killed=False):
+    def __init__(self, broken=False, but_once=None, killed_once=None, killed=False, error=None):
         self.step = 0
         self.collected_at_start = gc.isenabled()
+        if error:
+            raise error
         if killed:
             os.kill(os.getpid(), signal.SIGKILL)
         if killed_once:

@@ -6,7 +6,7 @@ import pytest
 import ray
 
 from infra.calls import CallFailure
-from infra.errors import ClusterError
+from infra.errors import ClusterError, LensscanError
 from infra.infrastructure_errors import is_infrastructure
 from infra.local_pool import LocalPool
 from infra.ray.actor_pool import ActorPool
@@ -47,7 +47,7 @@ def pools_of(kind, request):
             actor = ray.remote(num_cpus=0.1, max_concurrency=3)(Worker)
             pools.append(ActorPool(partial(actor.remote, **options), n_workers, in_flight))
         else:
-            arguments = [options.get(name) for name in ("broken", "but_once", "killed_once", "killed")]
+            arguments = [options.get(name) for name in ("broken", "but_once", "killed_once", "killed", "error")]
             pools.append(LocalPool("tests.infra.pool_worker:Worker", arguments, n_workers, in_flight, {}))
         return pools[-1]
 
@@ -165,6 +165,16 @@ def test_a_worker_that_cannot_start_raises_the_cause(make_pool):
     pool.submit(call("double", 1))
     with pytest.raises(ClusterError, match="no ensemble here"):
         pool.next_result()
+
+
+@of_any_kind
+@pytest.mark.parametrize(("error", "passes"), [(LensscanError("no such engine"), False), (StorageError("is gone"), True)])
+def test_a_start_that_is_refused_is_no_infrastructure(make_pool, error, passes):
+    pool = make_pool(1, 1, error=error)
+    pool.submit(call("double", 1))
+    with pytest.raises(ClusterError, match=f"no worker can be started: {error}") as caught:
+        pool.next_result()
+    assert is_infrastructure(caught.value) is passes
 
 
 @of_any_kind
