@@ -35,7 +35,7 @@ def wilde2022(
     Args:
         out: Folder to write to.
         n: Number of objects of each data set; 20 000 take some hours on one core.
-        seed: Seed of the objects; it must differ from that of the training.
+        seed: Seed of the objects; no ensemble may have been trained or calibrated with it.
         published: Folder with the authors' seven weight files, `OU_66_Weights.pt` and so on.
         compound: Folder with `manifest.csv`, or the manifest, of known compound lenses: `object_id`, images of VIS, Y, J, H
             (one image may stand for several bands) and `pixel_scale_arcsec`.

@@ -19,7 +19,9 @@ from scanner.networks.package import load_scorer
 from scanner.networks.published import import_published
 from scanner.vocabulary.geometry import CHALLENGE
 from simulation.population.draw import Shares
-from simulation.products.dataset import DatasetSpec, simulate_objects
+from simulation.products.dataset import DatasetSpec, per_object, simulate_objects
+from training.errors import TrainingError
+from training.evaluation.stated_data import same_objects
 from training.reproduction.known import KnownLenses, read_known, score_known
 from training.reproduction.parts import Part, parts_of, read_parts, write_part
 from training.reproduction.reasons import PUBLISHED
@@ -162,14 +164,26 @@ def _contender(folder: Path) -> Contender:
 
 
 def samples_of(out: Path, n: int, seed: int, contenders: Mapping[str, Contender]) -> dict[str, Sample]:
-    """Return both data sets by name."""
+    """Return both data sets by name.
+
+    Raises:
+        TrainingError: an ensemble was trained or calibrated on their objects.
+    """
     of_paper = tuple(contenders[role] for role in (PUBLISHED, OURS) if role in contenders)
     with_flagship = (*of_paper, contenders[FLAGSHIP])
     specs = {
         PAPER: (DatasetSpec(n=n, seed=seed, preset="wilde2022", kinds=KIND_SHARES, geometry="challenge"), of_paper),
         OWN: (DatasetSpec(n=n, seed=seed, preset="euclid", kinds=KIND_SHARES, geometry="mer"), with_flagship),
     }
+    for spec, ensembles in specs.values():
+        _check_seed(spec, ensembles)
     return {name: _sample(out, name, spec, ensembles) for name, (spec, ensembles) in specs.items()}
+
+
+def _check_seed(spec: DatasetSpec, contenders: tuple[Contender, ...]) -> None:
+    for contender in contenders:
+        if same_objects([per_object(spec)], contender.card.training_data.simulations):
+            raise TrainingError(f"seed must be one that {contender.name} was not trained or calibrated with, got {spec.seed}")
 
 
 def _sample(out: Path, name: str, spec: DatasetSpec, contenders: tuple[Contender, ...]) -> Sample:

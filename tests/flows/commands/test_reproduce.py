@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from inspect import signature
 
 import pytest
 
@@ -14,6 +15,7 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.prevalence import with_prevalence
 from tests.faults.harness.patience import wait_for
 from tests.shared import PUBLISHED
+from training.errors import TrainingError
 from training.reproduction import pictures
 from training.reproduction.page import reproduction_markdown
 from training.reproduction.reproduce import PAPER
@@ -85,6 +87,17 @@ def test_data_sets_are_the_papers_and_ours(tmp_path, contenders):
     assert (samples[OWN].spec.preset, samples[OWN].spec.geometry) == ("euclid", "mer")
     assert [c.name for c in samples[PAPER].contenders] == ["ou7-sim"]
     assert [c.name for c in samples[OWN].contenders] == ["ou7-sim", "mer3-cascade"]
+
+
+@pytest.mark.parametrize(("seed", "name"), [(2611, "ou7-sim"), (8211, "mer3-cascade"), (1810, "mer3-cascade")])
+def test_a_seed_that_an_ensemble_knows_is_refused(tmp_path, contenders, seed, name):
+    with pytest.raises(TrainingError, match=f"seed must be one that {name} was not trained or calibrated with, got {seed}"):
+        samples_of(tmp_path, 10, seed, contenders)
+
+
+def test_the_default_seed_is_accepted(tmp_path, contenders):
+    seed = signature(wilde2022).parameters["seed"].default
+    assert [*samples_of(tmp_path, 10, seed, contenders)] == [PAPER, OWN]
 
 
 @pytest.mark.parametrize(
