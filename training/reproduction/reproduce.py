@@ -54,10 +54,11 @@ def write_page(scored: Scored, out: Path, kept: Path, progress: Progress) -> Rep
     """Write the page, its JSON and its figures into `out`; `kept` holds the record of figures that are drawn already.
 
     Raises:
-        TrainingError: a figure would be too large.
+        TrainingError: the paper's data set lacks a kind of object, or a figure would be too large.
     """
     rng = np.random.default_rng(_BOOTSTRAP_SEED)
     sample, ensembles = scored.samples[PAPER], tuple(scored.folders)
+    sample.check_kinds()
     metrics, grids = table_5(sample, ensembles, rng)
     selected = tuple(selection for name, of_data in scored.samples.items() for selection in selections(of_data, name))
     calibrated = {name: calibrations(of_data, rng) for name, of_data in scored.samples.items()}

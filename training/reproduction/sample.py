@@ -45,6 +45,16 @@ class ScoredSample:
             )
         return sample
 
+    def check_kinds(self) -> None:
+        """Check that there are non-lenses, single and compound lenses: tables and figures compare them.
+
+        Raises:
+            TrainingError: one of them is missing.
+        """
+        found = set(self.kinds.tolist())
+        if not (found >= set(KINDS[:2]) and found & set(KINDS[2:])):
+            raise TrainingError(f"needs scored non-lenses, single and compound lenses, got {sorted(found)}: simulate more")
+
     @property
     def kinds(self) -> NDArray[np.str_]:
         """Kind of each object, `[object]`."""

@@ -3,15 +3,18 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from scanner.explain.feature_visualisation import VisualisationSettings
 from scanner.networks.locate import SHIPPED_DIR
 from tests.training.reproduction.made import FLAGSHIP, OURS, card_of, made_sample
+from training.errors import TrainingError
 from training.reproduction import reproduce
 from training.reproduction.page import reproduction_markdown
 from training.reproduction.reproduce import PAGE, PAPER, RESULTS, Scored, write_page
 from training.reproduction.results import Picture, Reproduction
+from training.reproduction.sample import ScoredSample
 
 
 @pytest.fixture
@@ -54,6 +57,15 @@ def test_the_page_is_made_from_the_written_numbers(scored, tmp_path, monkeypatch
     assert len(what.grids[OURS].outputs) == len(what.is_reference_lens)
     again = write_page(scored, tmp_path / "again", tmp_path / "kept", lambda *_: None)
     assert again == results, "the same scores give the same numbers"
+
+
+def test_too_few_objects_for_the_tables_are_refused(scored, tmp_path):
+    paper = scored.samples[PAPER]
+    is_kept = pa.array(paper.kinds != "single")
+    fewer = ScoredSample(paper.truth.filter(is_kept), {OURS: paper.scores[OURS].filter(is_kept)}, paper.cards)
+    lacking = Scored(**{**vars(scored), "samples": {**scored.samples, PAPER: fewer}})
+    with pytest.raises(TrainingError, match=r"single and compound lenses, got .*: simulate more"):
+        write_page(lacking, tmp_path, tmp_path / "kept", lambda *_: None)
 
 
 def test_other_scores_have_another_origin(scored, tmp_path, monkeypatch, few_resamples):

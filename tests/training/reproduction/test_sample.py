@@ -1,5 +1,8 @@
 """Tests of scores beside their truth."""
 
+import re
+from contextlib import nullcontext
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -39,6 +42,24 @@ def test_lenses_and_others_are_needed():
     truth = made_truth(20).filter(pa.array([kind == "single" for kind in made_truth(20)["kind"].to_pylist()]))
     with pytest.raises(TrainingError, match="lenses and other objects, got \\['single'\\]"):
         ScoredSample.of(truth, {OURS: made_scores(truth, OURS)}, {OURS: card_of(OURS)})
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_enough"),
+    [
+        (("nonlens", "single", "compound_arc", "double_ring"), True),
+        (("nonlens", "single", "double_ring"), True),
+        (("nonlens", "compound_arc", "double_ring"), False),
+        (("nonlens", "single"), False),
+    ],
+)
+def test_single_and_compound_lenses_and_others_are_needed(kinds, is_enough):
+    truth = made_truth(60)
+    truth = truth.filter(pa.array(np.isin(truth["kind"].to_pylist(), kinds)))
+    found = ScoredSample.of(truth, {OURS: made_scores(truth, OURS)}, {OURS: card_of(OURS)})
+    words = re.escape(f"needs scored non-lenses, single and compound lenses, got {sorted(kinds)}: simulate more")
+    with nullcontext() if is_enough else pytest.raises(TrainingError, match=words):
+        found.check_kinds()
 
 
 def test_only_ensembles_that_tell_kinds_apart_assume_a_share(sample):
