@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from infra.progress import Progress, no_progress
-from infra.provenance import digest
+from infra.provenance import digest, sha256_bytes
 from scanner.explain.explanation import explain
 from scanner.explain.feature_visualisation import VisualisationSettings
 from scanner.networks.card import EnsembleCard
@@ -78,8 +78,16 @@ class Drawn:
 
     def origin_of(self, *more: object) -> str:
         """Return the digest of a figure that shows some objects and networks, whatever the number of all objects is."""
+        # Sums alone do not tell known lenses apart, but figures that are kept from earlier versions have them.
         known = {} if self.known is None else {band: float(images.sum()) for band, images in self.known.stamps.items()}
         return digest([self.explained[1].sha256, self.seed, known, *more])
+
+    def known_origin(self) -> list[object]:
+        """Return what tells known lenses apart, for the origins of the figures that show them; empty if there are none."""
+        if self.known is None:
+            return []
+        pixels = {band: sha256_bytes(images.tobytes()) for band, images in self.known.stamps.items()}
+        return [self.known.names, pixels]
 
 
 def pictures(drawn: Drawn, shelf: Shelf, progress: Progress) -> tuple[Picture, ...]:
@@ -140,17 +148,17 @@ def _of_maps(drawn: Drawn, shelf: Shelf) -> list[Step]:
         (maps,) = explain(folder, card, shown.stamps, NETWORKS[1:])
         return guided_figure(shown, maps)
 
-    def kept(figure: str, rows: Sequence[int], draw: Callable[[], Figure]) -> Step:
+    def kept(figure: str, rows: Sequence[int], draw: Callable[[], Figure], shows_known: bool = False) -> Step:
         text = CAPTIONS[figure].format(card.name)
-        origin = drawn.origin_of(figure, drawn.indices(rows))
+        origin = drawn.origin_of(figure, drawn.indices(rows), *(drawn.known_origin() if shows_known else []))
         return partial(shelf.picture, figure, f"wilde2022_fig{figure}.jpg", text, origin, draw)
 
     first, second, last = chosen(("single", "nonlens"), 2), chosen(KINDS[2:], 2), chosen(KINDS[1:], 0)
     return [
         kept("11", first, partial(occluded, first)),
         kept("12", second, partial(occluded, second)),
-        kept("13", [], partial(occluded, [], known)) if known else _absent("13", NO_KNOWN),
-        kept("17", last, partial(guided, last, known)),
+        kept("13", [], partial(occluded, [], known), shows_known=True) if known else _absent("13", NO_KNOWN),
+        kept("17", last, partial(guided, last, known), shows_known=True),
     ]
 
 

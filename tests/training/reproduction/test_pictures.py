@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from infra.provenance import digest
 from scanner.explain.feature_visualisation import VisualisationSettings
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.sources.shards import shard_of
@@ -107,6 +108,33 @@ def test_known_lenses_have_their_figure(drawn):
     known = KnownLenses(("J0946+1006",), stamps)
     found = {picture.figure: picture for picture in listed(replace(drawn, known=known))[0]}
     assert found["13"].file == "wilde2022_fig13.jpg"
+
+
+def known_lenses(names=("a", "b"), order=(0, 1)):
+    """Return two lenses, the second the first upside down, so that sums of pixels do not tell their order."""
+    rng = np.random.default_rng(0)
+    images = {band: rng.integers(0, 9, (grid.n_pixels,) * 2).astype(np.float32) for band, grid in CHALLENGE.grids.items()}
+    return KnownLenses(names, {band: np.stack([image, image[::-1]])[list(order)] for band, image in images.items()})
+
+
+@pytest.mark.parametrize("change", [{"names": ("a", "c")}, {"order": (1, 0)}, {"order": (0, 0)}])
+def test_other_known_lenses_change_the_figures_that_show_them(drawn, change):
+    _, before = listed(replace(drawn, known=known_lenses()))
+    _, again = listed(replace(drawn, known=known_lenses()))
+    _, after = listed(replace(drawn, known=known_lenses(**change)))
+    assert before == again
+    assert {file for file in before if before[file] != after[file]} == {"wilde2022_fig13.jpg", "wilde2022_fig17.jpg"}
+
+
+def test_figures_of_earlier_versions_are_kept(drawn):
+    card, seed, known = card_of(OURS), drawn.seed, known_lenses()
+    sums = {band: float(images.sum()) for band, images in known.stamps.items()}
+    steps = drawn.settings.of_kernel.n_steps
+    _, origins = listed(replace(drawn, known=known))
+    assert origins["wilde2022_fig14.jpg"] == digest([card.sha256, seed, sums, "14", "OU-66", steps, pictures.N_EXCITING, []])
+    indices = drawn.indices(chosen_rows(drawn.sample, OURS, {"single": 2, "compound_arc": 2, "double_ring": 2}, 0))
+    _, origins = listed(drawn)
+    assert origins["wilde2022_fig17.jpg"] == digest([card.sha256, seed, {}, "17", indices])
 
 
 def test_known_lenses_follow_simulated_ones(drawn):
