@@ -159,8 +159,8 @@ def table_6(sample: ScoredSample, ensembles: Sequence[str]) -> Table:
 
 
 def table_7(known: KnownScores | None, ensembles: Sequence[str]) -> Table:
-    """Return table 7: OU-66 and OU-200 on known compound lenses, and on further lenses that were given."""
-    by_lens = {paper.paper_lens(name) or name: of_lens for name, of_lens in (known or {}).items()}
+    """Return table 7: OU-66 and OU-200 on known compound lenses, and on further lenses and images that were given."""
+    by_lens = _by_lens(known or {})
     rows = [
         Row(
             what=(lens, network),
@@ -171,3 +171,12 @@ def table_7(known: KnownScores | None, ensembles: Sequence[str]) -> Table:
         for network in ("OU-66", "OU-200")
     ]
     return Table(number=7, keys=("lens", "network"), ensembles=tuple(ensembles), rows=tuple(rows))
+
+
+def _by_lens(known: KnownScores) -> KnownScores:
+    """Return known scores by the paper's name of the lens, or by the object's own name where the paper's is absent or taken."""
+    found = {name: of_lens for name, of_lens in known.items() if name in paper.TABLE_7}
+    for name, of_lens in known.items():
+        lens = paper.paper_lens(name)
+        found[name if lens is None or lens in found else lens] = of_lens
+    return found

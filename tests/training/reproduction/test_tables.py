@@ -99,3 +99,22 @@ def test_table_7_puts_known_lenses_beside_the_papers():
     assert rows["SDSS J1148+1930", "OU-66"].ours == {}
     assert rows["my lens", "OU-200"].paper is None
     assert len(rows) == 10
+
+
+@pytest.mark.parametrize(
+    ("names", "of_the_paper"),
+    [
+        (("J0946+1006 F160W", "J0946+1006 F814W"), "J0946+1006 F160W"),
+        (("J0946+1006 F160W", "SDSS J0946+1006"), "SDSS J0946+1006"),
+        (("SDSS J0946+1006", "J0946+1006 F160W"), "SDSS J0946+1006"),
+    ],
+)
+def test_every_image_of_a_lens_has_its_rows(names, of_the_paper):
+    values = {name: ValueWithInterval(value=p, low=p, high=p) for name, p in zip(names, (0.2, 0.7), strict=True)}
+    known = {name: {OURS: {"OU-66": value, "OU-200": value}} for name, value in values.items()}
+    rows = {row.what: row for row in tables.table_7(known, [OURS]).rows}
+    (other,) = set(names) - {of_the_paper}
+    assert rows["SDSS J0946+1006", "OU-66"].ours == {OURS: values[of_the_paper]}
+    assert rows[other, "OU-66"].ours == {OURS: values[other]}
+    assert rows[other, "OU-66"].paper is None
+    assert len(rows) == 10
