@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from training.reproduction.known import KnownLenses
+
 _OBJECTS = "The number above an object is its index in the data set `paper`"
 _CHOSEN = "chosen by OU-200's output: of each kind the two highest, then the two lowest"
 CAPTIONS: Mapping[str, str] = MappingProxyType(
@@ -29,10 +31,7 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
             f"log-odds) stand above it with p(lens). Lines: where VIS is 7 and 23 times the noise. {_OBJECTS}."
         ),
         "12": f"Occlusion maps of compound arcs and double rings by {{}}, {_CHOSEN}; colours and lines as in figure 11.",
-        "13": (
-            "Occlusion maps of known compound lenses by {}: those that were given, with one image for all four "
-            "bands; colours and lines as in figure 11."
-        ),
+        "13": ("Occlusion maps of known compound lenses by {}: those that were given{}; colours and lines as in figure 11."),
         "17": (
             "Guided Grad-CAM of OU-200 of {}: bright pixels raise the score. Two single lenses, compound arcs and "
             "double rings with the highest output, then the known compound lenses that were given."
@@ -50,7 +49,14 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
         ),
     }
 )
+ONE_IMAGE = ", with one image for all four bands"
 PUBLISHED_HISTORY = "The history of the published networks is not published."
 NO_HISTORY = "the package of our networks holds no history of its training."
 NO_TSNE = "t-SNE needs more single lenses and non-lenses; simulate more objects."
 NO_KNOWN = "no images of known compound lenses were given (`--compound FOLDER`)."
+
+
+def of_figure_13(ensemble: str, known: KnownLenses) -> str:
+    """Return the caption of figure 13, which says of which lenses one image stands in for all bands."""
+    named = "" if known.of_one_image == known.names else f" of {', '.join(known.of_one_image)}"
+    return CAPTIONS["13"].format(ensemble, f"{ONE_IMAGE}{named}" if known.of_one_image else "")

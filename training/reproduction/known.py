@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from infra.store.storage import absolute
 from scanner.networks.ensemble import EnsembleScores
 from scanner.purity import ValueWithInterval
 from scanner.scan.chosen_objects import read_objects
+from scanner.sources.image_arguments import read_images
 from scanner.vocabulary.geometry import Geometry, Stamps
 from training.errors import TrainingError
 
@@ -24,6 +26,8 @@ class KnownLenses:
     names: tuple[str, ...]
     stamps: Stamps
     """`[lens, y, x]` by band."""
+    of_one_image: tuple[str, ...] = ()
+    """Names of those of which one image stands in for all bands."""
 
 
 def read_known(folder: Path, geometry: Geometry) -> KnownLenses:
@@ -39,7 +43,14 @@ def read_known(folder: Path, geometry: Geometry) -> KnownLenses:
     found = read_objects(str(path), [], geometry, MOST)
     if found.rejected:
         raise TrainingError(f"{path}: every lens must be usable: {'; '.join(f'{k}: {v}' for k, v in found.rejected.items())}")
-    return KnownLenses(tuple(found.ids), found.stamps)
+    return KnownLenses(tuple(found.ids), found.stamps, _of_one_image(path))
+
+
+def _of_one_image(path: Path) -> tuple[str, ...]:
+    manifest = read_images([absolute(str(path))])
+    files = zip(*manifest.references.values(), strict=True)
+    names = manifest.object_ids.to_pylist()
+    return tuple(str(name) for name, of_lens in zip(names, files, strict=True) if len(set(of_lens)) == 1)
 
 
 def score_known(lenses: KnownLenses, score: Callable[[Stamps], EnsembleScores]) -> dict[str, dict[str, ValueWithInterval]]:

@@ -25,12 +25,12 @@ def reproduction_markdown(results: Reproduction) -> str:
         reasons.INTRODUCTION,
         _run(results),
         *([] if reasons.PUBLISHED in results.ensembles else [reasons.NO_WEIGHTS]),
-        reasons.DATA,
+        reasons.data(results.geometries),
         "## Answer",
         *_answer(results),
         "## Tables 3 and 4: architectures",
         *(_architecture(architecture) for architecture in results.architectures),
-        *(part for table in results.tables for part in _compared(table)),
+        *(part for table in results.tables for part in _compared(table, results)),
         "## The compound selection function",
         *_selection(results),
         "## `p_compound` and kinds",
@@ -121,7 +121,7 @@ _TITLES = {
 }
 
 
-def _compared(table: Table) -> list[str]:
+def _compared(table: Table, results: Reproduction) -> list[str]:
     header = (*table.keys, "paper", *table.ensembles)
     rows = [[*row.what, _stated(row), *(shown(row.ours.get(name)) for name in table.ensembles)] for row in table.rows]
     note = (
@@ -129,7 +129,9 @@ def _compared(table: Table) -> list[str]:
         if table.number == 5
         else []
     )
-    return [f"## {_TITLES[table.number]}", table_of(header, rows), f"Why they differ: {reasons.WHY[table.number]}", *note]
+    known = (results.known, results.known_of_one_image)
+    why = reasons.why(table.number, results.ours, *known, counts_compound=results.counts_compound)
+    return [f"## {_TITLES[table.number]}", table_of(header, rows), f"Why they differ: {why}", *note]
 
 
 def _stated(row: Row) -> str:

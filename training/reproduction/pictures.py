@@ -20,7 +20,7 @@ from scanner.sources.shards import shard_of
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.kinds import KINDS
 from training.evaluation.compound_calibration import CompoundCalibration
-from training.reproduction.captions import CAPTIONS, NO_HISTORY, NO_KNOWN, NO_TSNE, PUBLISHED_HISTORY
+from training.reproduction.captions import CAPTIONS, NO_HISTORY, NO_KNOWN, NO_TSNE, PUBLISHED_HISTORY, of_figure_13
 from training.reproduction.curves import (
     learning_figure,
     read_history,
@@ -149,7 +149,7 @@ def _of_maps(drawn: Drawn, shelf: Shelf) -> list[Step]:
         return guided_figure(shown, maps)
 
     def kept(figure: str, rows: Sequence[int], draw: Callable[[], Figure], shows_known: bool = False) -> Step:
-        text = CAPTIONS[figure].format(card.name)
+        text = of_figure_13(card.name, drawn.known) if figure == "13" and drawn.known else CAPTIONS[figure].format(card.name)
         origin = drawn.origin_of(figure, drawn.indices(rows), *(drawn.known_origin() if shows_known else []))
         return partial(shelf.picture, figure, f"wilde2022_fig{figure}.jpg", text, origin, draw)
 

@@ -1,5 +1,9 @@
 """Sentences of the page: what was done, and why our numbers differ from the paper's."""
 
+from collections.abc import Mapping, Sequence
+
+from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES
+
 PUBLISHED = "published"
 """Name of the ensemble of the authors' weights."""
 
@@ -19,8 +23,8 @@ data sets:
 - `paper`: the lenses of the preset `wilde2022` (section 2.2 and table 1 of the paper) in the paper's stamps of 20″. A
   single lens is a compound arc without its middle galaxy, a non-lens is the galaxy of a compound lens without its
   arcs.
-- `own`: the lenses and look-alikes of the preset `euclid`, from a forecast for Euclid, in stamps of MER mosaics. The
-  flagship reads the middle 10″ of these, for which it was trained; the paper's networks get the whole 20″."""
+- `own`: the lenses and look-alikes of the preset `euclid`, from a forecast for Euclid, in stamps of MER mosaics of
+  20″. Each ensemble reads the part for which it was trained: {parts}."""
 
 WHY = {
     3: "Our network is built from this table.",
@@ -28,25 +32,62 @@ WHY = {
     5: (
         "The test images differ: the challenge's come from another simulator, have other galaxies in the field "
         "and many kinds of non-lens; ours have lens galaxies alone, with and without arcs, so that the arcs are "
-        "all that tells them apart. The published weights meet images of a kind that they never saw. `ou7-sim` "
-        "has the same architectures, but saw fewer objects, of the presets `euclid` and `broad`, for fewer epochs, "
-        "as its card says, not 45 000 of the challenge for 250."
+        "all that tells them apart. The published weights meet images of a kind that they never saw. They were "
+        "trained on 45 000 images of the challenge, for 250 epochs; `{ours}` has the same architectures, and its card "
+        "says which objects it was trained on, and for how many epochs."
     ),
     6: (
         "The compound lenses of both columns follow the same table 1, but the paper's sources and colours come "
         "from the challenge's catalogue, which is not public, its PSF is a Gaussian, and its positions need not "
         "give more than one image; ours take only positions that lens, and arcs that are visible. Single lenses "
-        "are ours in place of the challenge's. `ou7-sim` was trained with compound lenses, the paper's networks "
-        "without any. The first row cannot be repeated: the images that the published weights were trained on are "
-        "not public, and those of `ou7-sim` are not kept."
+        "are ours in place of the challenge's. The paper's networks were trained without compound lenses; "
+        "{compound}. The first row cannot be repeated: the images that the published weights were trained on are "
+        "not public, and the package of `{ours}` does not hold its own."
     ),
     7: (
-        "The paper combines images of several filters; at hand is one image of one filter, which stands in for "
-        "all four bands, so the networks see no colour. In brackets is the range over the eight orientations of "
-        "the image, because one image has no sampling error: where it is wide, the number says little. Lenses "
-        "without a value have no image at hand."
+        "{images} In brackets is the range over the eight orientations of a lens, because one lens has no sampling "
+        "error: where it is wide, the number says little. Lenses without a value have no image at hand."
     ),
 }
+"""Reasons by table; `why` fills in what depends on the run."""
+
+
+def data(geometries: Mapping[str, str]) -> str:
+    """Return what the data sets are, and which part of the stamps each ensemble reads by its geometry."""
+    names: dict[float, list[str]] = {}
+    for name, geometry in geometries.items():
+        names.setdefault(GEOMETRIES[geometry].grids["VIS"].side_arcsec, []).append(name)
+    whole = CHALLENGE.grids["VIS"].side_arcsec
+    words = [f"{', '.join(of_side)} the {'whole' if side == whole else 'middle'} {side:g}″" for side, of_side in names.items()]
+    return DATA.format(parts="; ".join(words))
+
+
+def why(table: int, ours: str, known: Sequence[str], of_one_image: Sequence[str], *, counts_compound: bool) -> str:
+    """Return why our numbers in a table differ from the paper's.
+
+    Args:
+        table: Number of the table.
+        ours: Name of our ensemble of the paper's networks.
+        known: Names of the known lenses that were given.
+        of_one_image: Names of those of which one image stands in for all bands.
+        counts_compound: Whether the card of `ours` counts compound lenses among the objects of its training.
+    """
+    compound = f"`{ours}` was trained with them" if counts_compound else f"the card of `{ours}` counts none for its own"
+    return WHY[table].format(ours=ours, compound=compound, images=_images(known, of_one_image))
+
+
+def _images(known: Sequence[str], of_one_image: Sequence[str]) -> str:
+    """Return which images of known lenses are at hand."""
+    if not known:
+        return "No images of known lenses were given (`--compound FOLDER`)."
+    if not of_one_image:
+        return "The images at hand need not be of the filters that the paper combines."
+    named = "each lens" if len(of_one_image) == len(known) else ", ".join(of_one_image)
+    return (
+        f"The paper combines images of several filters; of {named}, one image stands in for all four bands, so the "
+        "networks see no colour."
+    )
+
 
 SHARE = (
     "Precision, F and accuracy depend on the share of lenses. Section 2.1 of the paper states {stated:.0%}, but "

@@ -11,7 +11,9 @@ from infra.progress import Progress
 from infra.provenance import code_version, digest
 from infra.store.files import replace_whole
 from scanner.explain.feature_visualisation import VisualisationSettings
+from scanner.networks.card import EnsembleCard
 from training.evaluation.compound_calibration import CompoundCalibration
+from training.evaluation.compound_selection import COMPOUND_KINDS
 from training.reproduction.known import KnownLenses
 from training.reproduction.page import reproduction_markdown
 from training.reproduction.pictures import Drawn, Simulate, pictures
@@ -64,12 +66,19 @@ def write_page(scored: Scored, out: Path, kept: Path, progress: Progress) -> Rep
     calibrated = {name: calibrations(of_data, rng) for name, of_data in scored.samples.items()}
     tables = (metrics, table_6(sample, ensembles), table_7(scored.known_scores, ensembles))
     drawn = _drawn(scored, grids, selected, calibrated)
+    cards = {name: card for of_data in scored.samples.values() for name, card in of_data.cards.items()}
+    known = scored.known
     results = Reproduction(
         n=scored.n,
         seed=scored.seed,
         command=scored.command,
         code_version=code_version(),
         ensembles=dict(scored.ensembles),
+        geometries={name: card.geometry for name, card in cards.items()},
+        ours=scored.ours,
+        counts_compound=counts_compound(cards[scored.ours]),
+        known=known.names if known else (),
+        known_of_one_image=known.of_one_image if known else (),
         data={name: data_set(of_data, *scored.specs[name]) for name, of_data in scored.samples.items()},
         architectures=architectures(),
         tables=tables,
@@ -80,6 +89,12 @@ def write_page(scored: Scored, out: Path, kept: Path, progress: Progress) -> Rep
     _write(out / RESULTS, json.dumps(results.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
     _write(out / PAGE, reproduction_markdown(results))
     return results
+
+
+def counts_compound(card: EnsembleCard) -> bool:
+    """Return whether a card counts compound lenses among the objects that its networks were trained on."""
+    counts = card.training_data.n_objects
+    return any(counts.get(f"train {kind}", 0) > 0 for kind in COMPOUND_KINDS)
 
 
 def _drawn(

@@ -99,6 +99,16 @@ class Reproduction(Frozen):
     code_version: str
     ensembles: dict[str, str]
     """Digest by name of the ensemble."""
+    geometries: dict[str, str]
+    """Geometry of the stamps that each ensemble reads, by its name."""
+    ours: str
+    """Name of the ensemble of the paper's networks that we trained."""
+    counts_compound: bool
+    """Whether the card of `ours` counts compound lenses among the objects of its training."""
+    known: tuple[str, ...]
+    """Names of the known lenses that were given."""
+    known_of_one_image: tuple[str, ...]
+    """Names of those of which one image stands in for all bands."""
     data: dict[str, DataSet]
     architectures: tuple[Architecture, ...]
     tables: tuple[Table, ...]

@@ -1,5 +1,6 @@
 """Tests of known lenses: read from a manifest, and scored in every orientation."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,10 +27,19 @@ def folder(tmp_path):
 @pytest.mark.parametrize("name", ["", "manifest.csv"])
 def test_a_folder_or_its_manifest_names_the_lenses(folder, name):
     lenses = read_known(folder / name, CHALLENGE)
-    assert lenses.names == ("J0946+1006",)
+    assert lenses.names == lenses.of_one_image == ("J0946+1006",)
     assert {band: images.shape for band, images in lenses.stamps.items()} == {
         band: (1, grid.n_pixels, grid.n_pixels) for band, grid in CHALLENGE.grids.items()
     }
+
+
+def test_a_lens_with_other_images_has_colours(folder):
+    shutil.copyfile(folder / "lens.fits", folder / "other.fits")
+    with (folder / "manifest.csv").open("a") as manifest:
+        manifest.write("colourful,lens.fits,other.fits,other.fits,other.fits,0.05\n")
+    lenses = read_known(folder, CHALLENGE)
+    assert lenses.names == ("J0946+1006", "colourful")
+    assert lenses.of_one_image == ("J0946+1006",)
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path):

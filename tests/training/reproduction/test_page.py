@@ -35,7 +35,8 @@ def test_tables_hold_the_papers_value_and_ours(results, text):
     assert rows_of(text, "26", "30 x 4 x 4", "30 x 4 x 4", "10830", "10830")
     assert "All shapes and numbers of parameters are the paper's" in text
     for number in (5, 6, 7):
-        assert f"Why they differ: {reasons.WHY[number]}" in text
+        assert f"Why they differ: {reasons.why(number, 'ou7-sim', (), (), counts_compound=True)}" in text
+    assert reasons.data(results.geometries) in text
 
 
 def test_a_wrong_architecture_is_not_called_equal(results):

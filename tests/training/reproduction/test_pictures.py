@@ -110,6 +110,20 @@ def test_known_lenses_have_their_figure(drawn):
     assert found["13"].file == "wilde2022_fig13.jpg"
 
 
+@pytest.mark.parametrize(
+    ("of_one_image", "words"),
+    [
+        ((), "those that were given; colours"),
+        (("b",), "given, with one image for all four bands of b; colours"),
+        (("a", "b"), "given, with one image for all four bands; colours"),
+    ],
+)
+def test_the_caption_names_lenses_of_one_image(drawn, of_one_image, words):
+    known = replace(known_lenses(), of_one_image=of_one_image)
+    found = {picture.figure: picture for picture in listed(replace(drawn, known=known))[0]}
+    assert words in found["13"].text
+
+
 def known_lenses(names=("a", "b"), order=(0, 1)):
     """Return two lenses, the second the first upside down, so that sums of pixels do not tell their order."""
     rng = np.random.default_rng(0)

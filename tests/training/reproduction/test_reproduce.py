@@ -12,7 +12,7 @@ from tests.training.reproduction.made import FLAGSHIP, OURS, card_of, made_sampl
 from training.errors import TrainingError
 from training.reproduction import reproduce
 from training.reproduction.page import reproduction_markdown
-from training.reproduction.reproduce import PAGE, PAPER, RESULTS, Scored, write_page
+from training.reproduction.reproduce import PAGE, PAPER, RESULTS, Scored, counts_compound, write_page
 from training.reproduction.results import Picture, Reproduction
 from training.reproduction.sample import ScoredSample
 
@@ -52,11 +52,18 @@ def test_the_page_is_made_from_the_written_numbers(scored, tmp_path, monkeypatch
     assert (tmp_path / PAGE).read_text(encoding="utf-8") == reproduction_markdown(results)
     assert {selection.data for selection in results.selection} == {PAPER, "own"}
     assert (results.data["own"].preset, results.data["own"].geometry) == ("euclid", "mer")
+    assert results.geometries == {OURS: "challenge", FLAGSHIP: "mer10"}
+    assert (results.ours, results.counts_compound, results.known) == (OURS, True, ())
     (what,) = drawn
     assert what.explained[0] == SHIPPED_DIR / OURS
     assert len(what.grids[OURS].outputs) == len(what.is_reference_lens)
     again = write_page(scored, tmp_path / "again", tmp_path / "kept", lambda *_: None)
     assert again == results, "the same scores give the same numbers"
+
+
+def test_a_card_counts_compound_lenses_of_its_training():
+    assert counts_compound(card_of(OURS))
+    assert not counts_compound(card_of(FLAGSHIP)), "its card counts nothing"
 
 
 def test_too_few_objects_for_the_tables_are_refused(scored, tmp_path):
