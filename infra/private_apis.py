@@ -110,6 +110,17 @@ def ray_has_autoscaler() -> bool:
     return bool(_found("ray", "ray.experimental.internal_kv:_internal_kv_get")(key, namespace=namespace) == b"1")
 
 
+def ray_is_client() -> bool:
+    """Return whether this process uses its cluster through a Ray client (`ray://`).
+
+    Without it, a client would report metrics that no node of the cluster shows.
+
+    Raises:
+        PrivateApiError: Ray lacks the client's state.
+    """
+    return bool(_found("ray", "ray.util.client:ray").is_connected())
+
+
 def end_ray_train_at_once(trainer: Any) -> None:
     """Let the run of a Ray Train trainer end when its workers do, on a Ray that has no dashboard.
 
@@ -120,7 +131,7 @@ def end_ray_train_at_once(trainer: Any) -> None:
     Raises:
         PrivateApiError: Ray lacks the names; the run itself raises it if it would not start the actor.
     """
-    if _found("ray", "ray.util.client:ray").is_connected() or _found("ray", "ray._private.worker:get_dashboard_url")():
+    if ray_is_client() or _found("ray", "ray._private.worker:get_dashboard_url")():
         return
     cleaner = _found("ray", "ray.train.v2._internal.callbacks.placement_group_callback:PlacementGroupCleanerCallback")
     name = "_create_default_callbacks"

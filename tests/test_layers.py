@@ -53,6 +53,7 @@ ALLOWED_ROOMS = {
 SHELLS = {
     *("training/trainer.py", "infra/private_apis.py", "scanner/hats/night_tasks.py"),
     *("infra/ray/actor_pool.py", "infra/ray/calls.py", "infra/ray/cluster.py", "infra/ray/jobs.py", "infra/ray/nodes.py"),
+    "scanner/workers/ray_metrics.py",
 }
 """Files that may import Ray, besides actors and flows."""
 PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}

@@ -5,21 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.util.metrics import Counter, Gauge
 
 from infra.json_logs import is_asked, log_json, log_variables
 from infra.ray.actor_pool import ActorPool
 from infra.ray.cluster import ray_errors
 from infra.store.s3_access import access_variables
-from scanner.catalogue.ledger import Outcome, Receipt
-from scanner.catalogue.outcomes import SCORED
-from scanner.catalogue.paths import night_label
+from scanner.catalogue.ledger import Receipt
 from scanner.catalogue.plan import Plan
-from scanner.vocabulary import metrics
-from scanner.vocabulary.metrics import NIGHT, Metric
 from scanner.workers.placement import ACTOR_CPUS, place
+from scanner.workers.ray_metrics import WorkerMeters
 from scanner.workers.retry_state import Task
-from scanner.workers.run_tally import RunTally
 from scanner.workers.threads import IN_FLIGHT, thread_settings
 from scanner.workers.unit_scanner import UnitScanner
 
@@ -60,7 +55,7 @@ class MeteredScanner:
             log_json()
         # The threads were counted on the largest node, and this one may be smaller.
         self._scanner = scanner(plan, package, root_uri, min(threads, os.cpu_count() or 1), run_id)
-        self._meters = _Meters(plan)
+        self._meters = WorkerMeters(plan.night)
 
     def scan(self, task: Task) -> Receipt:
         """Scan a unit, as `UnitScanner.scan`."""
@@ -75,49 +70,3 @@ class MeteredScanner:
     def rows_done(self) -> dict[str, int]:
         """Return the rows scored so far, as `UnitScanner.rows_done`."""
         return self._scanner.rows_done()
-
-
-class _Meters:
-    """Ray's counters of one process for one night."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._night = night_label(plan.night)
-        self._counters: dict[str, Counter] = {}
-
-    def count(self, receipt: Receipt) -> None:
-        """Count a receipt as `RunTally` does: a unit that another attempt committed adds no rows."""
-        self.add(metrics.STORE_RETRIES, receipt.n_store_retries)
-        if receipt.outcome is not Outcome.COMMITTED:
-            return
-        self.add(metrics.UNITS_COMMITTED, 1)
-        self.add(metrics.CANDIDATES, receipt.n_candidates)
-        for status, n in receipt.rows_by_status.items():
-            kind, _, code = status.partition(":")
-            if status == SCORED:
-                self.add(metrics.ROWS_SCORED, n)
-            elif kind == "rejected":
-                self.add(metrics.ROWS_REJECTED, n, code)
-        for stage, seconds in receipt.seconds.items():
-            self.add(metrics.STAGE_SECONDS, seconds, stage)
-
-    def add(self, metric: Metric, value: float, *tags: str) -> None:
-        """Raise a counter; Ray refuses to raise one by zero."""
-        if value > 0:
-            if metric.name not in self._counters:
-                self._counters[metric.name] = Counter(metric.name, metric.description, metric.all_tags)
-            self._counters[metric.name].inc(value, dict(zip(metric.all_tags, (self._night, *tags), strict=True)))
-
-
-def report_to_ray(tally: RunTally, plan: Plan) -> None:
-    """Report to Ray's metrics what only the driver of a run knows, whenever the tally changes."""
-    meters, reported = _Meters(plan), {metrics.UNITS_FAILED: 0, metrics.WORKER_DEATHS: 0}
-    about = metrics.NIGHT_PROGRESS
-    progress = Gauge(about.name, about.description, about.all_tags)
-
-    def report(tally: RunTally) -> None:
-        for metric, n in ((metrics.UNITS_FAILED, tally.n_units_failed), (metrics.WORKER_DEATHS, tally.n_worker_deaths)):
-            meters.add(metric, n - reported[metric])
-            reported[metric] = n
-        progress.set(tally.progress, {NIGHT: night_label(plan.night)})
-
-    tally.listen(report)

@@ -56,10 +56,11 @@ def scan_pool(
     # Imported here, because Ray and torch take longer to import than a small scan takes.
     from infra.ray.cluster import ray_session
     from infra.ray.nodes import cluster_cpus
-    from scanner.workers.actors import report_to_ray, scanner_pool
+    from scanner.workers.actors import scanner_pool
+    from scanner.workers.ray_metrics import report_to_ray
 
     with ray_session(ray_address):
         tally.n_workers = workers = cluster_cpus() if workers is None else workers
         with closing(scanner_pool(plan, package, root_uri, workers, len(todo), run_id)) as pool:
-            report_to_ray(tally, plan)
+            report_to_ray(tally, plan.night)
             yield pool

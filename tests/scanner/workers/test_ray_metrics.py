@@ -3,11 +3,14 @@
 import subprocess
 import sys
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scanner.catalogue.runs import run_records
+from scanner.workers import ray_metrics
+from scanner.workers.run_tally import RunTally
 from tests.faults.harness.ray_heads import ray_head
 from tests.faults.harness.scanned_night import NIGHT, write_shards
 from tests.scanner.ensembles import SPECS, write_test_package
@@ -42,13 +45,15 @@ def samples_of(port):
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.server
-def test_a_head_shows_the_counters_of_workers_and_driver(tmp_path):
+@pytest.mark.parametrize("driver", ["gcs", "client"])
+def test_a_head_shows_the_counters_of_workers_and_driver(tmp_path, driver):
+    """A driver that is a Ray client has no node of its own that shows its metrics."""
     write_test_package(tmp_path / "package", SPECS[:1], seed=2)
     source = write_shards(tmp_path / "shards", N_UNITS, N_ROWS, {})
     root, flags = tmp_path / "root", tmp_path / "flags"
     flags.mkdir()
     with ray_head(TOKEN) as head:
-        arguments = [head.gcs, source, tmp_path / "package", root, flags]
+        arguments = [getattr(head, driver), source, tmp_path / "package", root, flags]
         env = head.env | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
         subprocess.run([sys.executable, "-c", DRIVER, *map(str, arguments)], env=env, check=True, timeout=300)
         (record,) = run_records(str(root))
@@ -60,10 +65,52 @@ def test_a_head_shows_the_counters_of_workers_and_driver(tmp_path):
             ("worker_deaths_total", ""): 1,
             ("night_progress", ""): 1,
         }
+        found = {}
+
+        def are_there():
+            # Ray shows a gauge of a process that ended once only.
+            found.update(samples_of(head.metrics_port))
+            return found.get(("rows_scored_total", "")) == N_UNITS * N_ROWS
+
         # Ray's processes hand their metrics on every ten seconds.
-        wait_for("the metrics", lambda: samples_of(head.metrics_port).get(("rows_scored_total", "")) == N_UNITS * N_ROWS)
-        found = samples_of(head.metrics_port)
+        wait_for("the metrics", are_there)
     assert {key: found.get(key) for key in expected} == expected
     seconds = {stage: value for (name, stage), value in found.items() if name == "stage_seconds_total"}
     assert seconds == pytest.approx(record.stage_seconds)
     assert record.worker_deaths == 1
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Return the numbers that a Ray client sends to an actor of a cluster; the third call finds no cluster."""
+    found = []
+
+    def report(*numbers):
+        if len(found) == 2:
+            raise ConnectionError("Client disconnected")
+        found.append(numbers)
+
+    actor = SimpleNamespace(report=SimpleNamespace(remote=report))
+    options = {"num_cpus": 0, "max_restarts": -1}
+    made = {("night",): actor}
+    remote = SimpleNamespace(options=lambda **given: SimpleNamespace(remote=lambda *of: made[of] if given == options else None))
+    monkeypatch.setattr(ray_metrics, "ray_is_client", lambda: True)
+    monkeypatch.setattr(ray_metrics.ray, "remote", lambda _: remote)
+    return found
+
+
+def test_a_ray_client_reports_from_an_actor_without_cpus(sent):
+    tally = RunTally()
+    ray_metrics.report_to_ray(tally, "night")
+    tally.progressed(1, 4)
+    tally.progressed(1, 4)
+    tally.lost(0, 2)
+    assert sent == [(0, 0, 0.25), (0, 2, 0.25)]
+
+
+def test_a_cluster_that_is_gone_fails_no_report(sent):
+    tally = RunTally()
+    ray_metrics.report_to_ray(tally, "night")
+    for n_done in (1, 2, 3):
+        tally.progressed(n_done, 4)
+    assert sent == [(0, 0, 0.25), (0, 0, 0.5)]
