@@ -68,18 +68,19 @@ class Recording:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Write the record and the text file at the end of the `with` block, also if it raises.
+        """Write the record and the text file at the end of the `with` block, also if it raises or is interrupted.
 
         A run that has not begun writes the text file only: it changes nothing in the catalogue.
         """
         try:
             yield
-        except Exception as error:
+        except BaseException as error:
+            # Ctrl-C, a cancelled flow and the end of a pod, too.
             self._finish(error)
             raise
         self._finish(None)
 
-    def _finish(self, error: Exception | None) -> None:
+    def _finish(self, error: BaseException | None) -> None:
         try:
             held = self._held(error)
         except (LensscanError, FileNotFoundError) as problem:
@@ -103,15 +104,16 @@ class Recording:
                 _LOG.warning("the oldest night that is not promoted is unknown: %s", problem)
             self._write(record, oldest_s)
 
-    def _held(self, error: Exception | None) -> "_Held | None":
-        """Count what the catalogue holds of the plan; None if the store failed."""
-        if isinstance(error, StorageError):
+    def _held(self, error: BaseException | None) -> "_Held | None":
+        """Count what the catalogue holds of the plan; None if the store failed or the run was interrupted."""
+        # An interrupted process has no time to read every unit.
+        if isinstance(error, StorageError) or not isinstance(error, Exception | None):
             return None
         if (sealed := load_seal(self._root, self._plan.plan_id)) is not None:
             return _Held.of_seal(sealed)
         return _Held.of_files(self._plan, self._root)
 
-    def _record(self, held: "_Held | None", error: Exception | None = None) -> RunRecord:
+    def _record(self, held: "_Held | None", error: BaseException | None = None) -> RunRecord:
         tally, plan = self.tally, self._plan
         return RunRecord(
             run_id=self._run_id,

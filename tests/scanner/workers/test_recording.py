@@ -5,6 +5,7 @@ import os
 import duckdb
 import numpy as np
 import pytest
+from prefect.exceptions import TerminationSignal
 
 from infra.store.storage import StorageError, list_files
 from scanner.catalogue.paths import unit_uri
@@ -199,6 +200,26 @@ def test_a_store_that_failed_is_not_asked_for_rows(request_of, tmp_path):
     (record,) = run_records(str(tmp_path / "root"))
     assert (record.error, record.rows_by_status, record.units_committed) == ("StorageError", None, None)
     assert "lensscan_rows_scored" not in (tmp_path / FILE_NAME).read_text()
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(), TerminationSignal(15)])
+def test_an_interrupted_run_is_recorded_without_reading_units(request_of, tmp_path, monkeypatch, interruption):
+    monkeypatch.setattr("scanner.workers.recording.unit_files", lambda *_: pytest.fail("units were read"))
+    plan = plan_scan(request_of)
+    recording = Recording(plan, str(tmp_path / "root"), plan.units, 1, "id", tmp_path)
+    recording.begin()
+    for n_done in (0, 1):
+        # The second value comes before the next write.
+        recording.tally.progressed(n_done, 4)
+    with pytest.raises(type(interruption)), recording.recorded():
+        raise interruption
+    (record,) = run_records(str(tmp_path / "root"))
+    assert (record.error, record.units_committed) == (type(interruption).__name__, None)
+    samples, _ = parsed((tmp_path / FILE_NAME).read_text())
+    assert [samples[name][0][1] for name in ("lensscan_night_progress", "lensscan_oldest_unpromoted_night_seconds")] == [
+        0.25,
+        0,
+    ]
 
 
 def test_the_file_is_written_while_the_run_goes_on(request_of, tmp_path):
