@@ -9,7 +9,7 @@ from prefect import flow
 from flows.cancelled_jobs import stops_jobs
 from flows.commands.scan_options import ScanOptions, ScanOrder
 from flows.night_steps import NightResult, gated_order, night_steps, refuse
-from flows.nights import dated, night_of
+from flows.nights import check_input, dated, night_of
 
 NO_OPTIONS = ScanOptions()
 
@@ -38,7 +38,7 @@ def nightly(
     overrule the gate.
 
     Args:
-        input_uri: Folder or `s3://` prefix of tiles, or of shards; `{night}` in it stands for the night.
+        input_uri: Folder or `s3://` prefix of tiles, or of shards; it holds `{night}`, unless `night` is `none`.
         root_uri: Folder or `s3://` prefix of the catalogue.
         night: Night to scan; the scheduled day of the run by default, `none` for a survey without nights.
         scan: Options of the scan, as the flow `scan-night` has them; `gate` is always set.
@@ -49,9 +49,11 @@ def nightly(
 
     Raises:
         GateRefusedError: the night has failed its quality gate.
+        NightsError: `input_uri` does not hold `{night}`.
         LensscanError: a step failed.
     """
     order = gated_order(input_uri, root_uri, dated(night), scan)
+    check_input(input_uri, order.night)
     publish_to = publish_to or scan.publish_to
     result = night_steps(order, publish_to=publish_to, reference_night=reference_night, limits=limits, submit_to=submit_to)
     refuse(result)

@@ -13,7 +13,7 @@ AnyNight = date | Literal["none"] | None
 
 
 class NightsError(LensscanError):
-    """The dates of a flow run are in the wrong order."""
+    """The dates of a flow run are in the wrong order, or its input is the same for all of them."""
 
 
 def dated(night: AnyNight) -> date | None:
@@ -42,3 +42,16 @@ def nights_between(since: date, until: date) -> Iterator[date]:
     if until < since:
         raise NightsError(f"until must not be before since, {since}, got {until}")
     yield from (since + timedelta(days=i) for i in range((until - since).days + 1))
+
+
+def check_input(input_uri: str, night: date | None) -> None:
+    """Check that a dated night has an input of its own: without `{night}` it would scan the tiles of all nights as its own.
+
+    Raises:
+        NightsError: `input_uri` does not hold `{night}`.
+    """
+    if night is not None and "{night}" not in input_uri:
+        raise NightsError(
+            f"the input of a dated night must hold {{night}}, which stands for the date, got {input_uri}; a survey without "
+            "nights is scanned with the night none"
+        )

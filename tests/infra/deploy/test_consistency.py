@@ -32,6 +32,11 @@ def named(kind):
     return {tree["metadata"]["name"] for tree in TREES if tree["kind"] == kind}
 
 
+def settings_map():
+    (settings,) = (tree["data"] for tree in TREES if tree["kind"] == "ConfigMap")
+    return settings
+
+
 def test_images_are_those_of_the_dockerfile():
     images = {container["image"] for tree in TREES for spec in pod_specs(tree) for container in spec["containers"]}
     images |= {service["image"] for service in SERVICES.values() if service["image"].startswith("lensscan")}
@@ -60,10 +65,10 @@ def test_secrets_are_those_that_the_head_of_the_settings_names():
 
 
 def test_the_entrypoint_uses_settings_that_exist():
-    (settings,) = (tree["data"] for tree in TREES if tree["kind"] == "ConfigMap")
+    settings = settings_map()
     for name in ("rayjob", "raycronjob"):
         used = set(re.findall(r"\$([A-Z_]+)", ray_job(document(name))["entrypoint"]))
-        assert used == {"LENSSCAN_TILES", "LENSSCAN_CATALOGUE"}
+        assert used == {"LENSSCAN_NIGHTS", "LENSSCAN_CATALOGUE"}
         assert used <= settings.keys()
         submitter = ray_job(document(name))["submitterPodTemplate"]["spec"]["containers"][0]
         assert {"configMapRef": {"name": "lensscan-settings"}} in submitter["envFrom"]
@@ -131,10 +136,22 @@ def test_pages_run_deployments_that_exist():
 
 def test_a_deployment_gets_every_variable_that_it_reads():
     used = set(re.findall(r"\{\{ \$(\w+) \}\}", (DEPLOY / "prefect.yaml").read_text(encoding="utf-8")))
-    given = {*SERVICES["deploy"]["environment"]} | set(
-        re.findall(r"(\w+)=", (DEPLOY / "Dockerfile").read_text(encoding="utf-8").partition("ENTRYPOINT")[0])
-    )
-    assert used <= given
+    image = set(re.findall(r"(\w+)=", (DEPLOY / "Dockerfile").read_text(encoding="utf-8").partition("ENTRYPOINT")[0]))
+    assert used <= {*SERVICES["deploy"]["environment"]} | image
+    assert used <= {*settings_map()} | image
+
+
+def test_deployments_scan_the_tiles_of_their_own_night():
+    settings = settings_map()
+    assert settings["LENSSCAN_TILES"] == settings["LENSSCAN_NIGHTS"] + "/{night}"
+    assert SERVICES["deploy"]["environment"]["LENSSCAN_TILES"].endswith("/{night}")
+
+
+def test_the_page_registers_the_deployments_in_the_pod():
+    """Elsewhere, the deployments would name a folder that the pod lacks."""
+    page = (ROOT / "docs" / "howto" / "kubernetes.md").read_text(encoding="utf-8").replace("\\\n    ", "")
+    deploys = " ".join(SERVICES["deploy"]["command"])
+    assert f"kubectl --namespace lensscan exec deployment/prefect-worker -- {deploys}\n" in page
 
 
 def test_every_head_keeps_the_servers_of_its_clients():
@@ -148,6 +165,18 @@ def test_every_head_keeps_the_servers_of_its_clients():
 )
 def test_settings_that_are_variables_exist(path):
     """Every LENSSCAN_ variable is a setting of the program, or one of the deployment's own."""
-    own = {"TILES", "CATALOGUE", "COLLECTION", "CHECKOUT", "UID", "GID", "BUCKET", "RAY_CPUS", "SLURM_DIR", "SLURM_WAIT_S"}
+    own = {
+        "TILES",
+        "NIGHTS",
+        "CATALOGUE",
+        "COLLECTION",
+        "CHECKOUT",
+        "UID",
+        "GID",
+        "BUCKET",
+        "RAY_CPUS",
+        "SLURM_DIR",
+        "SLURM_WAIT_S",
+    }
     names = {*own, *(name.upper() for name in Settings.model_fields)}
     assert {*re.findall(r"LENSSCAN_([A-Z_]+)", path.read_text(encoding="utf-8"))} <= names
