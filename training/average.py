@@ -3,7 +3,7 @@
 Izmailov et al. 2018 (UAI) average the weights of one training, Wortsman et al. 2022 (ICML) of several from the same start.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import load_network, write_package
 from scanner.networks.training_data_card import data_lists
 from training.errors import TrainingError
+from training.limits import LENSES_ALONE
 
 
 def average_packages(packages: Sequence[Path], name: str, out: Path) -> EnsembleCard:
     """Write the package `out`, whose networks have the mean weights of those of the same names in `packages`.
 
-    Everything else is that of the first package, its calibration too, without what was measured on it.
+    Everything else is that of the first package, its calibration too, without what was measured on it. What learnt from lenses
+    alone says so on the card of the average.
 
     Raises:
         TrainingError: there is one package only, or a network is missing in one, or is another there.
@@ -54,13 +56,20 @@ def average_packages(packages: Sequence[Path], name: str, out: Path) -> Ensemble
         "calibration": f"That of {first.name}, before its weights were averaged: lensscan models combine calibrates them.",
         "training_data": data,
         "metrics": {},
-        "limits": (f"Nothing was measured since the weights were averaged. Before, {first.name} had limits of its own.",),
+        "limits": tuple(_limits(cards)),
         "cuts": (),
         "nonlens_sample": None,
         "feature_reference": None,
         "probes": "",
     }
     return write_package(out, first.model_copy(update=changes), states)
+
+
+def _limits(cards: Sequence[EnsembleCard]) -> Iterator[str]:
+    """Yield the limits of the average of ensembles."""
+    if any(LENSES_ALONE in card.limits for card in cards):
+        yield LENSES_ALONE
+    yield f"Nothing was measured since the weights were averaged. Before, {cards[0].name} had limits of its own."
 
 
 def _check_same_networks(package: Path, card: EnsembleCard, other_package: Path, other: EnsembleCard) -> None:

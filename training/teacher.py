@@ -17,6 +17,7 @@ from scanner.networks.errors import PackageError
 from scanner.vocabulary.kinds import KINDS
 from training.dataset import Dataset
 from training.errors import TrainingError
+from training.limits import LENSES_ALONE
 from training.markers import read_marker, write_marker
 
 
@@ -41,7 +42,8 @@ def ask_teacher(
         engine: Engine that runs the networks.
 
     Raises:
-        TrainingError: the ensemble cannot be read or does not separate the kinds, or the shards have changed.
+        TrainingError: the ensemble cannot be read, does not separate the kinds or has learnt from lenses alone, or the shards
+            have changed.
     """
     # Imported here, because workers need the targets only, and scikit-learn takes more than a second.
     from training.margins import read_margins
@@ -49,6 +51,8 @@ def ask_teacher(
     try:
         card = read_card(package)
         combiner = card.combiner
+        if LENSES_ALONE in card.limits:
+            raise TrainingError(f"{package}: a teacher must have learnt from non-lenses too, this one has from lenses alone")
         if not isinstance(combiner, SoftmaxStack):
             raise TrainingError(f"{package}: a teacher must separate the kinds, this ensemble gives p_lens alone")
         asked = {"teacher": card.lens_sha256, "data": dataset.digest}

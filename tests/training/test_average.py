@@ -15,6 +15,7 @@ from tests.scanner.cascades import candidate_stage, early_exit, write_cascade
 from tests.scanner.ensembles import write_test_package
 from training.average import average_packages
 from training.errors import TrainingError
+from training.limits import LENSES_ALONE
 
 SPEC = NetworkSpec("A", "equivariant_light", channels("sky_asinh", "VIS"))
 
@@ -97,6 +98,14 @@ def test_nothing_that_was_measured_is_kept(tmp_path):
     assert (found.cuts, found.nonlens_sample, found.feature_reference) == ((), None, None)
     assert [network.metrics for network in found.all_networks] == [{}] * 4
     assert (found.first.metrics, found.candidate_stage.metrics) == ({}, {})
+
+
+@pytest.mark.parametrize("digit", [0, 1, 2])
+def test_what_learnt_from_lenses_alone_is_still_named(packages, tmp_path, digit):
+    write_card(packages[digit], read_card(packages[digit]).model_copy(update={"limits": ("Other.", LENSES_ALONE)}))
+    first, *others = average_packages(packages, "mean", tmp_path / "mean").limits
+    assert first == LENSES_ALONE
+    assert [limit.startswith("Nothing was measured since") for limit in others] == [True]
 
 
 def test_ensembles_of_other_networks_are_refused(packages, tmp_path):

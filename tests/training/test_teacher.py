@@ -21,6 +21,7 @@ from training.build import build_ensemble, work_folder
 from training.dataset import open_dataset
 from training.errors import TrainingError
 from training.fit import fit_network
+from training.limits import LENSES_ALONE
 from training.teacher import ask_teacher, taught, teacher_file
 
 
@@ -108,3 +109,13 @@ def test_a_teacher_that_does_not_separate_kinds_is_refused(built, mislabelled_ur
         ask_teacher(package, mislabelled_uri, data, tmp_path, no_progress)
     with pytest.raises(TrainingError, match="nowhere"):
         ask_teacher(tmp_path / "nowhere", mislabelled_uri, data, tmp_path, no_progress)
+
+
+def test_a_teacher_that_learnt_from_lenses_alone_is_refused(built, mislabelled_uri, tmp_path):
+    data = open_dataset(work_folder(built[0], "tiny") / "data")
+    package = tmp_path / "kind"
+    shutil.copytree(built[0] / "tiny", package)
+    write_card(package, read_card(package).model_copy(update={"limits": (LENSES_ALONE,)}))
+    with pytest.raises(TrainingError, match="kind: a teacher must have learnt from non-lenses too"):
+        ask_teacher(package, mislabelled_uri, data, tmp_path, no_progress)
+    assert not teacher_file(tmp_path).exists()
