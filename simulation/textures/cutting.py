@@ -12,7 +12,7 @@ from skimage.segmentation import watershed
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.vocabulary.geometry import Image
 from simulation.systems import Texture
-from simulation.textures.starlet import scatter, without_noise
+from simulation.textures.starlet import Mask, scatter, without_noise
 
 MIN_SIDE_PIXELS = 32
 """Smallest side of an image."""
@@ -44,8 +44,6 @@ _MAX_SIDE_PIXELS = 128
 """Largest side of a texture: pixels of larger galaxies are summed."""
 _TAPER_PIXELS = 4
 """Distance about an object, and beside a neighbour, over which its picture darkens."""
-
-_Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -98,27 +96,27 @@ def cut_galaxies(image: Image, fwhm_pixels: float | None = None) -> list[CutGala
         return []
     level = sky_level_and_sigma(np.where(is_masked, 0, image)[None])[0][0]
     light = np.where(is_masked, 0, image - level).astype(np.float32)
-    numbers = _segments(light)
-    segments = list(_measured(light, numbers))
+    numbers = _segments(light, is_masked)
+    segments = list(_measured(light, numbers, is_masked))
     point_radius = _RADIUS_PER_FWHM * fwhm_pixels if fwhm_pixels else _smallest_radius(segments)
     suitable = [segment for segment in segments if _is_suitable(segment, point_radius)]
-    clean = without_noise(light) if suitable else light
+    clean = without_noise(light, is_masked) if suitable else light
     cut = (_cut(clean, numbers, is_masked, segment, point_radius) for segment in suitable)
     return [galaxy for galaxy in cut if galaxy is not None]
 
 
-def _segments(light: Image) -> NDArray[np.int32]:
+def _segments(light: Image, is_masked: Mask) -> NDArray[np.int32]:
     """Number the objects `[y, x]` from 1: connected light above the noise, divided between peaks that stand out."""
     smooth = gaussian_filter(light, _SMOOTHING_PIXELS)
-    noise = max(scatter(smooth), float(np.finfo(np.float32).tiny))
+    noise = max(scatter(smooth[~is_masked]), float(np.finfo(np.float32).tiny))
     logarithm = np.log(np.maximum(smooth, noise))
     peaks, _ = label(h_maxima(logarithm, np.log(_PEAK_CONTRAST)).astype(bool) & (smooth > _PEAK_SIGMA * noise))
     return np.asarray(watershed(-logarithm, peaks, mask=smooth > _SEGMENT_SIGMA * noise), np.int32)
 
 
-def _measured(light: Image, numbers: NDArray[np.int32]) -> Iterator[_Segment]:
+def _measured(light: Image, numbers: NDArray[np.int32], is_masked: Mask) -> Iterator[_Segment]:
     """Measure every object that is large enough."""
-    noise = scatter(light)
+    noise = scatter(light[~is_masked])
     for number, box in enumerate(find_objects(numbers), 1):
         if box is None:
             continue
@@ -162,9 +160,7 @@ def _is_suitable(segment: _Segment, point_radius: float) -> bool:
     )
 
 
-def _cut(
-    clean: Image, numbers: NDArray[np.int32], is_masked: _Mask, segment: _Segment, point_radius: float
-) -> CutGalaxy | None:
+def _cut(clean: Image, numbers: NDArray[np.int32], is_masked: Mask, segment: _Segment, point_radius: float) -> CutGalaxy | None:
     """Cut out one object about its middle; None if it is not alone, or too near to the border or to masked pixels."""
     y, x = round(segment.y_pixel), round(segment.x_pixel)
     rows, columns = np.nonzero(numbers == segment.number)

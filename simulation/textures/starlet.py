@@ -6,6 +6,7 @@ the image, so that the correlated noise of resampled images is taken out, too.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, convolve, convolve1d, gaussian_filter
 
 from scanner.vocabulary.geometry import Image
@@ -21,6 +22,9 @@ _AROUND, _LEAST_NEIGHBOURS = np.ones((3, 3), np.float32), 2.5
 """A pixel with those beside it, of which three must be high."""
 _SIGMA_OF_MAD = 1.4826
 
+Mask = NDArray[np.bool_]
+"""True where pixels `[y, x]` of an image show nothing."""
+
 
 def starlet(image: Image, n_scales: int = N_SCALES) -> tuple[list[Image], Image]:
     """Return the differences, finest first, and the rest; together they sum to the image `[y, x]`."""
@@ -34,11 +38,16 @@ def starlet(image: Image, n_scales: int = N_SCALES) -> tuple[list[Image], Image]
     return differences, smooth
 
 
-def without_noise(image: Image) -> Image:
-    """Return `[y, x]` with the differences that are significant, and the rest; `image` is finite."""
+def without_noise(image: Image, is_masked: Mask) -> Image:
+    """Return `[y, x]` with the differences that are significant, and the rest.
+
+    Args:
+        image: Finite pixels; masked ones have the level of the sky.
+        is_masked: Pixels that the noise is not measured on.
+    """
     differences, light = starlet(image)
     for difference, n_sigma in zip(differences, _SIGMAS, strict=True):
-        is_high = (np.abs(difference) > n_sigma * scatter(difference)).astype(np.float32)
+        is_high = (np.abs(difference) > n_sigma * scatter(difference[~is_masked])).astype(np.float32)
         # A pixel that is high alone is noise of the light itself, which is larger than that of the sky.
         is_significant = binary_dilation((is_high > 0) & (convolve(is_high, _AROUND, mode="constant") >= _LEAST_NEIGHBOURS))
         light = light + difference * gaussian_filter(is_significant.astype(np.float32), _EDGE_PIXELS)

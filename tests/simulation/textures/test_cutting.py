@@ -173,6 +173,23 @@ def test_two_equal_blobs_far_apart_are_hardly_an_ellipse():
     assert 1.2 < structure(gaussian_filter(image, 1.5)) <= 2
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.45, 0.55])
+def test_smooth_discs_beside_masked_pixels_are_left(rng, share):
+    """Their noise is no structure, however much of the image is masked."""
+    image = rng.normal(50, 1, (400, 400)).astype(np.float32)
+    for y in (100, 200, 300):
+        image[y - 80 : y + 81, 10:171] += 3000 * made.profile_image(161, 8.0, axis_ratio=0.6, angle=0.5)
+    image[:, round(400 * (1 - share)) :] = 0
+    assert cut_galaxies(image, 3.0) == []
+
+
+def test_masked_pixels_leave_a_galaxy_as_it_is(cut):
+    image = np.pad(made.sky_field(), ((0, 0), (0, 600)))
+    galaxy, before = (of(galaxies, made.DISC_AT) for galaxies in (cut_galaxies(image), cut))
+    assert galaxy.flux == pytest.approx(before.flux, rel=0.01)
+    assert np.abs(galaxy.texture.pixels - before.texture.pixels).sum() < 0.01
+
+
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_an_image_without_sky_has_no_galaxies(value):
     assert cut_galaxies(np.full((64, 64), value, np.float32)) == []

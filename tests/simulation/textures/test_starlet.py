@@ -33,7 +33,7 @@ def test_noise_goes_and_bright_light_stays(rng, blur):
     )
     noise = rng.normal(0, 1, truth.shape)
     noise = gaussian_filter(noise, blur) if blur else noise
-    clean = without_noise((truth + noise).astype(np.float32))
+    clean = without_noise((truth + noise).astype(np.float32), np.zeros(noise.shape, bool))
     is_sky = np.hypot(axis, axis[:, None]) > 40
     assert clean[is_sky].std() < 0.15 * noise.std()
     near = np.hypot(axis, axis[:, None]) < 15
@@ -42,13 +42,22 @@ def test_noise_goes_and_bright_light_stays(rng, blur):
     assert clean[100, 100] == pytest.approx(truth[100, 100], rel=0.06)
 
 
+@pytest.mark.parametrize("share", [0.45, 0.55])
+def test_noise_beside_masked_pixels_goes(rng, share):
+    noise = rng.normal(0, 1, (200, 200)).astype(np.float32)
+    is_masked = np.zeros(noise.shape, bool)
+    is_masked[:, : round(share * 200)] = True
+    clean = without_noise(np.where(is_masked, np.float32(0), noise), is_masked)
+    assert clean[~is_masked].std() < 0.15 * noise.std()
+
+
 def test_a_single_bright_pixel_is_noise_a_star_not(rng):
     image = rng.normal(0, 1, (100, 100))
     image[30, 30] += 20
     star = np.zeros_like(image)
     star[70, 70] = 20
     image += 20 / gaussian_filter(star, 1.3).max() * gaussian_filter(star, 1.3)
-    clean = without_noise(image.astype(np.float32))
+    clean = without_noise(image.astype(np.float32), np.zeros(image.shape, bool))
     assert clean[30, 30] < 6
     assert clean[70, 70] > 15
 
