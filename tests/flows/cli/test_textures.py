@@ -7,8 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
+from flows.commands.textures import cut_textures
+from infra.progress import no_progress
 from scanner.sources.shards import decode_shard, encode_shard
 from simulation.products.dataset import dataset_spec, simulate_shard
+from simulation.textures.library import TextureError
 from tests.cutouts import sky_header
 from tests.simulation import textures_made as made
 
@@ -39,6 +42,21 @@ def test_textures_of_images_are_written_once_with_their_origin(lensscan, field, 
     assert (other.returncode, other.stdout) == (2, "")
     assert f"{out} exists with other content" in other.stderr
     assert pq.read_table(out).equals(table)
+
+
+def test_a_sheet_of_other_textures_is_refused(field, tmp_path):
+    out, sheet = tmp_path / "t.parquet", tmp_path / "t.png"
+    cut_textures([f"{field}#SKY"], str(out), no_progress)
+    content = out.read_bytes()
+    out.unlink()
+    with pytest.raises(TextureError, match=r"t\.png shows textures of another file; remove it"):
+        cut_textures([f"{field}#SKY"], str(out), no_progress)
+    assert not out.exists()
+    out.write_bytes(content)
+    sheet.write_bytes(b"another")
+    with pytest.raises(TextureError, match=r"t\.png exists with other content; remove it"):
+        cut_textures([f"{field}#SKY"], str(out), no_progress)
+    assert sheet.read_bytes() == b"another"
 
 
 def test_scale_and_seeing_reach_the_file(lensscan, field, tmp_path):
