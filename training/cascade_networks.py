@@ -67,7 +67,8 @@ def choose_networks(
         first: Package with one network, the first stage, or a cascade whose first stage is taken; None: there is none.
         members: Packages whose networks together are the committee; of a cascade, only the networks of its committee are taken.
         candidates: Package with one network, or a cascade with a candidate network; None: no network looks at candidates alone.
-        turns: Let the committee of a cascade see each object in several orientations; a candidate network has its own.
+        turns: Let the committee of a cascade see each object in several orientations; if not, a committee sees each object in
+            one, whatever the cards of its networks say. A candidate network has its own.
 
     Raises:
         TrainingError: two networks share a name or read different geometries, the first package has several networks, one of
@@ -77,7 +78,7 @@ def choose_networks(
     for folder in (*members, *([first] if first else [])):
         if LENSES_ALONE in read_card(folder).limits:
             raise TrainingError(f"{folder}: has learnt from lenses alone, and can be the candidate network of a cascade only")
-    committee = _all_networks(members, with_turns=turns and first is not None)
+    committee = _all_networks(members, turns=turns, is_cascade=first is not None)
     of_first = (first, _first_network(first)) if first else None
     if of_first and of_first[1].name in committee:
         raise TrainingError(f"networks of a cascade must have different names, got {of_first[1].name} in both stages")
@@ -124,15 +125,22 @@ def _candidate_network(folder: Path, others: CascadeNetworks) -> NetworkCard:
     return network
 
 
-def _all_networks(folders: Sequence[Path], *, with_turns: bool) -> InFolders:
+def _all_networks(folders: Sequence[Path], *, turns: bool, is_cascade: bool) -> InFolders:
     """Return the networks of packages, with the turns that a committee can afford, or without."""
     found: dict[str, tuple[Path, NetworkCard]] = {}
     for folder in folders:
         for network in read_card(folder).networks:
             if network.name in found:
                 raise TrainingError(f"networks of a committee must have different names, got {network.name} twice")
-            found[network.name] = folder, _turned(network) if with_turns else network
+            found[network.name] = folder, _in_committee(network, turns=turns, is_cascade=is_cascade)
     return found
+
+
+def _in_committee(network: NetworkCard, *, turns: bool, is_cascade: bool) -> NetworkCard:
+    """Return a network with the turns that it has in a committee; without a first stage, only those that its card names."""
+    if not turns:
+        return network.model_copy(update={"turns": 1})
+    return _turned(network) if is_cascade else network
 
 
 def _turned(network: NetworkCard) -> NetworkCard:

@@ -62,6 +62,18 @@ def test_networks_keep_the_turns_that_their_cards_name(folder, tmp_path):
     assert [network.turns for _, network in found.committee.values()] == [8, 2]
 
 
+@pytest.mark.parametrize("first", ["first", None])
+def test_without_turns_those_of_the_cards_do_not_count(folder, tmp_path, first):
+    shutil.copytree(folder / "A", tmp_path / "A")
+    card = read_card(tmp_path / "A")
+    write_card(tmp_path / "A", card.model_copy(update={"networks": (card.networks[0].model_copy(update={"turns": 8}),)}))
+    stage, members = first and folder / first, [tmp_path / "A", folder / "B"]
+    plain = choose_networks(stage, members, turns=False)
+    assert [network.turns for _, network in plain.committee.values()] == [1, 1]
+    turned = choose_networks(stage, members)
+    assert [network.turns for _, network in turned.committee.values()] == [8, 2 if first else 1]
+
+
 def test_plain_networks_are_turned_and_others_mirrored():
     architectures = ("compact", "compact_wide", "equivariant", "equivariant_wide", "equivariant_middle")
     assert [ARCHITECTURES[name].turns for name in architectures] == [4, 4, 2, 2, 2]
