@@ -28,7 +28,7 @@ def workers_of(monkeypatch):
 
     monkeypatch.setattr("infra.ray.cluster.ray_session", nullcontext)
     monkeypatch.setattr("infra.ray.nodes.cluster_cpus", lambda: 24)
-    monkeypatch.setattr("scanner.workers.actors.report_to_ray", lambda *_: None)
+    monkeypatch.setattr("scanner.workers.ray_metrics.report_to_ray", lambda *_: None)
     monkeypatch.setattr("scanner.workers.actors.scanner_pool", lambda plan, package, *rest: made(plan, None, package, *rest))
     monkeypatch.setattr(pools, "local_pool", made)
 
