@@ -34,7 +34,7 @@ def workers_of(monkeypatch):
 
     def workers_of(workers, address):
         tally = RunTally()
-        with scan_pool(None, [], None, "", workers, address, tally=tally):
+        with scan_pool(SimpleNamespace(night=None), [], None, "", workers, address, tally=tally):
             return given[-1], tally.n_workers
 
     return workers_of
