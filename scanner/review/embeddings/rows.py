@@ -62,21 +62,29 @@ class EmbeddedRows:
         return int(max(zip(nights, rows, strict=True))[1]) if len(rows) else None
 
     def near(self, row: int, most: int, among: NDArray[np.int64] | None = None) -> Near:
-        """Return at most `most` rows like a row, which is not among them; with `among`, of these rows alone."""
+        """Return the rows most like a row, of at most `most` other objects, each once; with `among`, of these rows alone."""
         # Imported here, because it takes a second.
         from sklearn.neighbors import NearestNeighbors
 
+        ids = self.table["object_id"].to_numpy()
         others = np.arange(len(self.embeddings)) if among is None else among
-        others = others[others != row]
-        n = min(most, len(others))
-        if not n:
+        # An object that is in several nights is most like itself.
+        others = others[ids[others] != ids[row]]
+        if not most or not len(others):
             return Near(np.empty(0, np.int64), np.empty(0, np.float32))
+        rows_per_object = int(np.unique(ids[others], return_counts=True)[1].max())
+        n = min(most * rows_per_object, len(others))
         index = NearestNeighbors(n_neighbors=n, metric="cosine", algorithm="brute").fit(self.embeddings[others])
         distances, found = index.kneighbors(self.embeddings[row : row + 1])
-        return Near(others[found[0]], np.asarray(distances[0], np.float32))
+        _, nearest = np.unique(ids[others[found[0]]], return_index=True)
+        kept = np.sort(nearest)[:most]
+        return Near(others[found[0][kept]], np.asarray(distances[0][kept], np.float32))
 
     def like(self, row: int, most: int, wanted: Wanted = EVERY_CANDIDATE) -> pa.Table:
-        """Return at most `most` rows like a row that meet the conditions of `wanted`, nearest first, with their distance."""
+        """Return the rows most like a row that meet the conditions of `wanted`, nearest first, with their distance.
+
+        Of each of at most `most` other objects there is one row, the nearest.
+        """
         near = self.near(row, most, wanted.rows(self.table))
         return self.table.take(pa.array(near.rows)).append_column(DISTANCE_FIELD, pa.array(near.distances))
 

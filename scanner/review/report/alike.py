@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from scanner.catalogue.wanted import Wanted
@@ -53,9 +52,7 @@ def _alike(found: Sequence[EmbeddedRows], object_id: int, numbers: Mapping[int, 
         row = rows.row_of(str(object_id))
         if row is None:
             continue
-        # An object that is in several nights is most like itself.
-        others = np.flatnonzero(rows.table["object_id"].to_numpy() != object_id)
-        near = rows.near(row, N_ALIKE, others)
+        near = rows.near(row, N_ALIKE)
         table = rows.table.take(pa.array(near.rows)).to_pylist()
         return tuple(
             _object(other, numbers.get(other["object_id"]), distance)

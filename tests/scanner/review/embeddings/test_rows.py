@@ -92,6 +92,18 @@ def test_the_newest_night_of_an_object_counts(root):
     assert found.embeddings[row].tolist() == drawn(1)[7].tolist()
 
 
+def test_an_object_of_two_nights_comes_once(root):
+    embedded_night(root, drawn(1), LATER)
+    both = np.concatenate([drawn(), drawn(1)])
+    unit = both / np.linalg.norm(both, axis=1)[:, None]
+    distances = (1 - unit @ unit[N + 7]).reshape(2, N).min(axis=0)
+    ids = sorted((i for i in range(N) if i % 5 and i != 7), key=lambda i: distances[i])
+    for most in (10, 1000):
+        rows = most_like(root, "7", most)
+        assert rows["object_id"].to_pylist() == ids[:most]
+        assert rows["distance"].to_pylist() == pytest.approx(distances[ids[:most]], abs=1e-5)
+
+
 def test_a_catalogue_without_embeddings_says_what_it_needs(tmp_path):
     finished(str(tmp_path), {"a": {1: 0.9}})
     with pytest.raises(EmbeddingsError, match="scan it with an ensemble that has a reference"):
