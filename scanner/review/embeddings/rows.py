@@ -1,6 +1,6 @@
 """Read the rows of a catalogue that have embeddings, and find those that the networks see most alike."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from infra.progress import Progress, no_progress
 from scanner.catalogue.columns import EMBEDDING
 from scanner.catalogue.embeddings import embedding_array
 from scanner.catalogue.plan import load_plan
-from scanner.catalogue.shown import ShownPlan
+from scanner.catalogue.shown import ShownPlan, shown_plans
 from scanner.catalogue.visible import selected_plans
 from scanner.catalogue.wanted import EVERY_CANDIDATE, Wanted
 from scanner.review.all_rows import all_rows
@@ -61,6 +61,11 @@ class EmbeddedRows:
         nights = self.table["night"].take(pa.array(rows)).to_pylist()
         return int(max(zip(nights, rows, strict=True))[1]) if len(rows) else None
 
+    def with_row(self, other: "EmbeddedRows", row: int) -> "EmbeddedRows":
+        """Return these rows and, at the end, a row of others whose embeddings have the same axes."""
+        table = pa.concat_tables([self.table, other.table.slice(row, 1)])
+        return EmbeddedRows(table, np.concatenate([self.embeddings, other.embeddings[row : row + 1]]))
+
     def near(self, row: int, most: int, among: NDArray[np.int64] | None = None) -> Near:
         """Return the rows most like a row, of at most `most` other objects, each once; with `among`, of these rows alone."""
         # Imported here, because it takes a second.
@@ -103,18 +108,7 @@ def read_embedded(root_uri: str, wanted: Wanted = EVERY_CANDIDATE, progress: Pro
         PlanError: a plan cannot be read.
         StorageError: the store failed.
     """
-    plans = selected_plans(root_uri, night=wanted.night, plan=wanted.plan, all_plans=wanted.all_plans)
-    by_reference: dict[str, list[ShownPlan]] = {}
-    for shown in plans:
-        reference = load_plan(root_uri, shown.plan_id).config.reference_sha256
-        if reference is not None:
-            by_reference.setdefault(reference, []).append(shown)
-    found = [_read(root_uri, of_reference, progress) for of_reference in by_reference.values()]
-    if not any(len(rows.embeddings) for rows in found):
-        raise EmbeddingsError(
-            f"{root_uri}: no row has an embedding; scan it with an ensemble that has a reference (`lensscan models reference`)"
-        )
-    return found
+    return list(_wanted_by_reference(root_uri, wanted, progress).values())
 
 
 def most_like(root_uri: str, name: str, most: int, wanted: Wanted = EVERY_CANDIDATE) -> pa.Table:
@@ -124,14 +118,19 @@ def most_like(root_uri: str, name: str, most: int, wanted: Wanted = EVERY_CANDID
         root_uri: The catalogue's root.
         name: `object_id` or `candidate_id` of the object.
         most: Largest number of rows.
-        wanted: Conditions on the rows; its night and plan also say where the object itself is looked for.
+        wanted: Conditions on the rows. Where its night or plan does not hold the object itself, its row comes from another
+            night, the newest.
 
     Raises:
-        EmbeddingsError: no row has an embedding, or none of this object.
+        EmbeddingsError: no row has an embedding, or none of this object, or none of the rows can be compared with it.
         LensscanError: the catalogue cannot be read.
     """
-    found, row = rows_with(read_embedded(root_uri, wanted), name)
-    return found.like(row, most, wanted)
+    found = _wanted_by_reference(root_uri, wanted)
+    if all(rows.row_of(name) is None for rows in found.values()) and (wanted.night is not None or wanted.plan is not None):
+        shown = (entry for plans in shown_plans(root_uri).values() for entry in plans)
+        found = _with_object(found, _by_reference(root_uri, shown, no_progress), name)
+    rows, row = rows_with(found.values(), name)
+    return rows.like(row, most, wanted)
 
 
 def rows_with(found: Iterable[EmbeddedRows], name: str) -> tuple[EmbeddedRows, int]:
@@ -149,6 +148,44 @@ def rows_with(found: Iterable[EmbeddedRows], name: str) -> tuple[EmbeddedRows, i
         if row is not None:
             return rows, row
     raise EmbeddingsError(f"no object_id or candidate_id with an embedding is {name!r}; a first stage excludes most objects")
+
+
+def _wanted_by_reference(root_uri: str, wanted: Wanted, progress: Progress = no_progress) -> dict[str, EmbeddedRows]:
+    """Read the rows of the wanted night and plans, by the digest of their reference; errors as for `read_embedded`."""
+    plans = selected_plans(root_uri, night=wanted.night, plan=wanted.plan, all_plans=wanted.all_plans)
+    found = _by_reference(root_uri, plans, progress)
+    if not any(len(rows.embeddings) for rows in found.values()):
+        raise EmbeddingsError(
+            f"{root_uri}: no row has an embedding; scan it with an ensemble that has a reference (`lensscan models reference`)"
+        )
+    return found
+
+
+def _by_reference(root_uri: str, plans: Iterable[ShownPlan], progress: Progress) -> dict[str, EmbeddedRows]:
+    """Read the rows of plans, by the digest of their reference."""
+    by_reference: dict[str, list[ShownPlan]] = {}
+    for shown in plans:
+        reference = load_plan(root_uri, shown.plan_id).config.reference_sha256
+        if reference is not None:
+            by_reference.setdefault(reference, []).append(shown)
+    return {reference: _read(root_uri, of_reference, progress) for reference, of_reference in by_reference.items()}
+
+
+def _with_object(
+    found: Mapping[str, EmbeddedRows], elsewhere: Mapping[str, EmbeddedRows], name: str
+) -> dict[str, EmbeddedRows]:
+    """Return rows by reference, with the row of an object from elsewhere among those of its reference.
+
+    Raises:
+        EmbeddingsError: the object has an embedding, but of another reference than all rows.
+    """
+    places = {reference: row for reference, rows in elsewhere.items() if (row := rows.row_of(name)) is not None}
+    if places and not places.keys() & found.keys():
+        raise EmbeddingsError(f"the embedding of {name!r} has another reference than those of the night or plan that is wanted")
+    return {
+        reference: rows.with_row(elsewhere[reference], places[reference]) if reference in places else rows
+        for reference, rows in found.items()
+    }
 
 
 def _read(root_uri: str, plans: list[ShownPlan], progress: Progress) -> EmbeddedRows:

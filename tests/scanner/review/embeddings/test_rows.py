@@ -92,6 +92,30 @@ def test_the_newest_night_of_an_object_counts(root):
     assert found.embeddings[row].tolist() == drawn(1)[7].tolist()
 
 
+def test_the_object_may_lie_in_another_night_or_plan(root):
+    plan = embedded_night(root, drawn(1), LATER, first=N)
+    both = np.concatenate([drawn(), drawn(1)])
+    _, ids = by_hand(both, 7, range(N, 2 * N))
+    for wanted in (Wanted(night=LATER), Wanted(plan=plan.plan_id[:12])):
+        rows = most_like(root, "7", 20, wanted)
+        assert rows["object_id"].to_pylist() == ids[:20]
+        assert set(rows["night"].to_pylist()) == {LATER}
+    with pytest.raises(EmbeddingsError, match="no object_id or candidate_id with an embedding is '9999'"):
+        most_like(root, "9999", 20, Wanted(night=LATER))
+
+
+def test_an_embedding_of_another_reference_is_not_compared(root):
+    embedded_night(root, drawn(2), LATER, "b" * 64, first=N)
+    with pytest.raises(EmbeddingsError, match="the embedding of '7' has another reference than those of the night or plan"):
+        most_like(root, "7", 20, Wanted(night=LATER))
+
+
+def test_an_object_of_the_wanted_night_is_taken_there(root):
+    embedded_night(root, drawn(1), LATER)
+    _, ids = by_hand(drawn(), 7, range(N))
+    assert most_like(root, "7", 20, Wanted(night=NIGHT))["object_id"].to_pylist() == ids[:20]
+
+
 def test_an_object_of_two_nights_comes_once(root):
     embedded_night(root, drawn(1), LATER)
     both = np.concatenate([drawn(), drawn(1)])
