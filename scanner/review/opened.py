@@ -1,5 +1,6 @@
 """A catalogue as a caller in Python reads it."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -57,7 +58,7 @@ class Catalogue:
             all_plans: The candidates of every plan, so that an object comes once for each plan that lists it.
             grades: Add what graders say of each object: the columns of `grades()`.
             fdr: Largest expected share of objects that are no lenses: return the longest list of the night that holds it. Not
-                with other conditions than `night`.
+                with other conditions than `night`. Python warns if `p_lens` is not calibrated for the survey of the night.
 
         Raises:
             LensscanError: there is no such catalogue, a vote is damaged, the circle is not on the sky, or no list of the night
@@ -66,7 +67,10 @@ class Catalogue:
         if fdr is not None:
             if any(given is not None for given in (min_p_lens, subclass, cone, plan)) or all_plans:
                 raise QueryError("fdr holds for the whole list of a night: no other condition than night goes with it")
-            min_p_lens = guaranteed(self.path, _night(night), fdr, Settings.read().ensembles_dir).least_p_lens
+            found = guaranteed(self.path, _night(night), fdr, Settings.read().ensembles_dir)
+            if found.warning:
+                warnings.warn(found.warning, stacklevel=2)
+            min_p_lens = found.least_p_lens
         wanted = Wanted(
             min_p_lens=min_p_lens,
             night=_night(night),

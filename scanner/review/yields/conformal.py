@@ -29,6 +29,8 @@ class GuaranteedList(Frozen):
     n_listed_at_lowest: int
     n_beyond: int
     """Number of objects that score above every object of the calibration sample."""
+    warning: str | None = None
+    """Line that says that `p_lens` is not calibrated for the survey of the night; None where it is."""
 
     @property
     def needed_beyond(self) -> int:

@@ -172,7 +172,7 @@ def list_with_guarantee(scores: NightScores, tail: NonLensTail | None, level: fl
     found = guaranteed_list(candidates, len(scores.p_lens), tail, level)
     if not found.n_listed:
         raise YieldError(_why_none(found))
-    return found
+    return found.model_copy(update={"warning": scores.warning})
 
 
 def _why_none(found: GuaranteedList) -> str:

@@ -14,6 +14,7 @@ from scanner.review.opened import Catalogue
 from scanner.review.votes.log import VoteLog
 from scanner.review.yields.guarantee import guaranteed
 from scanner.review.yields.night import expected_lists, read_night
+from tests.other_survey import ATLAS, UNCALIBRATED
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, scores, unit_of, with_maps
 from tests.scanner.injected_parts import injected_into
 from tests.scanner.review.votes.made_votes import vote_of
@@ -162,6 +163,13 @@ def test_a_list_with_a_guarantee_is_opened(tmp_path, monkeypatch):
         opened.candidates(fdr=0.2, subclass="single")
     with pytest.raises(LensscanError, match="can hold a false discovery rate of 1e-05"):
         opened.candidates(fdr=1e-5)
+
+
+def test_a_survey_without_the_guarantee_is_warned_of(tmp_path, monkeypatch):
+    made = known_night(tmp_path, survey=ATLAS)
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", made.ensembles)
+    with pytest.warns(UserWarning, match=UNCALIBRATED):
+        assert len(Catalogue(made.root).candidates(fdr=0.2))
 
 
 def test_completeness_comes_from_injected_lenses(tmp_path):
