@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import Figure
 
@@ -86,7 +86,7 @@ def simulate(
     n: int,
     *,
     seed: int = 1,
-    kinds: str | Sequence[str] | None = None,
+    kinds: str | Sequence[str] | Mapping[str, float] | None = None,
     geometry: GeometryName = "mer10",
     preset: PopulationPreset = "euclid",
 ) -> Simulated:
@@ -95,8 +95,8 @@ def simulate(
     Args:
         n: Number of objects, at least 1.
         seed: Seed of everything random, at least 0.
-        kinds: Kinds and look-alikes, such as `"single,spiral"`, `"nonlens=3,double_ring=1"` or `["single", "spiral"]`; by
-            default half of the objects are lenses.
+        kinds: Kinds and look-alikes, such as `["single", "spiral"]` or `"single,spiral"`, or their weights, such as
+            `{"nonlens": 3, "double_ring": 1}` or `"nonlens=3,double_ring=1"`; by default half of the objects are lenses.
         geometry: `mer10` (10 arcsec, as `mer3-cascade` reads it), `mer` (20 arcsec) or `challenge` (for the paper's networks).
         preset: Population, `euclid`, `broad`, `any_host` or `wilde2022`.
 

@@ -4,7 +4,9 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from numbers import Real
 
+import numpy as np
 import pyarrow as pa
 
 from infra.settings import Settings
@@ -23,6 +25,7 @@ from scanner.review.embeddings.rows import most_like
 from scanner.review.votes.graded import grade_views, graded_objects, with_grades
 from scanner.review.yields.guarantee import guaranteed
 from scanner.review.yields.night import NightYield, expected_lists, read_night
+from scanner.vocabulary.kinds import KINDS
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,12 @@ class Catalogue:
                 with other conditions than `night`. Python warns if `p_lens` is not calibrated for the survey of the night.
 
         Raises:
-            LensscanError: there is no such catalogue, a vote is damaged, the circle is not on the sky, or no list of the night
+            LensscanError: there is no such catalogue, a vote is damaged, an argument is out of range, or no list of the night
                 can hold the rate; the message says what it needs.
         """
+        _check_share("min_p_lens", min_p_lens)
+        if subclass is not None and subclass not in KINDS[1:]:
+            raise QueryError(f"subclass must be one of {', '.join(KINDS[1:])}, got {subclass!r}")
         if fdr is not None:
             if any(given is not None for given in (min_p_lens, subclass, cone, plan)) or all_plans:
                 raise QueryError("fdr holds for the whole list of a night: no other condition than night goes with it")
@@ -88,6 +94,7 @@ class Catalogue:
 
         Rejected objects have no `p_lens`, so `min_p_lens` leaves them out.
         """
+        _check_share("min_p_lens", min_p_lens)
         pixels = {EMBEDDING.name, *(column.name for column in MAP_COLUMNS)}
         names = ", ".join(f'"{name}"' for name in self.sql("SELECT * FROM scores LIMIT 0").columns if name not in pixels)
         conditions = [] if min_p_lens is None else [f"p_lens >= {float(min_p_lens)!r}"]
@@ -113,6 +120,9 @@ class Catalogue:
         Raises:
             LensscanError: the ensemble of the scans has no reference, the object has no embedding, or there is no catalogue.
         """
+        _check_share("min_p_lens", min_p_lens)
+        if top < 0:
+            raise QueryError(f"top must be 0 or more, got {top}")
         return _described(most_like(self.path, str(name), top, Wanted(night=_night(night), min_p_lens=min_p_lens)))
 
     def drift(self, *, night: str | date | None = None) -> list[Drift]:
@@ -134,8 +144,7 @@ class Catalogue:
             LensscanError: the ensemble was not evaluated, a cut is lower than its evaluation reaches, or the night has no one
                 ensemble.
         """
-        cuts = (float(cut),) if isinstance(cut, int | float) else tuple(cut)
-        return expected_lists(read_night(self.path, _night(night)), cuts)
+        return expected_lists(read_night(self.path, _night(night)), np.ravel(cut).astype(float).tolist())
 
     def grades(self) -> Rows:
         """Return what graders say of each object that they graded, by object_id; `p_lens` is not changed by it.
@@ -188,6 +197,7 @@ class Catalogue:
         Raises:
             LensscanError: as for `injections`; a property is outside the range that was injected; too few lenses are near.
         """
+        _check_share("min_p_lens", min_p_lens)
         injected = current_injected(self.path, _night(night))
         return injected.sample(min_p_lens).at(
             subclass,
@@ -209,6 +219,12 @@ class Catalogue:
 
 def _described(table: pa.Table) -> Rows:
     return Rows(described(table, network_names(table.schema)))
+
+
+def _check_share(name: str, value: float | None) -> None:
+    """Raise QueryError unless a value lies between 0 and 1."""
+    if value is not None and not (isinstance(value, Real) and 0 <= value <= 1):
+        raise QueryError(f"{name} must lie between 0 and 1, got {value}")
 
 
 def _night(night: str | date | None) -> str | None:

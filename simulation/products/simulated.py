@@ -1,6 +1,6 @@
 """Simulated objects in memory, as a caller in Python gets them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -25,7 +25,11 @@ class Simulated:
 
 
 def simulate(
-    n: int, seed: int, kinds: str | Sequence[str] | None, geometry: GeometryName, preset: PopulationPreset
+    n: int,
+    seed: int,
+    kinds: str | Sequence[str] | Mapping[str, float] | None,
+    geometry: GeometryName,
+    preset: PopulationPreset,
 ) -> Simulated:
     """Simulate n objects in this process; object i depends on the other arguments and i alone.
 
@@ -37,7 +41,13 @@ def simulate(
             raise SimulationError(f"{name} must be an integer of at least {least}, got {value!r}")
     if geometry not in get_args(GeometryName):
         raise SimulationError(f"geometry must be one of {', '.join(get_args(GeometryName))}, got {geometry!r}")
-    text = kinds if kinds is None or isinstance(kinds, str) else ",".join(kinds)
-    table = simulate_objects(dataset_spec(int(n), int(seed), preset, text, geometry), range(n))
+    table = simulate_objects(dataset_spec(int(n), int(seed), preset, _kinds_text(kinds), geometry), range(n))
     shard = shard_of(table)
     return Simulated(dict(shard.stamps), Rows(shard.truth.add_column(0, table.schema.field("object_id"), table["object_id"])))
+
+
+def _kinds_text(kinds: str | Sequence[str] | Mapping[str, float] | None) -> str | None:
+    """Return kinds as `parse_kinds` reads them; None for the default."""
+    if kinds is None or isinstance(kinds, str):
+        return kinds
+    return ",".join(f"{kind}={weight}" for kind, weight in kinds.items()) if isinstance(kinds, Mapping) else ",".join(kinds)

@@ -1,4 +1,5 @@
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -108,6 +109,22 @@ def test_a_cone_off_the_sky_is_refused(catalogue):
         catalogue.candidates(cone=(0.0, 91.0, 1.0))
 
 
+def test_arguments_out_of_range_are_named(catalogue):
+    with pytest.raises(LensscanError, match="subclass must be one of single, compound_arc, double_ring, got 'ring'"):
+        catalogue.candidates(subclass="ring")
+    with pytest.raises(LensscanError, match="top must be 0 or more, got -1"):
+        catalogue.like(1, top=-1)
+    for least in (50, -0.1, float("nan"), "0.5"):
+        for read in (
+            catalogue.candidates,
+            catalogue.scores,
+            partial(catalogue.like, 1),
+            partial(catalogue.completeness, "single"),
+        ):
+            with pytest.raises(LensscanError, match=f"min_p_lens must lie between 0 and 1, got {least}"):
+                read(min_p_lens=least)
+
+
 @pytest.mark.parametrize("night", ["tomorrow", "2026-11-22' or 1=1 --"])
 def test_a_night_that_is_no_date_is_refused(catalogue, night):
     for read in (catalogue.candidates, catalogue.scores):
@@ -150,6 +167,8 @@ def test_lists_of_a_night_are_foretold(tmp_path):
     (only,) = opened.expected(cut=0.1).lists
     assert (only.p_lens, only.n_listed) == (0.1, int((made.p_lens >= np.float32(0.1)).sum()))
     assert [of.p_lens for of in opened.expected(cut=[0.1, 0.2]).lists] == [0.1, 0.2]
+    for cut in (np.float32(0.1), [np.float32(0.1)], np.float32([0.1])):
+        assert opened.expected(cut=cut).lists[0].n_listed == only.n_listed
 
 
 def test_a_list_with_a_guarantee_is_opened(tmp_path, monkeypatch):

@@ -18,6 +18,12 @@ def test_objects_are_those_of_a_shard():
     assert str(got.truth.to_astropy()["lens_mag_vis"].unit) == "mag"
 
 
+def test_a_mapping_gives_the_weights_of_kinds():
+    got, text = (simulate(4, 5, kinds, "mer10", "euclid") for kinds in ({"star": 3, "single": 0.5}, "star=3,single=0.5"))
+    assert got.truth.to_arrow().equals(text.truth.to_arrow())
+    assert {row["kind"] for row in simulate(2, 5, {"star": 1e-9, "single": 1}, "mer10", "euclid").truth} == {"single"}
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -26,6 +32,7 @@ def test_objects_are_those_of_a_shard():
         ({"n": True}, "got True"),
         ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
         ({"kinds": "lens"}, "kind must be one of .*, got 'lens'"),
+        ({"kinds": {"star": 0}}, "the weight of star must be a number > 0, got '0'"),
         ({"geometry": "hst"}, "geometry must be one of challenge, mer, mer10, got 'hst'"),
         ({"preset": "lsst"}, "preset must be one of euclid, broad, any_host, wilde2022, got 'lsst'"),
     ],
