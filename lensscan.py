@@ -10,7 +10,8 @@
     finder.explain(stamps).save("why.png")
 
 `simulate` makes lenses to try this on, `open_catalogue` reads what `lensscan scan` wrote, and `show` draws its candidates. An
-error that a user can mend is a `lensscan.LensscanError`; one about an array or a value is also a ValueError.
+error that a user can mend is a `lensscan.LensscanError`; one about arrays, about the rows of `show` or about an argument of
+`simulate` is also a ValueError.
 """
 
 # This module imports nothing large, so that it loads at once, and none of lensscan's packages, so that it can report another

@@ -41,11 +41,11 @@ def sample_for(scores: NightScores, ensembles_dir: Path) -> NonLensTail | None:
     try:
         folder = find_package(scores.ensemble_name, ensembles_dir)
     except PackageError as error:
-        raise YieldError(f"--fdr needs the ensemble that scored night {scores.night}: {error}") from error
+        raise YieldError(f"fdr needs the ensemble that scored night {scores.night}: {error}") from error
     card = read_card(folder)
     if card.sha256 != scores.ensemble_sha256:
         raise YieldError(
-            f"--fdr needs the ensemble that scored night {scores.night}, {scores.ensemble_name} {scores.ensemble_sha256[:12]}; "
+            f"fdr needs the ensemble that scored night {scores.night}, {scores.ensemble_name} {scores.ensemble_sha256[:12]}; "
             f"{folder} holds {card.sha256[:12]}"
         )
     return read_sample(folder, card)

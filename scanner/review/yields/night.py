@@ -89,7 +89,7 @@ def read_night(root_uri: str, night: str | None = None, progress: Progress = no_
     """
     by_night = plans_by_night(root_uri, night)
     if len(by_night) > 1:
-        raise YieldError(f"{root_uri}: holds the nights {', '.join(sorted(by_night))}; name one with --night")
+        raise YieldError(f"{root_uri}: holds the nights {', '.join(sorted(by_night))}; name one as night")
     ((label, plans),) = by_night.items()
     seals = [load_seal(root_uri, shown.plan_id) for shown in plans]
     ensembles = {(seal.ensemble_name, seal.ensemble_sha256) for seal in seals if seal is not None}
@@ -133,7 +133,7 @@ def expected_lists(scores: NightScores, cuts: Sequence[float] = ()) -> NightYiel
         )
     lowest = purity.cuts[0].p_lens
     if low := [cut for cut in cuts if not lowest <= cut <= 1]:
-        raise YieldError(f"--cut must lie between the lowest evaluated cut, {lowest:g}, and 1, got {low[0]:g}")
+        raise YieldError(f"cut must lie between the lowest evaluated cut, {lowest:g}, and 1, got {low[0]:g}")
     default = {cut.p_lens for cut in purity.cuts if cut.p_lens >= scores.threshold} | {max(scores.threshold, lowest)}
     chosen = sorted(set(cuts) or default)
     n_scored = len(scores.p_lens)
@@ -161,10 +161,10 @@ def list_with_guarantee(scores: NightScores, tail: NonLensTail | None, level: fl
         YieldError: the ensemble has no calibration sample, or no list of this night has the guarantee.
     """
     if not 0 < level < 1:
-        raise YieldError(f"--fdr must lie between 0 and 1, both excluded, got {level:g}")
+        raise YieldError(f"fdr must lie between 0 and 1, both excluded, got {level:g}")
     if tail is None:
         raise YieldError(
-            f"{scores.ensemble_name}: has no sample of scored non-lenses, which --fdr needs; "
+            f"{scores.ensemble_name}: has no sample of scored non-lenses, which fdr needs; "
             "`lensscan models nonlenses` makes one"
         )
     # Rows below the threshold of their plan may have been scored by the first stage alone, or in reduced precision.

@@ -45,7 +45,7 @@ def test_cuts_of_the_caller_are_taken(made):
     found = expected_lists(read_night(made.root), (0.2, 0.05, 0.2))
     assert [of.p_lens for of in found.lists] == [0.05, 0.2]
     lowest = re.escape(f"{read_card(SHIPPED_DIR / 'mer3-cascade').cuts[0].p_lens:g}")
-    with pytest.raises(YieldError, match=f"--cut must lie between the lowest evaluated cut, {lowest}, and 1, got 1e-05"):
+    with pytest.raises(YieldError, match=f"^cut must lie between the lowest evaluated cut, {lowest}, and 1, got 1e-05"):
         expected_lists(read_night(made.root), (0.2, 1e-5))
 
 
@@ -87,12 +87,12 @@ def test_a_night_without_any_list_says_so(made):
 
 @pytest.mark.parametrize("level", [0.0, 1.0])
 def test_a_level_outside_of_its_range_is_refused(made, level):
-    with pytest.raises(YieldError, match="--fdr must lie between 0 and 1, both excluded"):
+    with pytest.raises(YieldError, match=r"^fdr must lie between 0 and 1, both excluded"):
         list_with_guarantee(read_night(made.root), NonLensTail.of(made.calibration, THRESHOLD), level)
 
 
 def test_an_ensemble_that_is_not_there_is_named(made, tmp_path):
-    with pytest.raises(YieldError, match=f"--fdr needs the ensemble that scored night {NIGHT}: test: no ensemble"):
+    with pytest.raises(YieldError, match=f"^fdr needs the ensemble that scored night {NIGHT}: test: no ensemble"):
         guaranteed(made.root, None, 0.1, tmp_path)
 
 
@@ -125,7 +125,7 @@ def test_a_night_must_be_named_and_scored_by_one_ensemble(tmp_path):
     finished(root, {"c": {5: 0.9}}, night="2026-11-26", ensemble=EnsembleName("two", "2" * 64))
     finished(root, {"d": {6: None}}, night="2026-11-27")
     nights = "2026-11-24, 2026-11-25, 2026-11-26, 2026-11-27"
-    with pytest.raises(YieldError, match=f"holds the nights {nights}; name one with --night"):
+    with pytest.raises(YieldError, match=f"holds the nights {nights}; name one as night"):
         read_night(root)
     assert len(read_night(root, NIGHT).p_lens) == 2
     with pytest.raises(YieldError, match=r"one ensemble must have scored .*, got one \(11111111\), two \(22222222\)"):
