@@ -103,9 +103,14 @@ def _numbers(name: str, value: Any) -> NDArray[Any]:
         raise StampsError(f"{name} must be an array of real numbers, got {type(value).__name__}") from error
     if array.dtype.kind not in "fiu":
         raise StampsError(f"{name} must be an array of real numbers, got {array.dtype}")
-    if np.ma.is_masked(array):
+    if _has_masked(value):
         raise StampsError(f"{name} has masked pixels: fill them with sky first")
     return np.asarray(array)
+
+
+def _has_masked(value: Any) -> bool:
+    """Return whether an array, or an array in a list or in lists of lists, has masked pixels: NumPy drops masks in lists."""
+    return any(map(_has_masked, value)) if isinstance(value, list | tuple) else bool(np.ma.is_masked(value))
 
 
 def _is_reference(value: Any) -> bool:
