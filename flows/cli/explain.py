@@ -12,7 +12,7 @@ from flows.cli.app import Positive, app
 def explain(
     *images: str,
     out: Path,
-    objects: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
+    objects: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     survey: str | None = None,
     ensemble: str | None = None,
     networks: str | None = None,
@@ -50,7 +50,7 @@ def explain(
     """
     from flows.terminal import missing, print_json, print_lines, print_table, terminal_progress
 
-    wanted = [name.strip() for name in objects.split(",") if name.strip()]
+    wanted = [] if objects is None else _ids(objects)
     chosen = None if networks is None else [name.strip() for name in networks.split(",") if name.strip()]
     made = missing(str(out.parent))
     with terminal_progress("drawing" if portrait else "explaining", quiet=json) as report:
@@ -88,6 +88,20 @@ def _title(prevalence: float | None) -> str:
 
     prior = "p_lens is not calibrated" if prevalence is None else f"p_lens if {prior_text(prevalence)}"
     return f"{prior}; strongest evidence in arcsec from the middle"
+
+
+def _ids(objects: str) -> list[str]:
+    """Return the ids in a list of `--objects`.
+
+    Raises:
+        ObjectsError: it is empty.
+    """
+    from scanner.scan.chosen_objects import ObjectsError
+
+    found = [name.strip() for name in objects.split(",") if name.strip()]
+    if not found:
+        raise ObjectsError(f"--objects must be ids separated by commas, no object is named in {objects!r}")
+    return found
 
 
 def _rows_of_objects(summary: dict[str, Any]) -> list[dict[str, Any]]:

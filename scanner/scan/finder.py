@@ -18,7 +18,7 @@ from scanner.explain.figures import MOST_EXPLAINED, Shown, explanation_figure
 from scanner.explain.shown_objects import at_one_prior, shown_objects
 from scanner.networks.card import EnsembleCard
 from scanner.networks.cascade import Scorer
-from scanner.scan.chosen_objects import ChosenObjects, read_objects
+from scanner.scan.chosen_objects import ChosenObjects, ObjectsError, read_objects
 from scanner.scan.manifest import score_images, score_manifest
 from scanner.scan.row_groups import BY_SOME_NETWORKS, MissingBands
 from scanner.scan.scoring import CutoutScanner
@@ -164,7 +164,7 @@ class Finder:
         self,
         images: Any,
         *,
-        objects: str | int | Sequence[str | int] = (),
+        objects: str | int | Sequence[str | int] | None = None,
         networks: str | Sequence[str] | None = None,
         crop: bool = False,
     ) -> Explanation:
@@ -178,10 +178,14 @@ class Finder:
 
         Raises:
             ValueError: as for `score`.
-            LensscanError: there are more objects, none of them is usable, or no such network exists.
+            LensscanError: there are more objects, none is named or usable, or no such network exists.
         """
-        wanted = [objects] if isinstance(objects, str | int | np.integer) else objects
-        read = self._read(images, [str(name) for name in wanted], crop=crop)
+        given = [objects] if isinstance(objects, str | int | np.integer) else objects
+        wanted = [str(name) for name in ([] if given is None else given)]
+        # A selection that is empty, such as one of a table, means no object, and not all.
+        if given is not None and not wanted:
+            raise ObjectsError("no object is named")
+        read = self._read(images, wanted, crop=crop)
         chosen = [networks] if isinstance(networks, str) else networks
         maps = explain(self._folder, self._package.card, read.stamps, chosen)
         scores = self._package.score(read.stamps)

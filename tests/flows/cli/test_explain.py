@@ -9,6 +9,7 @@ import flows.commands.explain
 import flows.commands.portray
 from flows.cli.explain import explain
 from flows.commands.explain import ExplainError
+from scanner.scan.chosen_objects import ObjectsError
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.prior import prior_words
@@ -83,6 +84,12 @@ def test_a_portrait_reads_tiles_of_the_survey(monkeypatch, tmp_path):
     with pytest.raises(ExplainError, match="enough is seen"):
         explain("tiles", out=tmp_path / "p.png", portrait=True, objects="1", survey="hsc-pdr3")
     assert given == ["hsc-pdr3"]
+
+
+@pytest.mark.parametrize("objects", ["", " ,"])
+def test_an_empty_list_of_objects_is_refused(tmp_path, objects):
+    with pytest.raises(ObjectsError, match="no object is named in"):
+        explain("m.csv", out=tmp_path / "why.png", objects=objects)
 
 
 def test_explaining_needs_images_and_has_no_steps(tmp_path):

@@ -178,6 +178,9 @@ def test_objects_and_networks_can_be_chosen(finder, arrays, manifest):
         assert finder.explain(arrays, objects=number, networks=["blue"], crop=True).object_ids == ("2",)
     with pytest.raises(LensscanError, match="the images: has no object 7"):
         finder.explain(arrays, objects=[7], crop=True)
+    for none in ([], (), np.array([], int)):
+        with pytest.raises(LensscanError, match="no object is named"):
+            finder.explain(arrays, objects=none, networks=["blue"], crop=True)
 
 
 def test_more_objects_than_a_figure_holds_are_refused(finder):
