@@ -52,13 +52,14 @@ def train_ensemble(
         return build_ensemble(config, shards_uri, out, name, progress, fit_here, engine)
     # Imported here, because Ray takes seconds to import.
     from infra.ray.cluster import ray_session
-    from training.trainer import fit_on_ray
+    from training.trainer import check_room, fit_on_ray
 
     with ExitStack() as session:
 
         def fit(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: Path, on_epoch: OnEpoch) -> FitResult:
             # Ray starts when the data are prepared; the next fits use the same session.
             session.enter_context(ray_session(ray_address))
+            check_room(config, ray_address)
             return fit_on_ray(spec, dataset, config, work, on_epoch)
 
         return build_ensemble(config, shards_uri, out, name, progress, fit, engine)

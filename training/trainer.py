@@ -1,5 +1,6 @@
 """Training on Ray Train: one run for each network, whose workers are restarted when they crash."""
 
+import logging
 import os
 import time
 import warnings
@@ -13,11 +14,12 @@ import ray
 import ray.train
 import torch
 from ray.exceptions import RayError, RayTaskError
-from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
+from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 
 from infra.errors import ClusterError
 from infra.private_apis import end_ray_train_at_once
+from infra.settings import PRIVATE_RAY
 from scanner.networks.architectures import NetworkSpec
 from training.checkpoint import EpochRecord, load_history
 from training.config import TrainConfig
@@ -27,7 +29,10 @@ from training.fit import FitResult, OnEpoch, Worker, fit_network
 
 MAX_RESTARTS = 3
 """Largest number of restarts of a network's workers; each restart continues after the last complete epoch."""
+MAX_STARTS = 10
+"""Largest number of times that workers which did not start are asked for again, each for a minute: nodes may come later."""
 POLL_S = 0.5
+_LOG = logging.getLogger(__name__)
 
 
 def fit_on_ray(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: Path, on_epoch: OnEpoch) -> FitResult:
@@ -46,13 +51,31 @@ def fit_on_ray(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: P
             # The name is unique: a fit continues from our checkpoint, not from Ray's record of an earlier run.
             name=f"{spec.name}-{uuid4().hex[:8]}",
             storage_path=str(work / "ray"),
-            failure_config=FailureConfig(max_failures=MAX_RESTARTS),
+            # Type checkers see the class of an older Ray Train, which lacks the limit.
+            failure_config=FailureConfig(max_failures=MAX_RESTARTS, controller_failure_limit=MAX_STARTS),  # type: ignore[call-arg]
         ),
     )
     end_ray_train_at_once(trainer)
     history_file = work / spec.name / "history.json"
     history = _watch(trainer, history_file, on_epoch)
     return FitResult(spec.name, work / spec.name / "best.safetensors", tuple(history))
+
+
+def check_room(config: TrainConfig, ray_address: str | None) -> None:
+    """Check that a private Ray has the CPUs of all workers; a cluster may get more nodes, so it is only warned about.
+
+    Ray waits for workers without a CPU, and says nothing.
+
+    Raises:
+        TrainingError: this machine has fewer CPUs.
+    """
+    needed, there = config.num_workers * config.cpus_per_worker, ray.cluster_resources().get("CPU", 0)
+    if needed <= there:
+        return
+    text = f"{config.num_workers} workers of {config.cpus_per_worker:g} CPU each need {needed:g} CPUs, got {there:g}"
+    if ray_address is None or ray_address == PRIVATE_RAY:
+        raise TrainingError(f"{text} on this machine; train with fewer --workers")
+    _LOG.warning("%s on the cluster at %s: waiting for more, at most %d minutes", text, ray_address, MAX_STARTS + 1)
 
 
 def _gpus_for_all(num_workers: int) -> bool:
@@ -84,10 +107,12 @@ def _watch(trainer: TorchTrainer, history_file: Path, on_epoch: OnEpoch) -> list
 
 
 def _is_of_the_cluster(error: Exception) -> bool:
-    """Return whether a worker or its machine went away: what the code of workers raises otherwise, it would raise again.
+    """Return whether workers did not start, or went away: what their code raises otherwise, it would raise again.
 
     When one of two workers goes away, the other one raises an error of their connection.
     """
+    if isinstance(error, ControllerError):
+        return True
     failures: dict[int, Exception] = getattr(error, "worker_failures", {0: error})
     found = [getattr(failure, "health_check_failure", failure) for failure in failures.values()]
     return any(isinstance(failure, RayError) and not isinstance(failure, RayTaskError) for failure in found)

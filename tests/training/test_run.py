@@ -1,5 +1,7 @@
 """A small training runs in this process; several workers, much data or a named cluster need Ray."""
 
+from contextlib import nullcontext
+
 import pytest
 
 import training.run
@@ -8,6 +10,7 @@ from tests.no_ray import RayStartedError
 from tests.training.shards import write_shards
 from tests.training.tiny_build import BUILD_CONFIG, OU_H
 from training.build import work_folder
+from training.errors import TrainingError
 from training.run import train_ensemble
 
 CONFIG = BUILD_CONFIG.model_copy(update={"epochs": 1, "networks": (OU_H,)})
@@ -35,3 +38,13 @@ def test_ray_starts_once_the_data_are_prepared(shards, tmp_path, no_ray, monkeyp
         train_ensemble(CONFIG.model_copy(update={"num_workers": workers}), shards, tmp_path, "rayed", ray_address=address)
     assert no_ray == [address]
     assert (work_folder(tmp_path, "rayed") / "data" / "dataset.json").exists()
+
+
+@pytest.mark.parametrize("address", [None, "local"])
+def test_more_workers_than_cores_of_this_machine_are_refused(shards, tmp_path, monkeypatch, address):
+    """Ray would wait for the cores for ever."""
+    monkeypatch.setattr("infra.ray.cluster.ray_session", lambda *_: nullcontext())
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 2.0})
+    config = CONFIG.model_copy(update={"num_workers": 3})
+    with pytest.raises(TrainingError, match=r"^3 workers of 1 CPU each need 3 CPUs, got 2 on this machine"):
+        train_ensemble(config, shards, tmp_path, "rayed", ray_address=address)

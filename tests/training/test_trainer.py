@@ -84,6 +84,16 @@ def test_workers_that_die_are_an_error_of_the_cluster(head, shards_uri, tmp_path
     assert (len(after), after[: len(before)]) == (3 * 20, before)
 
 
+def test_workers_without_a_cpu_are_not_awaited_for_ever(head, shards_uri, tmp_path, monkeypatch, caplog):
+    """The head has one CPU; a cluster may get more nodes, so that the training waits for them for some time."""
+    monkeypatch.setattr("training.trainer.MAX_STARTS", 1)
+    monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "0.5")
+    config = CONFIG.model_copy(update={"num_workers": 3})
+    with pytest.raises(ClusterError, match=r"OU-H: training failed on Ray: .*waiting for 3 workers"):
+        train_ensemble(config, shards_uri, tmp_path, "rayed", ray_address=head.gcs)
+    assert "3 workers of 0.5 CPU each need 1.5 CPUs, got 1" in caplog.text
+
+
 @pytest.mark.slow
 def test_the_error_of_workers_states_the_cause(head, shards_uri, tmp_path, monkeypatch):
     monkeypatch.setattr("training.trainer.MAX_RESTARTS", 0)
