@@ -38,7 +38,9 @@ _BATCH = 64
 def publish_ensemble(
     folder: Path, name: str, fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, engine: EngineName = "auto"
 ) -> EnsembleCard:
-    """Write the package `folder`, with CARD.md, history.json and learning_curves.png beside the card.
+    """Write the package `folder`, with CARD.md, history.json and learning_curves.png beside the card; return its card.
+
+    A card that is there stays if its scores are the same.
 
     The combiner is fitted on the validation split, which also chose each network's epoch; the test split gives the metrics.
 
@@ -73,7 +75,8 @@ def publish_ensemble(
         limits=tuple(_limits(combiner, config)),
         citation=CITATION,
     )
-    card = write_package(folder, card, {fit.name: load_file(fit.weights) for fit in fits})
+    # A training that is repeated when it is done must not erase what was measured since.
+    card = write_package(folder, card, {fit.name: load_file(fit.weights) for fit in fits}, keeps_measured=True)
     history = {fit.name: [asdict(record) for record in fit.history] for fit in fits}
     (folder / "history.json").write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
     (folder / "CARD.md").write_text(card_markdown(card), encoding="utf-8")

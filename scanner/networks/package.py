@@ -231,16 +231,19 @@ def check_state(where: str, network: "nn.Module", state: "Mapping[str, Tensor]")
             raise PackageError(f"{where}: {name} must be finite, got {int((~torch.isfinite(got)).sum())} values that are not")
 
 
-def write_package(folder: Path, card: EnsembleCard, state_dicts: "Mapping[str, Mapping[str, Tensor]]") -> EnsembleCard:
+def write_package(
+    folder: Path, card: EnsembleCard, state_dicts: "Mapping[str, Mapping[str, Tensor]]", *, keeps_measured: bool = False
+) -> EnsembleCard:
     """Write a package and return its card with the digests of the weights as written.
 
     Args:
         folder: Folder of the package, created if absent; an existing package is replaced, its card last.
         card: Card of the package; the `sha256` of its networks are filled in here.
         state_dicts: Network name to tensors, named as the architecture names them.
+        keeps_measured: Keep and return the card in the folder if it is of the same scores: it may tell what was measured since.
 
     Raises:
-        PackageError: the tensors do not fit the card.
+        PackageError: the tensors do not fit the card, or the card that may be kept cannot be read.
     """
     from safetensors.torch import save
 
@@ -260,10 +263,13 @@ def write_package(folder: Path, card: EnsembleCard, state_dicts: "Mapping[str, M
     candidate_stage = last and last.model_copy(update={"network": with_digest(last.network)})
     changed = {"networks": tuple(map(with_digest, card.networks)), "first": first, "candidate_stage": candidate_stage}
     card = card.model_copy(update=changed)
+    before = read_card(folder) if keeps_measured and (folder / CARD_FILE).exists() else None
     folder.mkdir(parents=True, exist_ok=True)
     for network in card.all_networks:
         with replace_whole(folder / network.weights_file) as part:
             part.write_bytes(encoded[network.name])
+    if before and before.sha256 == card.sha256:
+        return before
     write_card(folder, card)
     return card
 

@@ -1,6 +1,7 @@
 """Tests of the card of a package that was just trained."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from sklearn.metrics import precision_score, recall_score, roc_auc_score
 
 from scanner.networks.architectures import FIRST_STAGE_NETWORKS, PAPER_NETWORKS
+from scanner.networks.card_file import read_card, write_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.log_odds import logit_margins
 from scanner.networks.parameters import he_initialise
@@ -80,6 +82,25 @@ def test_the_package_files_show_the_figures(built):
     history = json.loads((out / "tiny" / "history.json").read_text())
     assert {name: len(rows) for name, rows in history.items()} == {"OU-H": 4, "OU-66": 4}
     assert (out / "tiny" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_repeated_training_keeps_what_was_measured_since(built, mislabelled_uri, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 5)
+    shutil.copytree(built[0], tmp_path / "out")
+    folder = tmp_path / "out" / "tiny"
+    measured = built[1].model_copy(update={"probes": "no bias found", "metrics": {**built[1].metrics, "map_recall": 0.5}})
+    write_card(folder, measured)
+    assert build_ensemble(BUILD_CONFIG, mislabelled_uri, tmp_path / "out", "tiny") == measured == read_card(folder)
+    assert "no bias found" in (folder / "CARD.md").read_text()
+
+
+def test_a_training_replaces_a_card_of_other_scores(built, mislabelled_uri, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 5)
+    shutil.copytree(built[0], tmp_path / "out")
+    folder = tmp_path / "out" / "tiny"
+    write_card(folder, built[1].model_copy(update={"combiner": built[1].combiner.assuming(0.2, 0.02), "probes": "old"}))
+    made = build_ensemble(BUILD_CONFIG, mislabelled_uri, tmp_path / "out", "tiny")
+    assert (made.probes, made.sha256) == ("", built[1].sha256)
 
 
 def test_compound_lenses_are_those_of_two_sources():
