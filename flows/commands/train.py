@@ -23,6 +23,7 @@ from training.errors import TrainingError
 from training.grade_gain import GradeGain, grade_gain
 from training.graded import GradedShards, LeftOut
 from training.run import train_ensemble
+from training.work_lock import locked
 
 
 class TrainResult(Frozen):
@@ -59,7 +60,8 @@ def train_package(
     killed goes on with the same grades.
 
     Raises:
-        LensscanError: a parameter is invalid, the data are unusable for training, or a network's workers failed.
+        LensscanError: a parameter is invalid, the data are unusable for training, another run trains this ensemble at the
+            moment, or a network's workers failed.
     """
     # The shards are read first in training, which takes long, so what is quick to see comes before.
     check_folder(str(out))
@@ -67,19 +69,24 @@ def train_package(
     start, asked = (chosen_package(ensemble) if ensemble else None for ensemble in (start_from, teacher))
     changes = {"epochs": epochs, "num_workers": workers, "learning_rate": learning_rate, "start_from": start, "teacher": asked}
     config = _config(preset, networks, changes)
-    package = out / name
-    _check_name_free(package, config)
-    if with_grades:
-        config = config.model_copy(update={"graded": _graded_folder(with_grades, config, work_folder(out, name))})
+    _check_name_free(out / name, config)
+    with locked(work_folder(out, name)):
+        if with_grades:
+            config = config.model_copy(update={"graded": _graded_folder(with_grades, config, work_folder(out, name))})
+        return _trained(config, shards_uri, out, name, progress)
+
+
+def _trained(config: TrainConfig, shards_uri: str, out: Path, name: str, progress: Progress) -> TrainResult:
+    """Train the ensemble, and measure what its grades have gained."""
     settings = Settings.read()
     engine = resolve_engine(settings.engine)
     card = train_ensemble(config, shards_uri, out, name, progress, settings.ray_address, engine)
     return TrainResult(
         ensemble=card.name,
-        package=package,
+        package=out / name,
         test_auroc=card.metrics["auroc"],
         uncalibrated=card.calibration if card.assumed_prevalence is None else None,
-        gain=_gain(config, shards_uri, package, engine),
+        gain=_gain(config, shards_uri, out / name, engine),
         left_out=GradedShards(config.graded).left_out if config.graded else None,
     )
 

@@ -27,9 +27,10 @@ from scanner.vocabulary.kinds import KINDS
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, scores
 from tests.training.shards import write_shards
 from tests.training.tiny_build import BUILD_CONFIG, OU_H
-from training.build import build_ensemble
+from training.build import build_ensemble, work_folder
 from training.errors import TrainingError
 from training.graded import GradedShards
+from training.work_lock import LOCK_FILE, locked
 
 FIRST_ID, N_OBJECTS = 7000, 40
 GRADERS = ("ann", "bo", "cy")
@@ -198,6 +199,17 @@ def test_an_ensemble_of_other_networks_is_not_replaced(start, tmp_path):
     with pytest.raises(TrainingError, match=r"start: holds an ensemble of .*, not of light; choose another --name or --out"):
         train_package(shards, package.parent, "start", "first_stage", 1, 1, None, None, None, None, None, no_progress)
     assert read_card(package) == before
+
+
+def test_a_second_training_at_once_is_refused(start, tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.commands.train.PRESETS", {"laptop": CONFIG})
+    _, shards = start
+    given = (shards, tmp_path, "mine", "laptop", 1, 1, None, None, None, None, None, no_progress)
+    work = work_folder(tmp_path, "mine")
+    with locked(work), pytest.raises(TrainingError, match=r"mine-work: another training uses it"):
+        train_package(*given)
+    assert [path.name for path in work.iterdir()] == [LOCK_FILE]
+    assert train_package(*given).ensemble == "mine"
 
 
 @pytest.mark.parametrize(("teacher", "grades"), [("mer3-sim", None), (None, "catalogue")])

@@ -1,0 +1,56 @@
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from training.errors import TrainingError
+from training.work_lock import locked
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from training.work_lock import locked
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_is_free_after_each_use(tmp_path):
+    for _ in range(2):
+        with locked(tmp_path / "work"):
+            assert (tmp_path / "work").is_dir()
+
+
+def test_a_killed_process_keeps_no_lock(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "locked\n"
+            with pytest.raises(TrainingError, match=r"another training uses it; wait for its end"), locked(tmp_path):
+                pass
+        finally:
+            process.kill()
+    with locked(tmp_path):
+        pass
+
+
+def test_an_error_of_the_training_ends_the_lock(tmp_path):
+    with pytest.raises(ValueError, match="of the training"), locked(tmp_path):
+        raise ValueError("of the training")
+    with locked(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(("number", "is_passed"), [(errno.ENOSYS, True), (errno.ENOLCK, True), (errno.EIO, False)])
+def test_a_file_system_without_locks_does_not_stop_it(tmp_path, monkeypatch, number, is_passed):
+    def fail(*_):
+        raise OSError(number, "no locks")
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    if is_passed:
+        with locked(tmp_path):
+            pass
+    else:
+        with pytest.raises(OSError, match="no locks"), locked(tmp_path):
+            pass

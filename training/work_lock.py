@@ -1,0 +1,36 @@
+"""Let one training at a time use a work folder."""
+
+import errno
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from training.errors import TrainingError
+
+LOCK_FILE = "lock"
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK}
+"""Errors of file systems that have no locks: a training there goes on without."""
+
+
+@contextmanager
+def locked(work: Path) -> Iterator[None]:
+    """Make a work folder, and keep other trainings out of it; the system ends the lock of a process that is killed.
+
+    Two trainings at once would write into each other's data and weights.
+
+    Raises:
+        TrainingError: another training uses the folder.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / LOCK_FILE).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TrainingError(
+                f"{work}: another training uses it; wait for its end, or choose another --name or --out"
+            ) from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
