@@ -41,6 +41,10 @@ class Compared(Frozen):
     """None where the objects hold no lens, or lenses alone."""
     after: Separation | None
 
+    @property
+    def n_objects(self) -> int:
+        return self.n_lenses + self.n_others
+
 
 class GradeGain(Frozen):
     """The same two ensembles on graded objects held out of training, and on the simulated objects of the test split."""

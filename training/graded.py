@@ -111,7 +111,7 @@ def write_graded(
         left_out: Other graded objects, which have no pixels.
 
     Raises:
-        TrainingError: no object is decided.
+        TrainingError: no object is decided, or all that are would be held out.
     """
     weights = np.array([one.weight for one in objects])
     is_used = weights >= LEAST_WEIGHT
@@ -121,6 +121,11 @@ def write_graded(
         )
     ids = np.array([one.object_id for one in objects], np.int64)
     is_held = hashed_fraction(ids) < HELD_OUT_FRACTION
+    if is_held[is_used].all():
+        raise TrainingError(
+            f"networks must have at least 1 graded object to learn, got 0: the hash of the ids holds out all {is_used.sum()} "
+            "that graders agree on; grade more objects"
+        )
     shards = GradedShards(folder)
     (folder / "weights.json").unlink(missing_ok=True)
     for part, chosen in ((shards.learnt, is_used & ~is_held), (shards.held_out, is_used & is_held)):

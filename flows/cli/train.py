@@ -87,6 +87,8 @@ def train(
             result = train_package(progress=report, **options)
     if result.left_out is not None:
         warn(result.left_out.warning)
+    if result.gain is not None and result.gain.graded.n_objects == 0:
+        warn("no graded object is held out, so what the grades have gained on such objects is unknown; grade more objects")
     if json:
         print_json(result.model_dump(mode="json"))
         return

@@ -11,7 +11,7 @@ from training.dataset import Dataset, PreparedInputs, hashed_fraction
 from training.errors import TrainingError
 from training.evaluation.shard_scores import shard_footers, shards_digest
 from training.fit import fit_network
-from training.graded import GradedObject, GradedShards, LeftOut, repeated, write_graded
+from training.graded import HELD_OUT_FRACTION, GradedObject, GradedShards, LeftOut, repeated, write_graded
 
 
 def graded(n, p_graded):
@@ -111,6 +111,15 @@ def test_undecided_graders_are_an_error(tmp_path):
     assert not GradedShards(tmp_path).is_complete
     with pytest.raises(TrainingError, match="holds no graded objects"):
         GradedShards(tmp_path).weights()
+
+
+def test_grades_that_are_all_held_out_are_an_error(tmp_path):
+    """Object 3 would be learnt, but its graders are undecided."""
+    objects = [GradedObject(object_id=i, p_graded=0.5 if i == 3 else 1.0, is_compound=False) for i in (4, 8, 3)]
+    assert (hashed_fraction(np.array([4, 8, 3])) < HELD_OUT_FRACTION).tolist() == [True, True, False]
+    with pytest.raises(TrainingError, match=r"at least 1 graded object to learn, got 0: .* all 2 that graders agree on"):
+        write_graded(objects, stamps_of(3), CHALLENGE.name, tmp_path)
+    assert not GradedShards(tmp_path).is_complete
 
 
 @pytest.mark.parametrize(("n_train", "share"), [(1000, 0.2), (4000, 0.5), (900, 0.1)])

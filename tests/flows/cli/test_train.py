@@ -68,3 +68,12 @@ def test_objects_that_are_left_out_give_a_warning(trained, capsys):
     told = capsys.readouterr()
     assert told.err == f"lensscan: warning: {gone.warning}\n"
     assert json.loads(told.out)["left_out"] == gone.model_dump()
+
+
+def test_grades_of_which_none_is_held_out_give_a_warning(trained, capsys):
+    trained(GAIN)
+    train("shards", out=Path("runs"), name="new", with_grades="catalogue", json=True)
+    assert "warning" not in capsys.readouterr().err
+    trained(GAIN.model_copy(update={"graded": GAIN.simulated}))
+    train("shards", out=Path("runs"), name="new", with_grades="catalogue", json=True)
+    assert capsys.readouterr().err.startswith("lensscan: warning: no graded object is held out, ")
