@@ -40,9 +40,8 @@ def publish_ensemble(
 ) -> EnsembleCard:
     """Write the package `folder`, with CARD.md, history.json and learning_curves.png beside the card; return its card.
 
-    A card that is there stays if its scores are the same.
-
-    The combiner is fitted on the validation split, which also chose each network's epoch; the test split gives the metrics.
+    The combiner is fitted on the validation split, which also chose each network's epoch; the test split gives the metrics. A
+    card that is there stays if its scores are the same: it may tell what was measured since.
 
     Args:
         folder: Folder of the package.
@@ -75,7 +74,6 @@ def publish_ensemble(
         limits=tuple(_limits(combiner, config)),
         citation=CITATION,
     )
-    # A training that is repeated when it is done must not erase what was measured since.
     card = write_package(folder, card, {fit.name: load_file(fit.weights) for fit in fits}, keeps_measured=True)
     history = {fit.name: [asdict(record) for record in fit.history] for fit in fits}
     (folder / "history.json").write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
