@@ -52,8 +52,8 @@ def reference(ensemble: str, *shards: str, out: str | None = None, description: 
 
     Args:
         ensemble: Name or folder of an ensemble.
-        shards: Folders or `s3://` prefixes of shards with truth. The non-lenses of the first, which should be like the objects
-            of a night, make the histograms.
+        shards: Folders or `s3://` prefixes of shards with truth, of seeds that the ensemble was not trained or calibrated with.
+            The non-lenses of the first, which should be like the objects of a night, make the histograms.
         out: Folder to copy the package to; by default the ensemble's own folder. A shipped ensemble, which never changes,
             needs it.
         description: Origin of the shards, for the card; by default their names.

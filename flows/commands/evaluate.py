@@ -22,18 +22,19 @@ from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.engines import resolve_engine
 from scanner.networks.nonlens_sample import read_sample
 from scanner.networks.package import load_scorer, with_cuts
-from training.errors import TrainingError
 from training.evaluation.card_text import write_card_with_text
 from training.evaluation.evaluate import Evaluation, evaluate_scores, thresholds_of
 from training.evaluation.evaluation_plots import draw_scored
 from training.evaluation.evaluation_text import evaluation_markdown
 from training.evaluation.matched_rates import matched_metrics
 from training.evaluation.score_correlation import correlation_metrics
-from training.evaluation.shard_scores import Footers, score_shards, shard_footers, shards_digest
-from training.evaluation.stated_data import FOR_TRAINING, data_sets, other_pixels, presets, same_objects, simulations
+from training.evaluation.shard_scores import Footers, score_shards
+from training.evaluation.stated_data import FOR_TRAINING, data_sets, other_pixels, presets
+from training.evaluation.unknown_shards import unknown_footers
 
 BOOTSTRAP_SEED = 0
 TEXT_FILE = "EVALUATION.md"
+_ADVICE = "evaluate it on"
 _LOG = logging.getLogger(__name__)
 _REPLACED = r"matched_nonlenses_|recall_.*_at_false_positives_|spearman_"
 """Metrics of a card that every evaluation measures anew."""
@@ -93,7 +94,8 @@ class _Shards:
     @classmethod
     def unknown_to(cls, card: EnsembleCard, uri: str, natural_uri: str | None) -> Self:
         """Read the footers of shards; raise TrainingError if the ensemble was trained or calibrated on some."""
-        return cls(uri, _unknown_footers(uri, card), natural_uri, _unknown_footers(natural_uri, card) if natural_uri else {})
+        footers = unknown_footers(uri, card, _ADVICE)
+        return cls(uri, footers, natural_uri, unknown_footers(natural_uri, card, _ADVICE) if natural_uri else {})
 
 
 def _scored(shards: _Shards, scorer: Scorer, progress: Progress) -> tuple[pa.Table, pa.Table, list[float] | None]:
@@ -117,19 +119,6 @@ def _write(folder: Path, evaluation: Evaluation, card: EnsembleCard, shards: _Sh
     for file, written in ((EVALUATION_FILE, json.dumps(content, indent=1) + "\n"), (TEXT_FILE, text)):
         with replace_whole(folder / file) as part:
             part.write_text(written, encoding="utf-8")
-
-
-def _unknown_footers(uri: str, card: EnsembleCard) -> Footers:
-    """Return the footers of shards after a check that the ensemble was not trained or calibrated on them or their objects."""
-    footers = shard_footers(uri)
-    if (known := card.training_data.known_data_sets) and shards_digest(footers) in known:
-        raise TrainingError(f"{uri}: {card.name} was trained or calibrated on these shards; evaluate it on others")
-    if objects := same_objects(simulations(footers.values()), card.training_data.simulations):
-        raise TrainingError(
-            f"{uri}: {card.name} was trained or calibrated on objects of this simulation ({objects}); evaluate it on "
-            "another seed"
-        )
-    return footers
 
 
 def _not_for_cards(footers: Footers, geometry: str) -> str | None:

@@ -12,6 +12,7 @@ from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
 from scanner.networks.feature_reference import REFERENCE_FILE, with_reference
 from scanner.networks.package import load_scorer
+from training.evaluation.unknown_shards import unknown_footers
 from training.feature_reference import describe, fit_reference, importance_of, is_lens
 
 
@@ -22,12 +23,14 @@ def make_reference(
 
     Raises:
         PackageError: the ensemble cannot be used, or it is a shipped one and `out` is missing.
-        TrainingError: the shards cannot be used, or the networks describe too few of their objects; or the folder is on S3, is
-            a file, or holds another ensemble.
+        TrainingError: the shards cannot be used, the ensemble was trained or calibrated on some, or the networks describe too
+            few of their objects; or the folder is on S3, is a file, or holds another ensemble.
     """
     package = chosen_package(ensemble)
     card = read_card(package)
     folder = folder_to_extend(package, card, out)
+    for uri in shards:
+        unknown_footers(uri, card, "make its reference from")
     scorer = load_scorer(package, resolve_engine(Settings.read().engine), checks_pixels=False, features=True)
     parts = describe(scorer, shards, progress)
     reference = fit_reference(parts, importance_of(package, card))
