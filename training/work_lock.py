@@ -2,9 +2,10 @@
 
 import errno
 import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from training.errors import TrainingError
 
@@ -22,15 +23,30 @@ def locked(work: Path) -> Iterator[None]:
     Raises:
         TrainingError: another training uses the folder.
     """
+    new = [folder for folder in (work, *work.parents) if not folder.exists()]
     work.mkdir(parents=True, exist_ok=True)
     with (work / LOCK_FILE).open("w") as lock:
+        _lock(lock, work)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TrainingError(
-                f"{work}: another training uses it; wait for its end, or choose another --name or --out"
-            ) from error
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-        yield
+            yield
+        finally:
+            if [path.name for path in work.iterdir()] == [LOCK_FILE]:
+                _remove(work, new)
+
+
+def _lock(lock: TextIO, work: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise TrainingError(f"{work}: another training uses it; wait for its end, or choose another --name or --out") from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+
+
+def _remove(work: Path, new: Iterable[Path]) -> None:
+    """Remove the lock and the new folders: a command that is refused leaves none."""
+    (work / LOCK_FILE).unlink()
+    with suppress(OSError):
+        for folder in new:
+            folder.rmdir()

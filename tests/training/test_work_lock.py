@@ -23,6 +23,15 @@ def test_a_folder_is_free_after_each_use(tmp_path):
             assert (tmp_path / "work").is_dir()
 
 
+def test_a_refused_training_leaves_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="refused"), locked(tmp_path / "runs" / "work"):
+        raise ValueError("refused")
+    assert not list(tmp_path.iterdir())
+    with locked(tmp_path / "runs" / "work"):
+        (tmp_path / "runs" / "work" / "data").mkdir()
+    assert (tmp_path / "runs" / "work" / "data").is_dir()
+
+
 def test_a_killed_process_keeps_no_lock(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -24,7 +24,7 @@ def footer_of(uri: str) -> pq.FileMetaData:
         with open_read(uri) as stream, errors_as_bad_parquet():
             footer = pq.read_metadata(stream)
     except BadParquetError as error:
-        raise TrainingError(f"{uri}: {error}") from error
+        raise TrainingError(f"{uri}: not a readable Parquet shard: {error.args[0]}") from error
     check_stated(uri, footer)
     return footer
 

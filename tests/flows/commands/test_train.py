@@ -206,9 +206,10 @@ def test_a_second_training_at_once_is_refused(start, tmp_path, monkeypatch):
     _, shards = start
     given = (shards, tmp_path, "mine", "laptop", 1, 1, None, None, None, None, None, no_progress)
     work = work_folder(tmp_path, "mine")
-    with locked(work), pytest.raises(TrainingError, match=r"mine-work: another training uses it"):
-        train_package(*given)
-    assert [path.name for path in work.iterdir()] == [LOCK_FILE]
+    with locked(work):
+        with pytest.raises(TrainingError, match=r"mine-work: another training uses it"):
+            train_package(*given)
+        assert [path.name for path in work.iterdir()] == [LOCK_FILE]
     assert train_package(*given).ensemble == "mine"
 
 

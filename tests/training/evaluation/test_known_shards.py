@@ -38,5 +38,5 @@ def test_files_that_are_no_shards_are_refused(tmp_path):
     for content in (b"no shard", with_damaged_footer(shard.read_bytes())):
         path.write_bytes(content)
         for read in (footer_of, lambda uri: read_kinds([uri]), lambda uri: decoded(uri, path.read_bytes())):
-            with pytest.raises(TrainingError, match=r"a\.parquet: not a readable Parquet file"):
+            with pytest.raises(TrainingError, match=r"a\.parquet: not a readable Parquet"):
                 read(str(path))
