@@ -39,6 +39,7 @@ def fit_on_ray(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: P
     """Run `training.fit.fit_network` in Ray Train workers; `dataset` must be the one prepared in `work/data`."""
     del dataset  # Workers map it from the work folder: pixels never cross the object store.
     use_gpu = _gpus_for_all(config.num_workers) if config.use_gpu is None else config.use_gpu
+    starts = _starts(config)
     trainer = TorchTrainer(
         _train_worker,
         train_loop_config={"spec": spec.name, "config": config.model_dump(mode="json"), "work": str(work)},
@@ -52,7 +53,7 @@ def fit_on_ray(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: P
             name=f"{spec.name}-{uuid4().hex[:8]}",
             storage_path=str(work / "ray"),
             # Type checkers see the class of an older Ray Train, which lacks the limit.
-            failure_config=FailureConfig(max_failures=MAX_RESTARTS, controller_failure_limit=MAX_STARTS),  # type: ignore[call-arg]
+            failure_config=FailureConfig(max_failures=MAX_RESTARTS, controller_failure_limit=starts),  # type: ignore[call-arg]
         ),
     )
     end_ray_train_at_once(trainer)
@@ -69,13 +70,24 @@ def check_room(config: TrainConfig, ray_address: str | None) -> None:
     Raises:
         TrainingError: this machine has fewer CPUs.
     """
-    needed, there = config.num_workers * config.cpus_per_worker, ray.cluster_resources().get("CPU", 0)
+    needed, there = _cpus(config)
     if needed <= there:
         return
     text = f"{config.num_workers} workers of {config.cpus_per_worker:g} CPU each need {needed:g} CPUs, got {there:g}"
     if ray_address is None or ray_address == PRIVATE_RAY:
         raise TrainingError(f"{text} on this machine; train with fewer --workers")
     _LOG.warning("%s on the cluster at %s: waiting for more, at most %d minutes", text, ray_address, MAX_STARTS + 1)
+
+
+def _starts(config: TrainConfig) -> int:
+    """Return how often workers that did not start are asked for again; -1 for always, because busy CPUs become free."""
+    needed, there = _cpus(config)
+    return -1 if needed <= there else MAX_STARTS
+
+
+def _cpus(config: TrainConfig) -> tuple[float, float]:
+    """Return the number of CPUs that the workers need, and of those that the cluster has."""
+    return config.num_workers * config.cpus_per_worker, ray.cluster_resources().get("CPU", 0)
 
 
 def _gpus_for_all(num_workers: int) -> bool:
@@ -112,7 +124,8 @@ def _is_of_the_cluster(error: Exception) -> bool:
     When one of two workers goes away, the other one raises an error of their connection.
     """
     if isinstance(error, ControllerError):
-        return True
+        # Ray's classes of these errors are private.
+        return type(error.controller_failure).__name__.startswith("WorkerGroupStartup")
     failures: dict[int, Exception] = getattr(error, "worker_failures", {0: error})
     found = [getattr(failure, "health_check_failure", failure) for failure in failures.values()]
     return any(isinstance(failure, RayError) and not isinstance(failure, RayTaskError) for failure in found)

@@ -30,8 +30,7 @@ def locked(work: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            if [path.name for path in work.iterdir()] == [LOCK_FILE]:
-                _remove(work, new)
+            _remove_unused(work, new)
 
 
 def _lock(lock: TextIO, work: Path) -> None:
@@ -44,9 +43,10 @@ def _lock(lock: TextIO, work: Path) -> None:
             raise
 
 
-def _remove(work: Path, new: Iterable[Path]) -> None:
-    """Remove the lock and the new folders: a command that is refused leaves none."""
-    (work / LOCK_FILE).unlink()
+def _remove_unused(work: Path, new: Iterable[Path]) -> None:
+    """Remove the lock and the new folders if there is nothing else: a command that is refused leaves none."""
     with suppress(OSError):
-        for folder in new:
-            folder.rmdir()
+        if [path.name for path in work.iterdir()] == [LOCK_FILE]:
+            (work / LOCK_FILE).unlink()
+            for folder in new:
+                folder.rmdir()

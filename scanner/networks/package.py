@@ -240,7 +240,8 @@ def write_package(
         folder: Folder of the package, created if absent; an existing package is replaced, its card last.
         card: Card of the package; the `sha256` of its networks are filled in here.
         state_dicts: Network name to tensors, named as the architecture names them.
-        keeps_measured: Keep and return the card in the folder if it is of the same scores: it may tell what was measured since.
+        keeps_measured: Keep the card in the folder, but for the training data, if it is of the same scores: it may tell what
+            was measured since.
 
     Raises:
         PackageError: the tensors do not fit the card, or the card that may be kept cannot be read.
@@ -269,7 +270,7 @@ def write_package(
         with replace_whole(folder / network.weights_file) as part:
             part.write_bytes(encoded[network.name])
     if before and before.sha256 == card.sha256:
-        return before
+        card = before.model_copy(update={"training_data": card.training_data})
     write_card(folder, card)
     return card
 

@@ -70,7 +70,9 @@ def data_lists(
     """
     cards = list(cards)
     given = DataSets(*(tuple(of + more) for of, more in zip(trained_on, calibrated_on, strict=True)))
-    trained = {name for of in (*(card.trained_on for card in cards), trained_on) for names in of for name in names}
+    # The other cards, those of earlier cascades, do not tell what of their data was for the calibration.
+    told = [card.trained_on for card in cards if card.n_objects or card.calibrated_on]
+    trained = {name for of in (*told, trained_on) for names in of for name in names}
     calibrated = [*(name for card in cards for name in card.calibrated_on), *calibrated_on.digests, *calibrated_on.simulations]
     return {
         "data_sets": _once(*(card.known_data_sets for card in cards), given.digests),

@@ -62,7 +62,7 @@ def data(geometries: Mapping[str, str]) -> str:
     return DATA.format(parts="; ".join(words))
 
 
-def why(table: int, ours: str, known: Sequence[str], of_one_image: Sequence[str], *, counts_compound: bool) -> str:
+def why(table: int, ours: str, known: Sequence[str], of_one_image: Sequence[str], *, counts_compound: bool | None) -> str:
     """Return why our numbers in a table differ from the paper's.
 
     Args:
@@ -70,9 +70,14 @@ def why(table: int, ours: str, known: Sequence[str], of_one_image: Sequence[str]
         ours: Name of our ensemble of the paper's networks.
         known: Names of the known lenses that were given.
         of_one_image: Names of those of which one image stands in for all bands.
-        counts_compound: Whether the card of `ours` counts compound lenses among the objects of its training.
+        counts_compound: Whether the card of `ours` counts compound lenses among the objects of its training; None if it
+            counts no objects.
     """
-    compound = f"`{ours}` was trained with them" if counts_compound else f"the card of `{ours}` counts none for its own"
+    compound = {
+        True: f"`{ours}` was trained with them",
+        False: f"the card of `{ours}` counts none for its own",
+        None: f"the card of `{ours}` does not count the objects of its training",
+    }[counts_compound]
     return WHY[table].format(ours=ours, compound=compound, images=_images(known, of_one_image))
 
 

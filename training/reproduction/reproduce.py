@@ -91,10 +91,10 @@ def write_page(scored: Scored, out: Path, kept: Path, progress: Progress) -> Rep
     return results
 
 
-def counts_compound(card: EnsembleCard) -> bool:
-    """Return whether a card counts compound lenses among the objects that its networks were trained on."""
+def counts_compound(card: EnsembleCard) -> bool | None:
+    """Return whether a card counts compound lenses among the objects that its networks were trained on; None without counts."""
     counts = card.training_data.n_objects
-    return any(counts.get(f"train {kind}", 0) > 0 for kind in COMPOUND_KINDS)
+    return None if not counts else any(counts.get(f"train {kind}", 0) > 0 for kind in COMPOUND_KINDS)
 
 
 def _drawn(

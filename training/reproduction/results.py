@@ -103,8 +103,8 @@ class Reproduction(Frozen):
     """Geometry of the stamps that each ensemble reads, by its name."""
     ours: str
     """Name of the ensemble of the paper's networks that we trained."""
-    counts_compound: bool
-    """Whether the card of `ours` counts compound lenses among the objects of its training."""
+    counts_compound: bool | None
+    """Whether the card of `ours` counts compound lenses among the objects of its training; None if it counts no objects."""
     known: tuple[str, ...]
     """Names of the known lenses that were given."""
     known_of_one_image: tuple[str, ...]

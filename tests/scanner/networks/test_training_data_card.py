@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from infra.provenance import digest
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.training_data_card import DataSets, TrainingDataCard, data_lists
@@ -37,12 +38,18 @@ def test_lists_name_each_data_set_once_in_order():
 def test_training_on_calibration_data_outweighs(first):
     """It does so in either order, and where the training is a new one."""
     calibrated = data(data_sets=(A, B), simulations=("s", "t"), calibrated_on=(A, "s"))
-    trained = data(data_sets=(A,), simulations=("s",))
+    trained = data(data_sets=(A,), simulations=("s",), n_objects={"train single": 1})
     pair = [calibrated, trained] if first else [trained, calibrated]
     assert data_lists(pair)["calibrated_on"] == ()
     assert data_lists([calibrated], trained_on=DataSets((A,), ()))["calibrated_on"] == ("s",)
     again = data_lists([calibrated], calibrated_on=DataSets((B, A), ("u",)))
     assert again == {"data_sets": (A, B), "simulations": ("s", "t", "u"), "calibrated_on": (A, "s", "u")}
+
+
+def test_a_card_that_tells_nothing_apart_does_not_outweigh():
+    """The cascade of an earlier release can be calibrated again and again on the same data."""
+    again = data(**data_lists([data(data_sets=(A, B))], calibrated_on=DataSets((B, C), ())))
+    assert (again.trained_on.digests, again.calibrated_on) == ((A,), (B, C))
 
 
 def test_the_shipped_cascade_tells_its_calibration_apart():
@@ -51,3 +58,7 @@ def test_the_shipped_cascade_tells_its_calibration_apart():
     seeds = [json.loads(stated)["seed"] for stated in known.trained_on.simulations]
     assert seeds == [8211, 8212, 8214, 8213, 8215, 8218, 8216, 8217]
     assert len(known.simulations) == len(seeds) + 3
+    # The digest of its first calibration is that of the natural and the broad shards.
+    pair = known.calibrated_on[:2]
+    assert digest(list(pair)) == known.digest
+    assert not {*pair} & {*known.trained_on.digests}

@@ -36,7 +36,8 @@ def test_lenses_of_four_images_are_not_called_colourless():
 
 
 @pytest.mark.parametrize(
-    ("counts_compound", "words"), [(True, "`mine` was trained with them"), (False, "the card of `mine` counts none")]
+    ("counts_compound", "words"),
+    [(True, "`mine` was trained with them"), (False, "the card of `mine` counts none"), (None, "does not count the objects")],
 )
 def test_reasons_are_about_the_ensemble_of_the_column(counts_compound, words):
     assert words in reasons.why(6, "mine", (), (), counts_compound=counts_compound)
