@@ -4,7 +4,7 @@
 # Prefect reads passwords from variables only, and a variable in a Compose file would show them to everyone who reads it.
 set -euo pipefail
 
-for name in PREFECT_API_AUTH_STRING PREFECT_SERVER_API_AUTH_STRING PREFECT_SERVER_DATABASE_PASSWORD; do
+for name in PREFECT_API_AUTH_STRING PREFECT_API_KEY PREFECT_SERVER_API_AUTH_STRING PREFECT_SERVER_DATABASE_PASSWORD; do
   file=${name}_FILE
   if [[ -v $file ]]; then
     value=$(<"${!file}")

@@ -91,7 +91,8 @@ def fits_columns(hdu: Hdu, needed: Iterable[str], wanted: Iterable[str]) -> list
 def null_values(hdu: Hdu, number: int) -> tuple[float, ...]:
     """Return the numbers that stand for null in a column, counted from 1; none unless it holds integers.
 
-    By the standard, TNULL is the stored integer, before TSCAL and TZERO; astropy writes and reads it as the value of the row.
+    By the standard (FITS 4.0, section 7.3.2), TNULL is the stored integer, before TSCAL and TZERO; astropy writes and reads it
+    as the value of the row. The header does not tell which is meant, so both are null: a null must not be read as a number.
     """
     null = hdu.header.get(f"TNULL{number}")
     if _form(hdu, number)[-1:] not in tuple("BIJK") or not isinstance(null, int):

@@ -1,5 +1,6 @@
 """Judge a night: measure it, compare it with a reference night, and store the verdict."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
@@ -18,6 +19,8 @@ from scanner.quality.measures import GEOMETRY, NightMeasures, measured, stored_m
 from scanner.quality.pixel_checks import pixel_checks
 from scanner.quality.score_checks import Recovery, recovery_checks, score_checks
 from scanner.quality.tile_checks import tile_checks
+
+_LOG = logging.getLogger(__name__)
 
 
 def assess(
@@ -93,18 +96,33 @@ def _named_reference(plan: Plan, root_uri: str, label: str) -> NightMeasures:
 
 
 def _nearest(plan: Plan, root_uri: str) -> NightMeasures | None:
-    """Return the measures of the nearest other night that readers see and that passed, with the same ensemble."""
+    """Return the measures of the nearest other night that readers see and that passed, with the same ensemble.
+
+    Nights without stored measures of this version are passed over; a warning names one of them if no other night is left.
+    """
     if plan.night is None:
         return None
     day = date.fromisoformat(plan.night)
     records = {label: found[0] for label, found in show_records(root_uri).items() if label != plan.night and _is_date(label)}
+    unusable: list[str] = []
     for label in sorted(records, key=lambda label: (abs((date.fromisoformat(label) - day).days), label)):
         plan_id = records[label].plan_id
         verdict = newest_verdict(root_uri, plan_id)
         if verdict is not None and verdict.is_passed:
             found = stored_measures(root_uri, plan_id)
-            if found is not None and found.ensemble_sha256 == plan.ensemble_sha256:
+            if found is None:
+                unusable.append(label)
+            elif found.ensemble_sha256 == plan.ensemble_sha256:
                 return found
+    if unusable:
+        _LOG.warning(
+            "night %s is compared with no other, so drifts are not measured: night %s has no measures of this version of "
+            "lensscan; `lensscan qa %s --night %s` makes them",
+            plan.night,
+            unusable[0],
+            root_uri,
+            unusable[0],
+        )
     return None
 
 

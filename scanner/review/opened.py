@@ -144,7 +144,7 @@ class Catalogue:
             LensscanError: the ensemble was not evaluated, a cut is lower than its evaluation reaches, or the night has no one
                 ensemble.
         """
-        return expected_lists(read_night(self.path, _night(night)), np.ravel(cut).astype(float).tolist())
+        return expected_lists(read_night(self.path, _night(night)), _cuts(cut))
 
     def grades(self) -> Rows:
         """Return what graders say of each object that they graded, by object_id; `p_lens` is not changed by it.
@@ -222,9 +222,17 @@ def _described(table: pa.Table) -> Rows:
 
 
 def _check_share(name: str, value: float | None) -> None:
-    """Raise QueryError unless a value lies between 0 and 1."""
+    """Raise QueryError unless a value is a number between 0 and 1."""
     if value is not None and not (isinstance(value, Real) and 0 <= value <= 1):
-        raise QueryError(f"{name} must lie between 0 and 1, got {value}")
+        raise QueryError(f"{name} must be a number between 0 and 1, got {value!r}")
+
+
+def _cuts(cut: float | Sequence[float]) -> list[float]:
+    """Return one cut or several as a list; which values are allowed depends on the evaluation of the ensemble."""
+    try:
+        return np.ravel(cut).astype(float).tolist()
+    except (TypeError, ValueError) as error:
+        raise QueryError(f"cut must be a number or a list of numbers, got {cut!r}") from error
 
 
 def _night(night: str | date | None) -> str | None:

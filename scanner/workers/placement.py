@@ -1,5 +1,6 @@
 """Choose how many scan actors a Ray cluster runs, and the threads and the share of a GPU that each of them gets."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from scanner.workers.threads import threads_on_nodes
 
 ACTOR_CPUS = 0.5
 """CPUs that Ray reserves for an actor: less than one, so that two actors on a two-core machine leave room for the rest."""
+
+_LOG = logging.getLogger(__name__)
 
 Node = Mapping[str, float]
 """Resources of a node, by name."""
@@ -43,6 +46,8 @@ def place(engine: EngineName, workers: int, n_units: int) -> Placement:
         return Placement(n_actors, threads)
     takes_free = engine == "auto" and any(node.get("GPU", 0) for node in nodes)
     n_actors, share = gpu_shares(free_resources() if takes_free else nodes, n_actors)
+    if takes_free and not share:
+        _LOG.warning("all GPUs of the cluster are in use, so the scan uses CPUs to its end; `--engine cuda` waits for GPUs")
     if engine == "cuda" and not share and has_autoscaler():
         share = 1.0
     # Without a GPU and an autoscaler, an actor of `cuda` starts on a CPU and says at once what it lacks.

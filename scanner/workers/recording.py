@@ -75,7 +75,7 @@ class Recording:
         try:
             yield
         except BaseException as error:
-            # Ctrl-C, a cancelled flow and the end of a pod, too.
+            # Ctrl-C and a cancelled flow, too.
             self._finish(error)
             raise
         self._finish(None)

@@ -89,7 +89,9 @@ def read_night(root_uri: str, night: str | None = None, progress: Progress = no_
     """
     by_night = plans_by_night(root_uri, night)
     if len(by_night) > 1:
-        raise YieldError(f"{root_uri}: holds the nights {', '.join(sorted(by_night))}; name one as night")
+        raise YieldError(
+            f"{root_uri}: holds the nights {', '.join(sorted(by_night))}; choose one with --night (Python: night=)"
+        )
     ((label, plans),) = by_night.items()
     seals = [load_seal(root_uri, shown.plan_id) for shown in plans]
     ensembles = {(seal.ensemble_name, seal.ensemble_sha256) for seal in seals if seal is not None}

@@ -94,7 +94,7 @@ def test_a_guarantee_goes_with_no_other_condition(run, made, condition):
 def test_several_nights_need_a_name(run, made, tmp_path):
     shutil.copytree(made.root, tmp_path / "two")
     finished(str(tmp_path / "two"), {"z": {1: 0.9}}, night="2026-11-25", purity=PURITY)
-    assert "name one as night" in run("yield", tmp_path / "two", code=2)
+    assert "choose one with --night" in run("yield", tmp_path / "two", code=2)
     assert json.loads(run("yield", tmp_path / "two", "--night", "2026-11-25", "--json"))["n_scored"] == 1
     finished(str(tmp_path / "two"), {"y": {1: 0.9, 2: 0.1}}, night=None, purity=PURITY)
     assert json.loads(run("yield", tmp_path / "two", "--night", "undated", "--json"))["n_scored"] == 2

@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 from infra.store.storage import list_files
-from scanner.catalogue.paths import quality_uri, seal_uri
+from scanner.catalogue.paths import measured_uri, quality_uri, seal_uri
 from scanner.catalogue.verdicts import newest_verdict
 from scanner.catalogue.visible import selected_plans
 from scanner.quality.assess import assess
@@ -53,6 +53,23 @@ def test_good_nights_pass_and_the_nearest_promoted_is_the_reference(root, tiles)
     promote(second, root, "ann")
     assert assess(third, root, LIMITS).reference_night == NIGHTS[1]
     assert assess(third, root, LIMITS, NIGHTS[0]).reference_night == NIGHTS[0]
+
+
+def test_a_reference_of_another_version_is_named(root, tiles, caplog):
+    first, _ = judged(root, tiles, 0)
+    promote(first, root, "ann")
+    uri = measured_uri(root, first.plan_id)
+    stored = Path(uri).read_bytes()
+    found = stored_measures(root, first.plan_id)
+    Path(uri).write_text(found.model_copy(update={"version": found.version - 1}).model_dump_json())
+    second, verdict = judged(root, tiles, 1)
+    assert verdict.reference_plan_id is None
+    assert f"`lensscan qa {root} --night {NIGHTS[0]}` makes them" in caplog.text
+    caplog.clear()
+    assess(first, root, LIMITS)
+    assert Path(uri).read_bytes() == stored
+    assert assess(second, root, LIMITS).reference_night == NIGHTS[0]
+    assert not caplog.text
 
 
 def test_the_same_question_stores_nothing_new(root, tiles):

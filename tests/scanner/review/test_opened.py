@@ -121,7 +121,7 @@ def test_arguments_out_of_range_are_named(catalogue):
             partial(catalogue.like, 1),
             partial(catalogue.completeness, "single"),
         ):
-            with pytest.raises(LensscanError, match=f"min_p_lens must lie between 0 and 1, got {least}"):
+            with pytest.raises(LensscanError, match=f"min_p_lens must be a number between 0 and 1, got {least!r}"):
                 read(min_p_lens=least)
 
 
@@ -169,6 +169,9 @@ def test_lists_of_a_night_are_foretold(tmp_path):
     assert [of.p_lens for of in opened.expected(cut=[0.1, 0.2]).lists] == [0.1, 0.2]
     for cut in (np.float32(0.1), [np.float32(0.1)], np.float32([0.1])):
         assert opened.expected(cut=cut).lists[0].n_listed == only.n_listed
+    for cut in ({0.1, 0.2}, "high", [[0.1], [0.1, 0.2]]):
+        with pytest.raises(LensscanError, match="cut must be a number or a list of numbers, got "):
+            opened.expected(cut=cut)
 
 
 def test_a_list_with_a_guarantee_is_opened(tmp_path, monkeypatch):

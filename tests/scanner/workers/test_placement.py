@@ -58,15 +58,17 @@ def cluster(monkeypatch):
     return cluster
 
 
-def test_auto_uses_the_cpus_while_all_gpus_are_busy(cluster):
+def test_auto_warns_and_uses_cpus_while_gpus_are_busy(cluster, caplog):
     """Two halves of GPUs on two nodes make no whole one."""
     cluster([{"CPU": 8.0, "GPU": 1.0}] * 2, [{"CPU": 7.0, "GPU": 0.5}] * 2)
     assert place("auto", 4, 9) == Placement(4, 4, hides_gpus=True)
+    assert "all GPUs of the cluster are in use, so the scan uses CPUs" in caplog.text
 
 
-def test_auto_shares_the_gpus_that_are_free(cluster):
+def test_auto_shares_the_gpus_that_are_free(cluster, caplog):
     cluster([{"CPU": 8.0, "GPU": 4.0}], [{"CPU": 7.0, "GPU": 2.0}])
     assert place("auto", 4, 9) == Placement(4, 2, 0.5)
+    assert not caplog.text
 
 
 def test_cuda_waits_for_gpus_that_are_busy(cluster):

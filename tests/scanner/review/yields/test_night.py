@@ -125,7 +125,7 @@ def test_a_night_must_be_named_and_scored_by_one_ensemble(tmp_path):
     finished(root, {"c": {5: 0.9}}, night="2026-11-26", ensemble=EnsembleName("two", "2" * 64))
     finished(root, {"d": {6: None}}, night="2026-11-27")
     nights = "2026-11-24, 2026-11-25, 2026-11-26, 2026-11-27"
-    with pytest.raises(YieldError, match=f"holds the nights {nights}; name one as night"):
+    with pytest.raises(YieldError, match=f"holds the nights {nights}; choose one with --night"):
         read_night(root)
     assert len(read_night(root, NIGHT).p_lens) == 2
     with pytest.raises(YieldError, match=r"one ensemble must have scored .*, got one \(11111111\), two \(22222222\)"):
