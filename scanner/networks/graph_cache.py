@@ -5,7 +5,6 @@ OpenVINO: a graph that is found is that of this network. A file that is damaged,
 cannot be written counts for nothing: the graph is then built from the weights, as it was the first time.
 """
 
-import json
 import logging
 import os
 import stat
@@ -86,16 +85,14 @@ def _packed(openvino: Any, graph: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         xml, weights = Path(folder) / "graph.xml", Path(folder) / "graph.bin"
         openvino.serialize(graph, xml, weights)
-        parts = [xml.read_bytes(), weights.read_bytes()]
-    body = b"".join(parts)
-    return json.dumps({"xml_bytes": len(parts[0]), "sha256": sha256_bytes(body)}).encode() + b"\n" + body
+        body = b"%d\n" % xml.stat().st_size + xml.read_bytes() + weights.read_bytes()
+    return sha256_bytes(body).encode() + b"\n" + body
 
 
 def _unpacked(content: bytes) -> tuple[bytes, bytes]:
     """Return description and weights; raises `ValueError` if the file is damaged."""
-    head, _, body = content.partition(b"\n")
-    said = json.loads(head)
-    if not isinstance(said, dict) or said.get("sha256") != sha256_bytes(body):
+    stated, _, body = content.partition(b"\n")
+    if stated != sha256_bytes(body).encode():
         raise ValueError("damaged")
-    n_xml = int(said["xml_bytes"])
-    return body[:n_xml], body[n_xml:]
+    n_xml, _, parts = body.partition(b"\n")
+    return parts[: int(n_xml)], parts[int(n_xml) :]

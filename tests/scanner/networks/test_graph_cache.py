@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from infra.provenance import sha256_bytes
 from scanner.networks import graph_cache
 from scanner.networks.graph_cache import cache_folder, cached_graph
 from scanner.networks.openvino_engine import OpenVinoEngine, works
@@ -76,9 +78,11 @@ def test_another_network_or_version_is_built(monkeypatch, what):
 DAMAGES = {
     "cut": lambda content: content[:-1],
     "changed": lambda content: content[:90] + b"X" + content[91:],
+    "changed head": lambda content: content[:5] + b"X" + content[6:],
     "empty": lambda content: content[:0],
     "no head": lambda content: b"[]\n" + content,
     "upper case": bytes.upper,
+    "no graph": lambda _: sha256_bytes(b"2\nno").encode() + b"\n2\nno",
 }
 
 
@@ -95,17 +99,28 @@ def test_a_damaged_file_is_replaced(damage):
     assert load.n_loaded == 2
 
 
-def test_a_folder_that_others_can_write_to_is_not_used():
+@pytest.mark.parametrize("who", ["group", "others", "another owner"])
+def test_a_folder_that_others_can_write_to_is_not_used(monkeypatch, who):
     load = Loader()
     cached_graph(CARD, load)
-    cache_folder().chmod(0o777)
+    cache_folder().chmod({"group": 0o720, "others": 0o702, "another owner": 0o700}[who])
+    if who == "another owner":
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     cached_graph(CARD, load)
     assert load.n_loaded == 2
+    cached_graph(CARD.model_copy(update={"sha256": "f" * 64}), load)
+    assert len(files()) == 1
 
 
 def test_the_folder_is_private():
     cached_graph(CARD, Loader())
     assert cache_folder().stat().st_mode & 0o077 == 0
+
+
+def test_the_cache_is_in_the_home_folder_by_default(monkeypatch):
+    for unset in (lambda: monkeypatch.setenv("XDG_CACHE_HOME", ""), lambda: monkeypatch.delenv("XDG_CACHE_HOME")):
+        unset()
+        assert cache_folder() == Path.home() / ".cache" / "lensscan" / "graphs"
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(home):
@@ -119,14 +134,16 @@ def test_the_last_used_graphs_are_kept(monkeypatch):
     monkeypatch.setattr(graph_cache, "MOST_FILES", 2)
     load = Loader()
     a, b, c = (CARD.model_copy(update={"sha256": letter * 64}) for letter in "abc")
-    for card in (a, b):
+    for when, card in enumerate((a, b)):
+        before = files()
         cached_graph(card, load)
-    for path in files():
-        os.utime(path, (0, 0))
+        (path,) = set(files()).difference(before)
+        os.utime(path, (when, when))
     for card in (a, c):
         cached_graph(card, load)
     assert len(files()) == 2
-    cached_graph(a, load)
+    for card in (a, c):
+        cached_graph(card, load)
     assert load.n_loaded == 3
 
 
