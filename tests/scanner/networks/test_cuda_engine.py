@@ -38,6 +38,17 @@ def test_an_object_has_the_same_bits_in_any_batch(precision, device, rng):
     assert engine.logits(inputs[:0]).shape == (0, 4)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_features_are_what_the_last_layer_reads(device):
+    folder, card = SHIPPED["equivariant-centre"]
+    inputs = inputs_of(card, BATCH + 6)
+    expected_logits, expected = TorchEngine(load_network(folder, card)).logits_and_features(inputs)
+    logits, features = CudaEngine(load_network(folder, card), device=device).logits_and_features(inputs)
+    check_logits(logits, expected_logits, "float32")
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_float32_means_float32_whatever_the_process_allows():
     seen = []
 
@@ -50,8 +61,10 @@ def test_float32_means_float32_whatever_the_process_allows():
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     try:
-        CudaEngine(nn.Sequential(Watch(), nn.Flatten()), device="cpu").logits(np.zeros((1, 1, 2, 2), np.float32))
-        assert seen == [(False, True, False, "highest")]
+        engine = CudaEngine(nn.Sequential(Watch(), nn.Flatten()), device="cpu")
+        for run in (engine.logits, engine.logits_and_features):
+            run(np.zeros((1, 1, 2, 2), np.float32))
+        assert seen == [(False, True, False, "highest")] * 2
         assert torch.backends.cudnn.allow_tf32
         assert torch.get_float32_matmul_precision() == "high"
     finally:

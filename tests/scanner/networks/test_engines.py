@@ -1,8 +1,11 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from scanner.networks import engines, openvino_engine
+from scanner.networks.cuda_engine import CudaEngine
 from scanner.networks.engines import available_engines, fast_precision, make_engine, resolve_engine
 from scanner.networks.errors import EngineError
 from scanner.networks.openvino_engine import OpenVinoEngine
@@ -15,7 +18,7 @@ needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machin
 
 def only(monkeypatch, *names):
     """Make this machine appear to support only these engines."""
-    works = {name: lambda name=name: name in names for name in ("cuda", "openvino", "torch")}
+    works = {name: lambda name=name: name in names for name in engines._WORKS}
     monkeypatch.setattr(engines, "_WORKS", works)
 
 
@@ -74,6 +77,34 @@ def test_only_a_faster_precision_is_allowed(monkeypatch):
     assert fast_precision("openvino") == "bfloat16"
     with pytest.raises(EngineError, match="computes in float32 or bfloat16 on this machine, got precision 'float16'"):
         make_engine(torch.nn.Sequential(), 1, 1, "openvino", "float16")
+
+
+@pytest.mark.parametrize("is_usable", [True, False])
+def test_a_driver_is_not_enough_for_cuda(monkeypatch, is_usable):
+    monkeypatch.setattr(engines, "_NVIDIA_DRIVER", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: is_usable)
+    assert ("cuda" in available_engines()) == is_usable
+
+
+def test_bfloat16_on_a_gpu_must_be_in_its_hardware(monkeypatch):
+    only(monkeypatch, "cuda", "torch")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert fast_precision("cuda") is None
+    with pytest.raises(EngineError, match="engine cuda computes in float32 on this machine, got precision 'bfloat16'"):
+        make_engine(torch.nn.Sequential(), 1, 1, "cuda", "bfloat16")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr("scanner.networks.cuda_engine.CudaEngine", partial(CudaEngine, device="cpu"))
+    folder, card = SHIPPED["compact-sky"]
+    inputs = inputs_of(card, 2)
+    made = make_engine(load_network(folder, card), len(card.channels), card.input_pixels, "cuda", "bfloat16")
+    expected = CudaEngine(load_network(folder, card), "bfloat16", "cpu").logits(inputs)
+    assert np.array_equal(made.logits(inputs), expected)
+
+
+def test_openvino_gets_precision_and_threads(monkeypatch):
+    monkeypatch.setattr(openvino_engine, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(engines, "OpenVinoEngine", lambda *given: given)
+    assert make_engine("network", 3, 66, "openvino", "bfloat16", 2) == ("network", 3, 66, "bfloat16", 2)
 
 
 def test_threads_set_the_thread_count_of_torch():

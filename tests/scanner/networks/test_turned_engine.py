@@ -23,12 +23,12 @@ def test_logits_are_averaged_over_orientations(turns):
 
 
 def test_eight_turns_add_mirror_images():
-    image = np.array([[[[1, 2, 3, 4], [0, 0, 0, 0], [0, 0, 0, 0], [5, 6, 7, 8]]]], np.float32)
-    # Right neighbours of the top left corner: 2 and 7 without turns of the left and right columns, whose second pixels are 0;
+    image = np.array([[[[1, 2, 3, 4], [0, 0, 0, 0], [0, 0, 0, 0], [5, 6, 9, 8]]]], np.float32)
+    # Right neighbours of the top left corner: 2 and 9 without turns of the left and right columns, whose second pixels are 0;
     # the mirror images add 3 and 6.
     four, eight = (TurnedEngine(Corner(), turns).logits(image)[0, 1] for turns in (4, 8))
-    assert four == pytest.approx((2 + 0 + 7 + 0) / 4)
-    assert eight == pytest.approx((2 + 0 + 7 + 0 + 3 + 0 + 6 + 0) / 8)
+    assert four == pytest.approx((2 + 0 + 9 + 0) / 4)
+    assert eight == pytest.approx((2 + 0 + 9 + 0 + 3 + 0 + 6 + 0) / 8)
 
 
 def test_two_orientations_are_the_image_and_its_mirror_image():
