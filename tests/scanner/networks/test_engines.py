@@ -92,7 +92,7 @@ def test_bfloat16_on_a_gpu_must_be_in_its_hardware(monkeypatch):
     assert fast_precision("cuda") is None
     with pytest.raises(EngineError, match="engine cuda computes in float32 on this machine, got precision 'bfloat16'"):
         make_engine(torch.nn.Sequential(), 1, 1, "cuda", "bfloat16")
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     monkeypatch.setattr("scanner.networks.cuda_engine.CudaEngine", partial(CudaEngine, device="cpu"))
     folder, card = SHIPPED["compact-sky"]
     inputs = inputs_of(card, 2)
