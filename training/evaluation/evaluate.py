@@ -293,7 +293,7 @@ def _compound(scores: pa.Table, kinds: NDArray[np.str_], rng: np.random.Generato
         return {}
     p, is_lens = scores["p_compound"].to_numpy().astype(np.float64), kinds != "nonlens"
     is_compound = is_lens & (kinds != "single")
-    if not is_compound.any() or is_compound.all():
+    if not is_compound.any():
         return {}
     measured = {"auroc_compound": _ranked(auroc, p, is_compound, rng)}
     if np.any(kinds == "single"):

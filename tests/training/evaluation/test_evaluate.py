@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from scipy.stats import binomtest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import accuracy_score, fbeta_score, roc_auc_score
 
 from scanner.networks.nonlens_sample import NonLensTail
 from scanner.vocabulary.kinds import KINDS
@@ -23,6 +23,8 @@ from training.evaluation.evaluate import (
 )
 from training.evaluation.evaluation_text import evaluation_markdown
 from training.evaluation.inspected import inspected_per_lens
+from training.evaluation.matched_rates import matched_recalls
+from training.evaluation.metrics import max_f_beta, recall_interval
 from training.evaluation.natural_mix import natural_recall
 
 
@@ -115,6 +117,46 @@ def test_the_calibration_floor_of_coins():
     assert floor.low < floor.value < floor.high == pytest.approx(2.24 * 0.5 / math.sqrt(n), rel=0.08)
 
 
+def test_overall_figures_by_other_means(tables, evaluation):
+    p, truth = arrays(tables)
+    is_lens, p = truth["kind"] != "nonlens", p["p_lens"]
+    found, lenses, others = evaluation.overall, p[is_lens], np.sort(p[~is_lens])[::-1]
+    # By Bayes: the odds of a lens here, where its share is not the prevalence.
+    called = p / (1 - p) * len(lenses) / len(others) * (1 - PREVALENCE) / PREVALENCE >= 1
+    assert found["accuracy_at_half"].value == pytest.approx(accuracy_score(is_lens, called))
+    assert found["f_beta_at_half"].value == pytest.approx(fbeta_score(is_lens, called, beta=0.03))
+    assert found["f_beta_max"].value == pytest.approx(max_f_beta(p, is_lens))
+    for n_false in (0, 10):
+        tpr = found[f"tpr_at_{n_false}_false_positives"]
+        assert tpr.value == pytest.approx((lenses > others[n_false]).mean())
+        assert (tpr.low, tpr.high) == recall_interval(p, is_lens, n_false)
+    for share in (0.5, 0.75):
+        expected = inspected_per_lens(lenses, others, len(others), PREVALENCE, share)
+        assert found[f"inspected_per_lens_at_{share}"] == expected
+
+
+def test_correlations_of_networks_are_those_of_each_class(tables):
+    scores, truth = tables
+    rng = np.random.default_rng(7)
+    is_lens = np.array(truth["kind"].to_pylist()) != "nonlens"
+    own = np.array(scores["p_A"].to_pylist(), dtype=float)
+    second = np.where(is_lens, own, rng.random(len(own)))
+    (found,) = evaluate_scores(scores.append_column("p_B", pa.array(second)), truth, PREVALENCE, 0).correlations
+    assert found.networks == ("A", "B")
+    assert found.lenses.value > 0.99
+    assert abs(found.nonlenses.value) < 0.1
+
+
+def test_kinds_that_are_absent_have_no_compound_figures(tables):
+    scores, truth = tables
+    kinds = np.array(truth["kind"].to_pylist())
+    names = ("auroc_compound", "auroc_compound_among_lenses")
+    for absent, expected in ((("single",), names[:1]), (KINDS[2:], ())):
+        chosen = pa.array(~np.isin(kinds, absent))
+        overall = evaluate_scores(scores.filter(chosen), truth.filter(chosen), PREVALENCE, 0).overall
+        assert tuple(name for name in names if name in overall) == expected
+
+
 def test_groups_by_brute_force(tables, evaluation):
     p, truth = arrays(tables)
     others = np.sort(p["p_lens"][truth["kind"] == "nonlens"])[::-1]
@@ -170,6 +212,15 @@ def test_the_sample_of_the_card_counts_the_work_too(tables, rng):
             assert overall[f"inspected_per_lens_at_{share}_by_sample"] == expected
 
 
+def test_the_larger_sample_of_non_lenses_sets_thresholds(tables, evaluation, rng):
+    p, truth = arrays(tables)
+    others = np.float32(rng.uniform(0, 1, 20_000) ** 20)
+    whole, few = (NonLensTail.of(of, 0.0) for of in (others, others[:1000]))
+    found = evaluate_scores(*tables, PREVALENCE, 0, sample=whole).matched
+    assert found == matched_recalls(p["p_lens"], truth["kind"], others, 20_000)
+    assert evaluate_scores(*tables, PREVALENCE, 0, sample=few).matched == evaluation.matched
+
+
 def test_a_sample_must_reach_down_to_the_threshold():
     # Eight of ten lenses are three quarters, and reach 0.2; an interpolated quantile would be 0.225.
     lenses = np.array([0.9, 0.8, 0.7, 0.6, 0.6, 0.5, 0.3, 0.2, 0.1, 0.0])
@@ -178,24 +229,51 @@ def test_a_sample_must_reach_down_to_the_threshold():
         assert len(_work_by_sample(lenses, sample, PREVALENCE)) == given
 
 
+def replaced(tables, p, **truth):
+    """Return scored rows with these `p_lens`, and this truth; properties that are not given are unknown."""
+    scores, like = (pa.concat_tables([table.slice(0, 1)] * len(p)) for table in tables)
+    for name in like.column_names:
+        values = pa.array(truth.get(name, [None] * len(p)), like.schema.field(name).type)
+        like = like.set_column(like.column_names.index(name), name, values)
+    scores = scores.set_column(scores.column_names.index("status"), "status", pa.array(["scored"] * len(p)))
+    return scores.set_column(scores.column_names.index("p_lens"), "p_lens", pa.array(p)), like
+
+
 def test_cells_of_several_properties_need_a_hundred_lenses(tables):
-    n = 250
-    scores, truth = (pa.concat_tables([table.slice(0, 1)] * n) for table in tables)
-    columns = {
-        "kind": ["single"] * 240 + ["nonlens"] * 10,
-        "arc_to_lens_flux": [0.2] * 140 + [0.8] * 100 + [None] * 10,
-        "n_galaxies_inside": [1] * 41 + [0] * 199 + [None] * 10,
-        "einstein_radius1_arcsec": [1.0] * 240 + [None] * 10,
-    }
-    for name, values in columns.items():
-        truth = truth.set_column(truth.column_names.index(name), name, pa.array(values, truth.schema.field(name).type))
-    scores = scores.set_column(scores.column_names.index("status"), "status", pa.array(["scored"] * n))
-    p = np.where(np.arange(n) < 240, 0.5, 0.9)
+    p = np.where(np.arange(250) < 240, 0.5, 0.9)
     p[140:165] = 0.95
-    scores = scores.set_column(scores.column_names.index("p_lens"), "p_lens", pa.array(p))
-    found = [g for g in evaluate_scores(scores, truth, PREVALENCE, 0, [0.6, 0.6]).groups if g.property == ", ".join(CELLS)]
+    given = replaced(
+        tables,
+        p,
+        kind=["single"] * 240 + ["nonlens"] * 10,
+        arc_to_lens_flux=[0.2] * 140 + [0.8] * 100 + [None] * 10,
+        n_galaxies_inside=[1] * 41 + [0] * 199 + [None] * 10,
+        einstein_radius1_arcsec=[1.0] * 240 + [None] * 10,
+    )
+    found = [g for g in evaluate_scores(*given, PREVALENCE, 0, [0.6, 0.6]).groups if g.property == ", ".join(CELLS)]
     # The cell with one galaxy inside holds 41 lenses, that without and with a flux ratio of 0.2 holds 99.
     assert [(g.group, g.n, g.above[0].value) for g in found] == [("0.8 to inf; 0 to 1; 0.8 to 1.3", 100, 0.25)]
+
+
+def test_groups_of_twenty_objects_at_edges(tables):
+    """Non-lenses have lens magnitudes and morphologies too, and some have no morphology."""
+    given = replaced(
+        tables,
+        [0.6] * 5 + [0.5] * 5 + [0.2] * 29 + [0.6] * 4 + [0.1] * 36,
+        kind=["single"] * 20 + ["double_ring"] * 19 + ["nonlens"] * 40,
+        morphology=["ring"] * 59 + [None] * 20,
+        lens_mag_vis=[18.0] * 79,
+        n_galaxies_inside=[1] * 20 + [2] * 19 + [None] * 40,
+    )
+    found = evaluate_scores(*given, PREVALENCE, 0, [0.6, 0.5], 0.5)
+    assert [(g.property, g.group, g.n, *(of.value for of in g.above), g.kept.value) for g in found.groups] == [
+        ("kind", "single", 20, 0, 5 / 20, 10 / 20),
+        ("look-alike", "ring", 20, 0, 4 / 20, 4 / 20),
+        ("morphology", "ring", 39, 0, 5 / 39, 10 / 39),
+        ("lens_mag_vis", "18 to 19", 39, 0, 5 / 39, 10 / 39),
+        ("n_galaxies_inside", "1 to 2", 20, 0, 5 / 20, 10 / 20),
+    ]
+    assert [found.overall[f"recall_single_at_{rate:g}"].value for rate in RATES] == [0, 0.25]
 
 
 def test_purity_and_numbers_of_a_cut_by_bayes(tables, evaluation):
@@ -267,8 +345,36 @@ def test_the_colour_probe_finds_scores_that_depend_on_colour(tables):
     assert unfair.low > 0.2
 
 
+def test_the_colour_probe_by_hand(tables):
+    """Arcs of equal magnitude: blue sources are 2.5 mag fainter, and magnified ten times."""
+    # Of each: arc magnitude, VIS - H, sources, and those above the threshold.
+    rows = [(21.2, 0.9, 4, 3), (21.2, 1.6, 2, 1), (21.2, 1.0, 9, 9), (21.2, 1.5, 9, 0)]
+    rows += [(22.2, 0.9, 3, 2), (22.2, 1.6, 6, 3), (23.2, 0.9, 1, 1), (23.2, 1.6, 9, 0)]
+    blue = [colour < 1 for _, colour, n, _ in rows for _ in range(n)]
+    mag = np.array([mag for mag, _, n, _ in rows for _ in range(n)]) + np.where(blue, 2.5, 0)
+    given = replaced(
+        tables,
+        [0.7 if i < n_above else 0.3 for _, _, n, n_above in rows for i in range(n)] + [0.1],
+        kind=["single"] * len(blue) + ["nonlens"],
+        source1_mag_vis=[*mag, None],
+        magnification1=[*np.where(blue, 10.0, 1.0), None],
+        source1_vis_minus_h=[colour for _, colour, n, _ in rows for _ in range(n)] + [None],
+    )
+    found = evaluate_scores(*given, PREVALENCE, 0, [0.9, 0.5]).overall["recall_blue_minus_red"]
+    # Weights of a difference of means of n and m objects are n m / (n + m).
+    first, second = (4 / 3) / (4 / 3 + 2), 2 / (4 / 3 + 2)
+    value = first * (3 / 4 - 1 / 2) + second * (2 / 3 - 3 / 6)
+    variances = (1 / 4) / 4 + (1 / 2) / 2, (1 / 3) / 3 + (3 / 10) / 6
+    half = 1.96 * math.sqrt(first**2 * variances[0] + second**2 * variances[1])
+    assert (found.value, found.low, found.high) == pytest.approx((value, value - half, value + half))
+
+
 def test_one_class_only_is_refused(tables):
     scores, truth = tables
     lenses = np.array(truth["kind"].to_pylist()) != "nonlens"
-    with pytest.raises(TrainingError, match="lenses and non-lenses"):
-        evaluate_scores(scores.filter(pa.array(lenses)), truth.filter(pa.array(lenses)), None, np.random.default_rng(0))
+    for chosen in (pa.array(lenses), pa.array(~lenses)):
+        with pytest.raises(TrainingError, match="lenses and non-lenses"):
+            evaluate_scores(scores.filter(chosen), truth.filter(chosen), None, np.random.default_rng(0))
+    nameless = replaced(tables, [0.5, 0.5, 0.5], kind=["single", "nonlens", None])
+    with pytest.raises(TrainingError, match=r"got \['None', 'nonlens', 'single'\]"):
+        evaluate_scores(*nameless, None, 0)
