@@ -120,7 +120,7 @@ def final_p_lens(committee: SoftmaxStack, stage: CandidateStage | None, margins:
 def _figures_of_kinds(fitted_on: Margins, lenses: Margins, committee: SoftmaxStack, network: str) -> dict[str, float]:
     """Return the AUROC of compound against single lenses, by the committee alone and with the network."""
     is_compound = lenses.kinds > _SINGLE
-    of_committee = committee.assuming(None, None).probabilities(lenses.by_network)[:, _SINGLE:]
+    of_committee = committee.probabilities(lenses.by_network)[:, _SINGLE:]
     both = fit_kind_regression(fitted_on, committee.networks, network).fitted_probabilities(lenses.by_network)
     # p(single | lens) falls as p(compound | lens) rises.
     return {

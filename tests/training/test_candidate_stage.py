@@ -84,6 +84,9 @@ def test_figures_are_measured_on_the_other_half(natural):
     fitted, other = (few.rows(few.is_lens & half) for half in (fitted_on, ~fitted_on))
     p_single = fit_kind_regression(fitted, ("A", "B"), "K").fitted_probabilities(other.by_network)[:, 0]
     assert metrics["auroc_compound"] == pytest.approx(roc_auc_score(other.kinds > 1, 1 - p_single))
+    p = stack(("A", "B")).probabilities(other.by_network)
+    given_lens = 1 - p[:, 1] / p[:, 1:].sum(axis=1)
+    assert metrics["auroc_compound_of_committee"] == pytest.approx(roc_auc_score(other.kinds > 1, given_lens))
 
 
 def log_odds_of_two(rng, n, variance):
@@ -213,13 +216,35 @@ def test_a_correction_must_gain_two_standard_errors(rng):
         straight = line.coef_[0, 0] * of_a + line.intercept_[0]
         alone = fit_lens_curve(straight[fitted_on], is_lens[fitted_on]).calibrated(straight[~fitted_on])
         before = -np.log(expit(sign * alone))
-        after = -np.log(expit(sign * regression.log_odds(of_a[~fitted_on], other.by_network["K"])))
+        corrected = regression.log_odds(of_a[~fitted_on], other.by_network["K"])
+        after = -np.log(expit(sign * corrected))
+        assert stage.metrics["auroc_lens_of_committee"] == pytest.approx(roc_auc_score(sign, alone))
+        assert stage.metrics["auroc_lens"] == pytest.approx(roc_auc_score(sign, corrected))
         assert stage.metrics["log_loss_of_committee"] == pytest.approx(before.mean(), rel=1e-9)
         assert stage.metrics["log_loss"] == pytest.approx(after.mean(), rel=1e-9)
         ratios.append(np.mean(before - after) / (np.std(before - after) / np.sqrt(len(before))))
         assert (stage.lens is not None) == (ratios[-1] > 2)
     # The limit decides: some gain less, and some hardly more.
     assert np.histogram(ratios, [-np.inf, 1, 2, 3, np.inf])[0].min() > 0
+
+
+def test_objects_below_the_limit_count_for_nothing(rng):
+    natural, limit = two_networks(rng, 4000), 0.01
+    reached = reaching(natural, stack(("A",)), limit)
+    assert 1000 < len(reached.kinds) < 3000
+    found = fit_lens_regression(natural, stack(("A",)), "K", limit)
+    assert found == fit_lens_regression(reached, stack(("A",)), "K", limit)
+    stage = make_candidate_stage(CANDIDATE, stack(("A",)), natural, 0.02, limit)
+    fitted_on = np.random.default_rng(0).permutation(4000) % 2 == 0
+    half, other = (reaching(natural.rows(of), stack(("A",)), limit) for of in (fitted_on, ~fitted_on))
+    of_half, of_other = (of.by_network["A"][:, 0] + np.log(3) for of in (half, other))
+    corrected = fit_lens_regression(half, stack(("A",)), "K", limit).log_odds(of_other, other.by_network["K"])
+    line = LogisticRegression(max_iter=2000).fit(of_half[:, None], half.is_lens)
+    straight, along = (line.coef_[0, 0] * of + line.intercept_[0] for of in (of_half, of_other))
+    alone = fit_lens_curve(straight, half.is_lens).calibrated(along)
+    for name, log_odds in (("log_loss", corrected), ("log_loss_of_committee", alone)):
+        loss = -np.log(expit(np.where(other.is_lens, log_odds, -log_odds)))
+        assert stage.metrics[name] == pytest.approx(loss.mean(), rel=1e-6)
 
 
 def test_twenty_nonlenses_are_enough_but_lenses_are_needed(rng):
