@@ -139,6 +139,5 @@ def _neighbours(margins: LogitMargins, kinds: NDArray[np.integer]) -> Predict:
     def features(given: LogitMargins) -> NDArray[np.float64]:
         return np.concatenate([np.clip(given[name], -CLIP, CLIP) for name in margins], axis=1)
 
-    model = KNeighborsClassifier(min(N_NEIGHBOURS, len(kinds))).fit(features(margins), kinds != _NONLENS)
-    n = model.n_neighbors
-    return lambda others: (model.predict_proba(features(others))[:, -1] * n + 1) / (n + 2)
+    model = KNeighborsClassifier(N_NEIGHBOURS).fit(features(margins), kinds != _NONLENS)
+    return lambda others: (model.predict_proba(features(others))[:, -1] * N_NEIGHBOURS + 1) / (N_NEIGHBOURS + 2)

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from scanner.networks.combiner import MeanCombiner
 from tests.training.evaluation.known_margins import drawn
-from training.combiners import best_stack, can_compare, compare_combiners, fit_combiner
+from training.combiners import _tsne_grid, best_stack, can_compare, compare_combiners, fit_combiner
 from training.evaluation.calibrate import fit_stack, fit_tied_stack
 
 
@@ -85,6 +85,16 @@ def test_figures_are_measured_on_held_out_parts(compared):
         assert found[name].auroc == pytest.approx(roc_auc_score(is_lens, p), abs=1e-4)
         before_the_eleventh = p > np.sort(p[~is_lens])[-11]
         assert found[name].tpr_at_10_false_positives == pytest.approx(recall_score(is_lens, before_the_eleventh), abs=2e-3)
+
+
+def test_the_grid_knows_every_kind_of_a_sorted_data_set(monkeypatch):
+    monkeypatch.setattr("training.combiners.MAX_TSNE_OBJECTS", 200)
+    margins, kinds, _ = drawn(1000)
+    order = np.argsort(kinds, kind="stable")
+    p = _tsne_grid({name: of[order] for name, of in margins.items()}, kinds[order])(margins)
+    assert roc_auc_score(kinds > 0, p) > 0.75
+    # A cell of lenses alone is no certain lens.
+    assert (p.min(), p.max()) == pytest.approx((0.01, 0.99))
 
 
 def test_the_mean_wins_if_networks_are_alike():
