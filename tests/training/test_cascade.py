@@ -12,6 +12,7 @@ from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card_file import read_card, write_card
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_network, load_scorer
+from scanner.networks.prevalence import compound_limit
 from scanner.networks.training_data_card import TrainingDataCard
 from scanner.preprocess.channel import channels
 from tests.scanner.ensembles import write_test_package
@@ -32,6 +33,7 @@ from training.evaluation.calibrate import fit_stack, with_lens_curve
 from training.evaluation.card_text import card_markdown
 from training.evaluation.metrics import auroc
 from training.evaluation.shard_scores import shard_footers, shards_digest
+from training.limits import SIMULATED_ALONE, mixture_limit
 from training.margins import Margins, MoreNonLenses, read_margins
 from training.stages import MOST_LOST, after_stages
 
@@ -159,6 +161,7 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     assert card.training_data.data_sets == tuple(shards_digest(shard_footers(uri)) for uri in (natural, broad))
     assert (card.first.network.name, [network.name for network in card.networks]) == ("light", ["A", "B"])
     assert card.assumed_prevalence == card.first.combiner.prevalence == 0.0005
+    assert card.limits == (SIMULATED_ALONE, mixture_limit("the natural draws"), compound_limit(0.02))
     assert 0 < card.candidate_threshold == rounded_down(card.candidate_threshold) <= 0.001
     assert card.metrics["cut_natural_lenses_lost"] <= 0.1
     assert card.metrics["cut_broad_lenses_lost"] <= 0.2

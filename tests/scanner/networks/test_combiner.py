@@ -99,9 +99,10 @@ def test_a_lens_curve_changes_the_odds_of_a_lens_alone():
     assert given[1] == pytest.approx(given[0], abs=1e-6)
 
 
-def test_only_a_stack_with_a_curve_says_so():
+def test_only_a_stack_with_a_curve_or_a_pooling_says_so():
     """Cards that were written before keep their digest."""
-    assert "lens_curve" not in stack().what_decides()
+    assert {"lens_curve", "pooling"}.isdisjoint(stack().what_decides())
+    assert stack(pooling="without_lowest").what_decides()["pooling"] == "without_lowest"
     curve = LensCurve(at=(0.0,), becomes=(0.0,), slopes=(1.0, 1.0))
     assert stack(lens_curve=curve).what_decides()["lens_curve"]["slopes"] == [1.0, 1.0]
 
@@ -228,6 +229,15 @@ def test_margins_are_clipped_and_in_the_order_of_networks():
 def test_no_network_is_left_out_of_one():
     margins = np.array([[1.0, -2.0, 0.5], [3.0, 0.0, 9.0]])
     assert stack_features({"a": margins}, ("a",), 5.0, "without_lowest").tolist() == [[1, -2, 0.5], [3, 0, 5]]
+
+
+def test_networks_that_know_no_kinds_cannot_be_pooled():
+    margins = {"a": np.zeros((1, 3)), "b": np.zeros((1, 1))}
+    for names in (("a", "b"), ("b",)):
+        with pytest.raises(
+            ValueError, match="whose margins are pooled must distinguish nonlens, single, compound_arc, double_ring"
+        ):
+            stack_features(margins, names, 5.0, "mean_probability")
 
 
 def test_the_most_doubtful_network_is_left_out():

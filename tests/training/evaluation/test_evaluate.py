@@ -61,6 +61,7 @@ def test_a_network_is_measured_on_what_it_looked_at(tables):
     is_seen = ~np.isnan(own)
     is_lens = np.array(truth["kind"].to_pylist()) != "nonlens"
     assert found.n_seen == {"A": int(is_seen.sum())}
+    assert evaluate_scores(*tables, PREVALENCE, 0).n_seen == {}
     assert found.networks["A"].value == pytest.approx(roc_auc_score(is_lens[is_seen], own[is_seen]))
     assert f"| A, {is_seen.sum()} objects that the first stage passed | " in evaluation_markdown(found, "test", "numbers")
 
@@ -98,7 +99,10 @@ def test_an_uncalibrated_mean_has_no_compound_figures_and_no_cuts(tables):
     # p is not restated: it is compared with 0.5 directly.
     assert evaluation.overall["recall_at_half"].value == pytest.approx(called[is_lens].mean())
     assert evaluation.overall["precision_at_half"].value == pytest.approx(is_lens[called].mean())
-    assert "Expected results of a cut" not in evaluation_markdown(evaluation, "test", "random numbers")
+    text = evaluation_markdown(evaluation, "test", "random numbers")
+    assert "Expected results of a cut" not in text
+    # Nor is there a plot at natural prevalence.
+    assert "reliability_log.png" not in text
 
 
 def test_calibrated_scores_have_no_calibration_error(evaluation):
