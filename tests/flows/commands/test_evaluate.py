@@ -105,6 +105,7 @@ def test_cuts_are_written_on_the_card_beside_the_weights(shards, tmp_path, monke
     metrics = {**before.metrics, **figures}
     assert after == before.model_copy(update={"cuts": evaluation.cuts if is_written else (), "metrics": metrics})
     assert len(evaluation.correlations) == 3
+    assert all(cut.natural_recall for cut in evaluation.cuts)
     assert (tmp_path / "mine" / "CARD.md").is_file() == is_written
     assert not list(tmp_path.glob("elsewhere/card.json"))
 
@@ -170,6 +171,18 @@ def test_the_sample_of_non_lenses_sets_the_thresholds(shards, tmp_path, monkeypa
     # Ten of a thousand non-lenses pass at 0.01; one would at 0.001, which is too few.
     assert by_rate[0.01] is not None
     assert by_rate[0.001] is by_rate[0.0001] is None
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_thresholds_of_other_shards_leave_the_card(shards, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)
+    before = write_package(tmp_path / "mine", None)
+    natural = tmp_path / "natural"
+    natural.mkdir()
+    (natural / "a.parquet").write_bytes(encode_shard(simulate_shard(DatasetSpec(n=3, seed=5, kinds=(("nonlens", 1.0),)), 0)))
+    _, folder = evaluate_shards(str(shards), str(tmp_path / "mine"), None, no_progress, str(natural))
+    assert json.loads((folder / "evaluation.json").read_text())["thresholds_from"] == str(natural)
+    assert read_card(folder) == before
 
 
 @pytest.mark.slow
