@@ -10,6 +10,7 @@ import flows.commands.evaluate
 from flows.commands.evaluate import evaluate_shards, record_evaluation
 from infra.progress import no_progress
 from scanner.networks.card_file import read_card, write_card
+from scanner.networks.engines import resolve_engine
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.nonlens_sample import NonLensTail, with_sample
@@ -159,14 +160,25 @@ def test_the_card_of_a_new_ensemble_stays(shards, tmp_path, monkeypatch):
     assert [network.name for network in read_card(tmp_path / "mine").networks] == ["OU-66"]
 
 
-@pytest.mark.usefixtures("no_plots")
+def test_the_chosen_engine_scores_the_objects(shards, tmp_path, monkeypatch):
+    write_package(tmp_path / "mine", None)
+    asked = []
+    monkeypatch.setenv("LENSSCAN_ENGINE", "auto")
+    monkeypatch.setattr(flows.commands.evaluate, "load_scorer", lambda _, engine: asked.append(engine) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        evaluate_shards(str(shards), str(tmp_path / "mine"), None, no_progress)
+    assert asked == [resolve_engine("auto")]
+
+
 def test_the_sample_of_non_lenses_sets_the_thresholds(shards, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("flows.commands.evaluate.draw_scored", lambda *given: drawn.append(given[-1].n))
     monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)
     card = write_package(tmp_path / "mine", None)
     scores = np.linspace(0, 1, 1000, dtype=np.float32)
     write_card(tmp_path / "mine", with_sample(tmp_path / "mine", card, NonLensTail.of(scores, 0.5), ""))
     evaluation, _ = evaluate_shards(str(shards), str(tmp_path / "mine"), str(tmp_path / "out"), no_progress)
-    assert {of.n_nonlenses for of in evaluation.matched} == {1000}
+    assert {of.n_nonlenses for of in evaluation.matched} == {*drawn} == {1000}
     by_rate = {of.rate: of.recall for of in evaluation.matched}
     # Ten of a thousand non-lenses pass at 0.01; one would at 0.001, which is too few.
     assert by_rate[0.01] is not None

@@ -19,6 +19,10 @@ def test_correlations_are_those_of_scipy(rng):
         expected = spearmanr(norm.cdf(a).round(2)[rows], b[rows]).statistic
         assert measured.value == pytest.approx(expected)
         assert measured.low < expected < measured.high
+        # In Fisher's z, with the variance of Bonett & Wright (2000).
+        half = 1.959964 * np.sqrt((1 + expected**2 / 2) / (n - 3))
+        limits = np.tanh([np.arctanh(expected) - half, np.arctanh(expected) + half])
+        assert (measured.low, measured.high) == pytest.approx(tuple(limits), abs=1e-5)
         assert n == rows.sum()
     assert found.lenses.value < 0 < found.nonlenses.value
 
@@ -46,6 +50,8 @@ def test_too_few_or_constant_scores_have_no_correlation(rng):
     assert (found.lenses, found.nonlenses) == (None, None)
     assert (found.n_lenses, found.n_nonlenses) == (19, 41)
     assert correlation_metrics([found]) == {}
+    (enough,) = score_correlations({"a": a, "b": b}, np.arange(60) < 20)
+    assert enough.lenses is not None
 
 
 def test_equal_scores_correlate_wholly(rng):
