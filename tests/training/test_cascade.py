@@ -1,5 +1,6 @@
 """Poolings and cuts on margins set by hand, and a cascade assembled from packages of networks."""
 
+import json
 import shutil
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import log_loss
 
+from infra import provenance
 from infra.progress import no_progress
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card_file import read_card, write_card
@@ -17,7 +19,7 @@ from scanner.networks.training_data_card import TrainingDataCard
 from scanner.preprocess.channel import channels
 from tests.scanner.ensembles import write_test_package
 from tests.training.margins import margins_of
-from tests.training.shards import write_shards
+from tests.training.shards import state, write_shards
 from training.calibration_shards import CalibrationShards
 from training.candidate_stage import final_p_lens, make_candidate_stage
 from training.cascade import (
@@ -159,6 +161,7 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     )
     assert read_card(tmp_path / "joined") == card
     assert card.training_data.data_sets == tuple(shards_digest(shard_footers(uri)) for uri in (natural, broad))
+    assert card.training_data.digest == provenance.digest(list(card.training_data.data_sets))
     assert (card.first.network.name, [network.name for network in card.networks]) == ("light", ["A", "B"])
     assert card.assumed_prevalence == card.first.combiner.prevalence == 0.0005
     assert card.limits == (SIMULATED_ALONE, mixture_limit("the natural draws"), compound_limit(0.02))
@@ -187,7 +190,12 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
 
 
 def test_a_cascade_lists_the_data_of_its_members(made, tmp_path):
-    folder, natural, broad = made
+    folder, *uris = made
+    presets = ("euclid", "broad")
+    natural, broad = (
+        state(shutil.copytree(uri, tmp_path / f"of-{preset}"), seed=seed, preset=preset)
+        for seed, (uri, preset) in enumerate(zip(uris, presets, strict=True))
+    )
     digests = ["a" * 64, "b" * 64, "c" * 64]
     for name, digest in zip(("first", "A", "B"), digests, strict=True):
         shutil.copytree(folder / name, tmp_path / name)
@@ -197,7 +205,8 @@ def test_a_cascade_lists_the_data_of_its_members(made, tmp_path):
     card = assembled("joined", tmp_path / "first", members, natural, broad, tmp_path, 0.0005, 0.02, no_progress)
     assert card.training_data.data_sets[:3] == tuple(digests)
     assert len(card.training_data.data_sets) == 5
-    assert card.training_data.calibrated_on == card.training_data.data_sets[3:]
+    assert [json.loads(told)["seed"] for told in card.training_data.simulations] == [0, 1]
+    assert card.training_data.calibrated_on == (*card.training_data.data_sets[3:], *card.training_data.simulations)
     assert card.training_data.trained_on.digests == tuple(digests)
 
 
