@@ -99,7 +99,7 @@ def test_a_lens_curve_changes_the_odds_of_a_lens_alone():
     assert given[1] == pytest.approx(given[0], abs=1e-6)
 
 
-def test_only_a_stack_with_a_curve_or_a_pooling_says_so():
+def test_a_stack_states_only_the_curve_and_pooling_it_has():
     """Cards that were written before keep their digest."""
     assert {"lens_curve", "pooling"}.isdisjoint(stack().what_decides())
     assert stack(pooling="without_lowest").what_decides()["pooling"] == "without_lowest"
