@@ -39,9 +39,11 @@ def graded_shards(catalogue: str, geometry: str, folder: Path) -> GradedShards:
 
 
 def _places(root: str, ids: list[int]) -> dict[str, dict[str, list[int]]]:
-    """Return the ids by plan and unit; an object of several nights is taken from the newest."""
+    """Return the ids by plan and unit; an object of several nights is taken from the newest that scored it."""
     listed = ", ".join(map(str, ids))
-    rows = query(root, sql=f"SELECT object_id, plan_id, tile, night FROM scores WHERE object_id IN ({listed}) ORDER BY night")  # noqa: S608
+    # A night that skipped or rejected an object has no pixels of it, and a scan without a night is older than any other.
+    order = "status = 'scored', night NULLS FIRST"
+    rows = query(root, sql=f"SELECT object_id, plan_id, tile FROM scores WHERE object_id IN ({listed}) ORDER BY {order}")  # noqa: S608
     newest = {row["object_id"]: row for row in rows.to_pylist()}
     places: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for object_id, row in newest.items():

@@ -1,6 +1,7 @@
 """`lensscan train --with-grades`: from votes on a catalogue to an ensemble, and what its grades have gained."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,13 +45,19 @@ def catalogue(tmp_path_factory):
     folder = tmp_path_factory.mktemp("night")
     shards = write_shards(folder / "shards", N_OBJECTS, first_id=FIRST_ID, seed=5)
     root = str(folder / "catalogue")
-    plan = make_plan(NIGHT, EnsembleName(), ScanConfig(candidate_threshold=0.3), find_input(shards).units)
+    scan(root, shards, NIGHT, 0.4)
+    return root
+
+
+def scan(root, shards, night, p_lens):
+    """Write the scan of a night in which all objects have a `p_lens`; None rejects them."""
+    plan = make_plan(night, EnsembleName(), ScanConfig(candidate_threshold=0.3), find_input(shards).units)
     freeze(plan, root)
     for unit, ids in zip(plan.units, np.array_split(np.arange(N_OBJECTS) + FIRST_ID, 2), strict=True):
-        publish(scores(ids.tolist(), [0.4] * len(ids), tile=[unit.unit_id] * len(ids)), unit, plan, root, "try")
+        place = {"tile": [unit.unit_id] * len(ids), "night": [night or ""] * len(ids)}
+        publish(scores(ids.tolist(), [p_lens] * len(ids), **place), unit, plan, root, "try")
     seal(plan, root)
     show(plan, root)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +124,17 @@ def test_objects_whose_files_are_gone_are_counted(graded, tmp_path):
         aside.rename(shard)
     assert made.left_out.n_objects == N_OBJECTS // 2
     assert made.left_out.first_reason.endswith(f"{shard} is gone")
+
+
+@pytest.mark.parametrize(("night", "p_lens"), [("2026-11-25", None), (None, 0.4)])
+def test_pixels_come_from_the_newest_night_that_scored(graded, tmp_path, night, p_lens):
+    """A later night rejects the objects, or a scan without a night has lost its files."""
+    root, shards = str(tmp_path / "catalogue"), tmp_path / "shards"
+    shutil.copytree(graded, root)
+    shutil.copytree(_inputs(graded)[0].parent, shards)
+    scan(root, str(shards), night, p_lens)
+    shutil.rmtree(shards)
+    assert graded_shards(root, CHALLENGE.name, tmp_path / "graded").left_out is None
 
 
 def test_an_error_of_the_store_leaves_no_grades_behind(graded, tmp_path, monkeypatch):
