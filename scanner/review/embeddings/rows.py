@@ -15,6 +15,7 @@ from scanner.catalogue.columns import EMBEDDING
 from scanner.catalogue.embeddings import embedding_array
 from scanner.catalogue.plan import load_plan
 from scanner.catalogue.shown import ShownPlan, shown_plans
+from scanner.catalogue.units import PlanError
 from scanner.catalogue.visible import selected_plans
 from scanner.catalogue.wanted import EVERY_CANDIDATE, Wanted
 from scanner.review.all_rows import all_rows
@@ -97,6 +98,8 @@ class EmbeddedRows:
 def read_embedded(root_uri: str, wanted: Wanted = EVERY_CANDIDATE, progress: Progress = no_progress) -> list[EmbeddedRows]:
     """Read the rows with embeddings of a catalogue, each object once in a night; rows of one reference lie together.
 
+    A plan whose file cannot be read, such as one of another version of lensscan, has no rows here.
+
     Args:
         root_uri: The catalogue's root.
         wanted: Night and plans to read; other conditions have no effect.
@@ -105,10 +108,10 @@ def read_embedded(root_uri: str, wanted: Wanted = EVERY_CANDIDATE, progress: Pro
     Raises:
         EmbeddingsError: no row has an embedding.
         VisibleError: no scan is complete, or a file cannot be read.
-        PlanError: a plan cannot be read.
+        PlanError: no plan, or more than one, begins with `wanted.plan`, or this plan cannot be read.
         StorageError: the store failed.
     """
-    return list(_wanted_by_reference(root_uri, wanted, progress).values())
+    return list(_wanted_by_reference(root_uri, wanted, progress, skips_unreadable=True).values())
 
 
 def most_like(root_uri: str, name: str, most: int, wanted: Wanted = EVERY_CANDIDATE) -> pa.Table:
@@ -150,10 +153,12 @@ def rows_with(found: Iterable[EmbeddedRows], name: str) -> tuple[EmbeddedRows, i
     raise EmbeddingsError(f"no object_id or candidate_id with an embedding is {name!r}; a first stage excludes most objects")
 
 
-def _wanted_by_reference(root_uri: str, wanted: Wanted, progress: Progress = no_progress) -> dict[str, EmbeddedRows]:
+def _wanted_by_reference(
+    root_uri: str, wanted: Wanted, progress: Progress = no_progress, *, skips_unreadable: bool = False
+) -> dict[str, EmbeddedRows]:
     """Read the rows of the wanted night and plans, by the digest of their reference; errors as for `read_embedded`."""
     plans = selected_plans(root_uri, night=wanted.night, plan=wanted.plan, all_plans=wanted.all_plans)
-    found = _by_reference(root_uri, plans, progress)
+    found = _by_reference(root_uri, plans, progress, skips_unreadable=skips_unreadable)
     if not any(len(rows.embeddings) for rows in found.values()):
         raise EmbeddingsError(
             f"{root_uri}: no row has an embedding; scan it with an ensemble that has a reference (`lensscan models reference`)"
@@ -161,11 +166,18 @@ def _wanted_by_reference(root_uri: str, wanted: Wanted, progress: Progress = no_
     return found
 
 
-def _by_reference(root_uri: str, plans: Iterable[ShownPlan], progress: Progress) -> dict[str, EmbeddedRows]:
-    """Read the rows of plans, by the digest of their reference."""
+def _by_reference(
+    root_uri: str, plans: Iterable[ShownPlan], progress: Progress, *, skips_unreadable: bool = False
+) -> dict[str, EmbeddedRows]:
+    """Read the rows of plans, by the digest of their reference; leave out plans that cannot be read, if that is asked."""
     by_reference: dict[str, list[ShownPlan]] = {}
     for shown in plans:
-        reference = load_plan(root_uri, shown.plan_id).config.reference_sha256
+        try:
+            reference = load_plan(root_uri, shown.plan_id).config.reference_sha256
+        except PlanError:
+            if not skips_unreadable:
+                raise
+            continue
         if reference is not None:
             by_reference.setdefault(reference, []).append(shown)
     return {reference: _read(root_uri, of_reference, progress) for reference, of_reference in by_reference.items()}

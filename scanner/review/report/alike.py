@@ -28,6 +28,8 @@ class AlikeObject:
 def alike_of(root_uri: str, rows: pa.Table, wanted: Wanted) -> list[tuple[AlikeObject, ...]]:
     """Return the objects most like each of the best candidates, nearest first; an empty list if there are no embeddings.
 
+    Objects of a plan whose file cannot be read, such as one of another version of lensscan, are left out.
+
     Args:
         root_uri: The catalogue's root.
         rows: Candidates in the order of the list.

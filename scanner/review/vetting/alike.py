@@ -10,6 +10,7 @@ from scanner.catalogue.columns import EMBEDDING
 from scanner.catalogue.embeddings import embedding_array
 from scanner.catalogue.plan import load_plan
 from scanner.catalogue.shown import ShownPlan
+from scanner.catalogue.units import PlanError
 from scanner.catalogue.visible import rows_of
 from scanner.review.embeddings.rows import EmbeddedRows
 
@@ -27,6 +28,8 @@ class Alike:
     def ids_like(self, object_id: int) -> list[int]:
         """Return the ids of the candidates most like one, nearest first; none if it has no embedding.
 
+        A plan whose file cannot be read, such as one of another version of lensscan, has no embeddings here.
+
         Raises:
             LensscanError: the catalogue cannot be read.
         """
@@ -41,7 +44,10 @@ class Alike:
         """Candidates whose embeddings have the same axes, together."""
         plans: dict[str, list[ShownPlan]] = {}
         for plan_id in sorted({plan_id for plan_id, _ in self._rows}):
-            config = load_plan(self._root_uri, plan_id).config
+            try:
+                config = load_plan(self._root_uri, plan_id).config
+            except PlanError:
+                continue
             if config.reference_sha256 is not None:
                 plans.setdefault(config.reference_sha256, []).append(ShownPlan(plan_id, config.candidate_threshold))
         return [self._read(of_reference) for of_reference in plans.values()]

@@ -1,9 +1,11 @@
 """The objects like the best candidates on the page of a report."""
 
 import math
+from pathlib import Path
 
 import pytest
 
+from scanner.catalogue.paths import plan_uri
 from scanner.catalogue.query import query
 from scanner.catalogue.wanted import Wanted
 from scanner.review.report.alike import N_ALIKE, N_BEST, alike_of
@@ -19,7 +21,9 @@ def night_of(root, night=NIGHT, n=N):
     values = {i: [math.cos(i / 20), math.sin(i / 20), *[0.0] * 30] for i in range(n)}
     p_lens = {i: 0.9 - i / 100 if i < n - 2 else 0.1 for i in range(n)}
     names = [f"{HOSTILE[i % len(HOSTILE)]} {i}" for i in range(n)]
-    finished(root, {"t": p_lens}, night=night, embeddings=values, reference_sha256="a" * 64, changes={"candidate_id": names})
+    return finished(
+        root, {"t": p_lens}, night=night, embeddings=values, reference_sha256="a" * 64, changes={"candidate_id": names}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +56,14 @@ def test_an_object_of_two_nights_is_not_like_itself(root):
     (others,) = alike_of(root, rows, Wanted())
     names = {other.name for other in others}
     assert (len(names), f"{HOSTILE[0]} 0" in names) == (N_ALIKE, False)
+
+
+def test_an_unreadable_plan_leaves_the_others_their_neighbours(tmp_path):
+    root = str(tmp_path)
+    night_of(root, n=8)
+    Path(plan_uri(root, night_of(root, OTHER_NIGHT, n=3).plan_id)).write_text("{}")
+    made = make_report(root, Wanted())
+    assert [len(card.alike) for card in made.cards] == [N_ALIKE] * 6
 
 
 def test_the_page_shows_them_as_text(root):
