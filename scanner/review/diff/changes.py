@@ -124,8 +124,8 @@ def difference(first: Side, second: Side, rules: Rules) -> Difference:
     pairs = matched(a, b, rules.radius_arcsec)
     is_moved = rules.are_moved(first.rows, second.rows, pairs)
     lost, gained = np.setdiff1d(np.arange(len(a)), pairs.first), np.setdiff1d(np.arange(len(b)), pairs.second)
-    not_in_b = elsewhere(second.root_uri, second.plans, a.take(lost), rules.radius_arcsec)
-    not_in_a = elsewhere(first.root_uri, first.plans, b.take(gained), rules.radius_arcsec)
+    not_in_b = elsewhere(second.root_uri, second.plans, a.take(lost), rules.radius_arcsec, b.ids[pairs.second])
+    not_in_a = elsewhere(first.root_uri, first.plans, b.take(gained), rules.radius_arcsec, a.ids[pairs.first])
     of_a = [_candidates(first, pairs.first[is_moved]), _candidates(first, lost), _without_rank(not_in_a)]
     of_b = [_candidates(second, pairs.second[is_moved]), _without_rank(not_in_b), _candidates(second, gained)]
     names = np.repeat([MOVED, LOST, GAINED], [int(is_moved.sum()), len(lost), len(gained)])

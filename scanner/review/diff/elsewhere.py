@@ -31,14 +31,30 @@ SCHEMA = pa.schema(
 """Columns that a comparison needs of a row."""
 
 
+_NO_IDS = np.empty(0, np.int64)
+
+
 class _Matcher(Protocol):
     def of(self, rows: Objects) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return numbers of rows, and numbers of the wanted objects that they are about."""
         ...
 
 
-def elsewhere(root_uri: str, plans: Iterable[ShownPlan], wanted: Objects, radius_arcsec: float = RADIUS_ARCSEC) -> pa.Table:
+def elsewhere(
+    root_uri: str,
+    plans: Iterable[ShownPlan],
+    wanted: Objects,
+    radius_arcsec: float = RADIUS_ARCSEC,
+    paired: NDArray[np.int64] = _NO_IDS,
+) -> pa.Table:
     """Return what the rows of some plans say of each wanted object, found by id, else by position; the best score of several.
+
+    Args:
+        root_uri: The catalogue's root.
+        plans: The plans.
+        wanted: The objects.
+        radius_arcsec: Largest separation of a row of another id.
+        paired: Ids of the plans' objects that are known to be others, `[object]`: a duplicate may lie near one of them.
 
     Returns:
         A row with the columns of `SCHEMA` for each object; one that no row is about has the status `absent` and nulls.
@@ -52,7 +68,7 @@ def elsewhere(root_uri: str, plans: Iterable[ShownPlan], wanted: Objects, radius
     left = np.flatnonzero(np.asarray(found["status"]) == ABSENT)
     if not np.isfinite(wanted.ra_deg[left]).any():
         return found
-    near = _best(root_uri, plans, _ByPlace(wanted.take(left), radius_arcsec), len(left))
+    near = _best(root_uri, plans, _ByPlace(wanted.take(left), radius_arcsec, paired), len(left))
     place = np.arange(len(wanted))
     place[left] = len(wanted) + np.arange(len(left))
     return pa.concat_tables([found, near]).take(pa.array(place))
@@ -74,15 +90,15 @@ class _ById:
 
 
 class _ByPlace:
-    """Rows within a radius of a wanted object."""
+    """Rows within a radius of a wanted object, without those of objects that are paired with others."""
 
-    def __init__(self, wanted: Objects, radius_arcsec: float) -> None:
-        self._radius_arcsec = radius_arcsec
+    def __init__(self, wanted: Objects, radius_arcsec: float, paired: NDArray[np.int64]) -> None:
+        self._radius_arcsec, self._paired = radius_arcsec, paired
         self._places = NearestPositions(wanted.ra_deg, wanted.dec_deg)
 
     def of(self, rows: Objects) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         nearest, _ = self._places.of(rows.ra_deg, rows.dec_deg, self._radius_arcsec)
-        here = np.flatnonzero(nearest != NONE)
+        here = np.flatnonzero((nearest != NONE) & ~np.isin(rows.ids, self._paired))
         return here, nearest[here]
 
 

@@ -126,6 +126,17 @@ def test_other_ids_are_matched_by_position(tmp_path):
     assert [round(row["separation_arcsec"], 1) for row in wide.table.to_pylist()] == [0.9, 1.1]
 
 
+@pytest.mark.parametrize("is_gained", [False, True])
+def test_a_duplicate_is_absent_beside_its_paired_twin(tmp_path, is_gained):
+    roots = [str(tmp_path / name) for name in "ab"]
+    finished(roots[is_gained], {"a": {1: 0.99, 2: 0.9}}, changes={"ra": [10.0, 10.0 + 0.6 / 3600]})
+    finished(roots[not is_gained], {"a": {1: 0.99}}, changes={"ra": [10.0]})
+    (row,) = compare(roots).table.to_pylist()
+    without = "a" if is_gained else "b"
+    assert (row["change"], row[f"status_{without}"]) == ("gained" if is_gained else "lost", "absent")
+    assert (row[f"object_id_{without}"], row[f"p_lens_{without}"], row["delta_log_odds"]) == (None, None, None)
+
+
 def test_two_nights_of_one_object_count_once(tmp_path):
     root = str(tmp_path)
     finished(root, {"a": {1: 0.9, 2: 0.8}})

@@ -21,10 +21,10 @@ def root(tmp_path_factory):
     return root
 
 
-def look(root, *rows, radius=1.0, **chosen):
+def look(root, *rows, radius=1.0, paired=(), **chosen):
     ids, ra, dec = zip(*rows, strict=True) if rows else ((), (), ())
     wanted = Objects(np.array(ids, np.int64), np.array(ra, float), np.array(dec, float))
-    found = elsewhere(root, selected_plans(root, **chosen), wanted, radius)
+    found = elsewhere(root, selected_plans(root, **chosen), wanted, radius, np.array(paired, np.int64))
     assert found.schema.names == SCHEMA.names
     assert found.num_rows == len(rows)
     return [(row["object_id"], row["status"], row["p_lens"] and round(row["p_lens"], 3)) for row in found.to_pylist()]
@@ -39,6 +39,12 @@ def test_rows_of_other_ids_are_found_by_position(root):
     found = look(root, (70, 4, 1 + 0.9 * ARCSEC), (71, 5, 1 + 1.1 * ARCSEC), (72, NAN, NAN), (2, 2, 1))
     assert found == [(4, "scored", 0.1), (None, "absent", None), (None, "absent", None), (2, "scored", 0.3)]
     assert look(root, (71, 5, 1 + 1.1 * ARCSEC), radius=2.0) == [(5, "scored", 0.05)]
+
+
+def test_rows_of_paired_objects_are_found_by_id_alone(root):
+    near_four, own = (70, 4, 1 + 0.9 * ARCSEC), (4, 4, 1)
+    assert look(root, near_four, own, paired=[4]) == [(None, "absent", None), (4, "scored", 0.1)]
+    assert look(root, near_four, own, paired=[5]) == [(4, "scored", 0.1), (4, "scored", 0.1)]
 
 
 def test_an_equal_id_far_away_is_another_object(root):
