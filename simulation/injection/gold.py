@@ -6,17 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
 from infra.progress import Progress, no_progress
 from infra.provenance import digest
-from infra.store.storage import open_read
 from scanner.catalogue.outcomes import SCORED
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.unitfile import unit_files
 from scanner.catalogue.units import Unit
+from scanner.catalogue.visible import read_columns
 from scanner.explain.cutout_pixels import cutout_pixels
 from scanner.explain.map_grid import PICTURE_PIXELS
 from scanner.preprocess.sky import sky_level_and_sigma
@@ -112,9 +111,8 @@ def _hosts(root_uri: str, plan: Plan, geometry: Geometry, n: int, rng: Generator
 
 
 def _clearly_no_lenses(uri: str, most: float) -> NDArray[np.int64]:
-    """Return the ids of a unit's rows with a low score, in ascending order."""
-    with open_read(uri) as source:
-        rows = pq.read_table(source, columns=["object_id", "status", "p_lens"])
+    """Return the ids of a unit's rows with a low score, in ascending order; raises as `read_columns`."""
+    rows = read_columns(uri, {"object_id", "status", "p_lens"}.__contains__)
     is_low = pc.and_(pc.equal(rows["status"], SCORED), pc.less_equal(rows["p_lens"], pa.scalar(most, pa.float32())))
     return np.sort(rows.filter(is_low)["object_id"].to_numpy())
 

@@ -1,6 +1,7 @@
 """Gold subjects of a catalogue: made once, kept for all graders, and left out with a reason where they cannot be made."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,9 @@ from flows.commands.vet_gold import N_TRAINING, gold_of
 from infra.progress import no_progress
 from scanner.catalogue.paths import gold_uri
 from scanner.catalogue.plan import ScanConfig, build_plan, freeze
+from scanner.catalogue.unitfile import unit_files
 from scanner.review.vetting.errors import VettingError
+from tests.damaged_parquet import with_damaged_footer
 from tests.other_survey import TOML, write_tile
 from tests.scanner.catalogue_parts import EnsembleName, finished
 from tests.vetting import catalogue_with_tile
@@ -70,6 +73,18 @@ def test_lost_tiles_leave_the_candidates(made, tmp_path):
     gold, why = gold_of(str(root), str(tmp_path / "votes"), plan.plan_id, 2, no_progress)
     assert not gold.subjects
     assert "is gone" in why
+    assert "\n" not in why
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-100], with_damaged_footer, lambda _: b""])
+def test_damaged_unit_files_leave_the_candidates(made, tmp_path, damage):
+    root = tmp_path / "catalogue"
+    shutil.copytree(made[0], root)
+    (unit,) = unit_files(str(root), made[1]).values()
+    Path(unit.uri).write_bytes(damage(Path(unit.uri).read_bytes()))
+    gold, why = gold_of(str(root), str(tmp_path / "votes"), made[1], 2, no_progress)
+    assert not gold.subjects
+    assert why.startswith(f"{unit.uri}: cannot be read: ")
     assert "\n" not in why
 
 
