@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from scanner.catalogue.selection import Circle
 
+NONE_MEETS = "no candidate meets these conditions"
+"""Text of an error where the conditions leave no candidate."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:

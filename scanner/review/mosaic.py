@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from infra.errors import LensscanError
 from infra.store.files import replace_whole
 from scanner.catalogue.query import query
-from scanner.catalogue.wanted import Wanted
+from scanner.catalogue.wanted import NONE_MEETS, Wanted
 from scanner.explain.map_grid import PICTURE_PIXELS
 from scanner.review.candidate import CandidatePixels
 from scanner.review.stored_pixels import stored_pixels
@@ -44,8 +44,8 @@ def write_mosaic(root_uri: str, wanted: Wanted, path: Path) -> int:
     rows = query(root_uri, wanted)
     pixels = dict(stored_pixels(root_uri, rows))
     if not pixels:
-        n = rows.num_rows
-        raise MosaicError(f"{root_uri}: none of {n} candidates has pixels; `lensscan scan --maps` stores those of the best")
+        lacks = f"none of {rows.num_rows} candidates has pixels; `lensscan scan --maps` stores those of the best"
+        raise MosaicError(f"{root_uri}: {lacks if rows.num_rows else NONE_MEETS}")
     with replace_whole(path) as part:
         mosaic(rows.to_pylist(), pixels).save(part, "PNG", optimize=True)
     return rows.num_rows

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from scanner.catalogue.calibration import calibration_warning
 from scanner.catalogue.query import find, query
-from scanner.catalogue.wanted import Wanted
+from scanner.catalogue.wanted import NONE_MEETS, Wanted
 from scanner.review.vetting.errors import VettingError
 from scanner.review.vetting.gold import GoldSet
 from scanner.review.vetting.order import Subject
@@ -42,7 +42,7 @@ def gradable_rows(root_uri: str, wanted: Wanted) -> list[Row]:
         n_read *= _MORE
     if not table.num_rows:
         lacks = f"none of its {found.n_all} candidates has pixels: `lensscan scan --maps` stores them" if found.n_all else ""
-        raise VettingError(f"{root_uri}: {lacks or 'no candidate meets these conditions'}")
+        raise VettingError(f"{root_uri}: {lacks or NONE_MEETS}")
     return _with_caveats(root_uri, table.slice(0, limit).to_pylist())
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from infra.errors import LensscanError
 from infra.provenance import digest, sha256_bytes
 from infra.store.files import replace_whole
+from scanner.catalogue.wanted import NONE_MEETS
 from scanner.review.candidate import CandidatePixels, pixels_of
 from scanner.review.votes.vote import Role, subject_of
 from scanner.review.zooniverse.picture import candidate_png
@@ -104,7 +105,8 @@ def write_manifest(subjects: Iterable[Subject | None], folder: Path, *, overwrit
             rows.append(row)
             n_bytes += len(data)
         if not rows:
-            raise ZooniverseError(f"no candidate has stored pixels ({n_without} have none); scan with --maps to store them")
+            lacks = f"no candidate has stored pixels ({n_without} have none); scan with --maps to store them"
+            raise ZooniverseError(lacks if n_without else NONE_MEETS)
         with replace_whole(folder / MANIFEST) as part:
             part.write_text(_as_csv(rows), encoding="utf-8", newline="")
     except OSError as error:

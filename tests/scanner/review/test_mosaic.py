@@ -73,4 +73,6 @@ def test_what_cannot_be_drawn_is_said(root, tmp_path):
     finished(plain, {"a": {1: 0.9}})
     with pytest.raises(MosaicError, match="none of 1 candidates has pixels"):
         write_mosaic(plain, Wanted(limit=5), tmp_path / "m.png")
+    with pytest.raises(MosaicError, match=r"plain: no candidate meets these conditions$"):
+        write_mosaic(plain, Wanted(min_p_lens=0.95, limit=5), tmp_path / "m.png")
     assert not (tmp_path / "m.png").exists()
