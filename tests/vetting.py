@@ -152,7 +152,6 @@ def served(session, port=0):
     listener = bound(port, free_port())
     guard = Guard(uuid4().hex, listener.getsockname()[1])
     server = web_server(application(session, guard))
-    listener.listen()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

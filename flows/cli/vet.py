@@ -1,6 +1,7 @@
 """The `vet` command."""
 
 import sys
+from contextlib import nullcontext
 from json import dumps
 from typing import Annotated, Any
 
@@ -64,18 +65,12 @@ def vet(
         json: Print JSON instead of text: one line before the page can be opened.
     """
     from flows.commands.page_path import page_path
-    from flows.commands.vet import Wishes, desk_of, serve_page, write_page
+    from flows.commands.vet import Wishes, desk_of, listener_of, serve_page, write_page
     from flows.terminal import print_json, print_lines, terminal_progress
 
     arrow_without_pandas()
     page = None if static is None else page_path(static, "--static", overwrite=overwrite)
     wishes = Wishes(catalogue, grader, votes, gold, training, blind, seed)
-    with terminal_progress("making test subjects", quiet=json) as report:
-        desk = desk_of(wishes, chosen.wanted(limit or MOST_BY_DEFAULT, catalogue), report)
-    if page is not None:
-        summary = write_page(desk, page)
-        print_json(summary) if json else print_lines(summary)
-        return
 
     def tell(summary: dict[str, Any]) -> None:
         if json:
@@ -84,4 +79,12 @@ def vet(
             print_lines(summary | {"stop": "Ctrl-C; every vote is stored when it is given"})
         sys.stdout.flush()
 
-    serve_page(desk, port, open, tell)
+    # A port that is taken is told at once: to make the test subjects may take minutes.
+    with nullcontext() if page else listener_of(wishes, port) as listener:
+        with terminal_progress("making test subjects", quiet=json) as report:
+            desk = desk_of(wishes, chosen.wanted(limit or MOST_BY_DEFAULT, catalogue), report)
+        if listener:
+            serve_page(desk, listener, open, tell)
+        elif page:
+            summary = write_page(desk, page)
+            print_json(summary) if json else print_lines(summary)

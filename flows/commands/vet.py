@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import socket
 import sys
 import webbrowser
 from collections.abc import Callable
@@ -64,6 +65,23 @@ class Desk:
     """Numbers and notes for the grader, by their names."""
 
 
+def listener_of(wishes: Wishes, port: int) -> socket.socket:
+    """Return a socket that listens on the port of the page.
+
+    Args:
+        wishes: The options that the grader gives.
+        port: The port; 0 for one that is the same whenever the grader comes back, or any if that is taken.
+
+    Raises:
+        VettingError: the port is taken or may not be used, or the grader's name cannot be used.
+    """
+    # Imported here: a page in a file needs no server.
+    from scanner.review.vetting.server import bound
+
+    own = int(sha256_bytes(f"{_log_of(wishes).root_uri}\n{_grader(wishes.grader)}".encode()), 16)
+    return bound(port, _PORTS[own % len(_PORTS)])
+
+
 def desk_of(wishes: Wishes, wanted: Wanted, report: Progress) -> Desk:
     """Read the candidates that the grader asks for, and find or make the gold subjects.
 
@@ -74,7 +92,7 @@ def desk_of(wishes: Wishes, wanted: Wanted, report: Progress) -> Desk:
     grader = _grader(wishes.grader)
     root = absolute(wishes.catalogue)
     rows = gradable_rows(root, wanted)
-    log = VoteLog(wishes.votes or root)
+    log = _log_of(wishes)
     gold, why = gold_of(root, log.root_uri, rows[0]["plan_id"], wishes.n_gold, report)
     mixed_in = gold.of_role("gold")
     known = [*mixed_in, *(gold.of_role("training") if wishes.has_training else [])]
@@ -101,26 +119,23 @@ def write_page(desk: Desk, path: Path) -> dict[str, Any]:
     return {"file": str(path), **desk.said, "megabytes": round(len(page) / 1e6, 1)}
 
 
-def serve_page(desk: Desk, port: int, opens: bool | None, tell: Callable[[dict[str, Any]], None]) -> None:
+def serve_page(desk: Desk, listener: socket.socket, opens: bool | None, tell: Callable[[dict[str, Any]], None]) -> None:
     """Serve the page until the process is interrupted.
 
     Args:
         desk: What the grader works with.
-        port: Port of the page; 0 for one that is the same whenever the grader comes back, or any if that is taken.
+        listener: Socket of `listener_of`.
         opens: Whether to open the page in a browser; None if there is a screen.
         tell: Called once the page can be opened, with what to tell about it.
 
     Raises:
         LensscanError: the votes cannot be read.
-        OSError: the port is taken.
     """
     # Imported here: a page in a file needs no server.
     from scanner.review.vetting.guard import Guard
-    from scanner.review.vetting.server import application, bound, serve
+    from scanner.review.vetting.server import application, serve
 
     session = Session(desk.log, desk.terms, desk.material, partial(every_subject, desk.material.root_uri, desk.gold))
-    own = int(sha256_bytes(f"{desk.log.root_uri}\n{desk.terms.grader}".encode()), 16)
-    listener = bound(port, _PORTS[own % len(_PORTS)])
     guard = Guard(secrets.token_urlsafe(24), listener.getsockname()[1])
 
     def ready() -> None:
@@ -130,6 +145,10 @@ def serve_page(desk: Desk, port: int, opens: bool | None, tell: Callable[[dict[s
             webbrowser.open(guard.address)
 
     serve(application(session, guard), listener, ready)
+
+
+def _log_of(wishes: Wishes) -> VoteLog:
+    return VoteLog(wishes.votes or absolute(wishes.catalogue))
 
 
 def _grader(name: str | None) -> str:

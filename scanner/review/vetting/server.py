@@ -19,6 +19,7 @@ from uvicorn import Config, Server
 from infra.errors import LensscanError
 from infra.json_values import finite
 from scanner.review.vetting.acts import PageActs
+from scanner.review.vetting.errors import VettingError
 from scanner.review.vetting.guard import PARAMETER, Guard
 from scanner.review.vetting.page_files import SERVED_POLICY, served_files, served_page
 from scanner.review.vetting.session import NotYetError, Session
@@ -145,23 +146,28 @@ class _Unbroken:
 
 
 def bound(port: int, preferred: int) -> socket.socket:
-    """Return a socket that is bound to a port of loopback.
+    """Return a socket that listens on a port of loopback: another process could take a port that is only bound.
 
     Args:
         port: The port; 0 for `preferred`, or any free one where that is taken.
         preferred: A port that is the same whenever a grader comes back, so that the page finds what it has kept.
 
     Raises:
-        OSError: the port is taken, or may not be used.
+        VettingError: the port is taken, or may not be used.
+        OSError: no port can be had.
     """
     for candidate in (port,) if port else (preferred, 0):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", candidate))
-        except OSError:
+            listener.listen()
+        except OSError as error:
             listener.close()
-            if candidate in {port, 0}:
+            if port:
+                why = (error.strerror or str(error)).lower()
+                raise VettingError(f"--port {port}: {why}; leave --port out for a free one") from error
+            if not candidate:
                 raise
         else:
             return listener
@@ -187,7 +193,6 @@ def web_server(app: ASGIApp) -> Server:
 
 
 def serve(app: ASGIApp, listener: socket.socket, ready: Callable[[], None]) -> None:
-    """Answer requests until the process is interrupted; `ready` is called once the server listens."""
-    listener.listen()
+    """Answer requests at a socket that listens until the process is interrupted; `ready` is called first."""
     ready()
     web_server(app).run(sockets=[listener])

@@ -63,10 +63,12 @@ def test_each_start_has_a_token_of_its_own(root, served):
     assert all(len(token) >= 32 for token in tokens)
 
 
-def test_a_port_may_be_chosen_and_must_be_free(root, served):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+def test_a_port_may_be_chosen_and_must_be_free(root, served, monkeypatch):
+    """A port that is taken is told before test subjects are made."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, monkeypatch.context() as patch:
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match="in use"):
+        patch.setattr(module, "desk_of", lambda *_: pytest.fail("the port comes first"))
+        with pytest.raises(VettingError, match=rf"^--port {port}: address already in use; leave --port out for a free one$"):
             served(root, port=port)
     assert f":{port}/" in json.loads(served(root, port=port))["open"]
 

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from scanner.review.vetting.errors import VettingError
 from scanner.review.vetting.server import HEADERS, bound
 from scanner.review.votes.log import VoteLog
 from tests.servers import free_port
@@ -171,7 +172,7 @@ def test_the_server_listens_on_loopback_alone(client):
 def test_a_taken_port_is_an_error_unless_any_will_do():
     taken = socket.create_server(("127.0.0.1", 0))
     port = taken.getsockname()[1]
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(VettingError, match=rf"^--port {port}: address already in use; leave --port out for a free one$"):
         bound(port, 1)
     other = bound(0, port)
     assert other.getsockname()[1] not in {0, port}
@@ -179,4 +180,17 @@ def test_a_taken_port_is_an_error_unless_any_will_do():
         opened.close()
     preferred = bound(0, port)
     assert preferred.getsockname()[1] == port
+    with pytest.raises(VettingError, match="in use"):
+        bound(port, 1)
     preferred.close()
+
+
+def test_a_port_that_is_not_permitted_is_named(monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("socket.socket.bind", refuse)
+    with pytest.raises(VettingError, match="--port 80: permission denied; leave --port out for a free one"):
+        bound(80, 1)
+    with pytest.raises(PermissionError):
+        bound(0, 1)
