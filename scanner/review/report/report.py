@@ -78,6 +78,11 @@ class Report:
         return self.listed.n_rows
 
     @property
+    def has_many_nights(self) -> bool:
+        """Whether the tally may count an object several times, once in each night."""
+        return len({plan.night for plan in self.plans}) > 1
+
+    @property
     def square_degrees(self) -> float:
         return self.tally.coverage.cells().scored_square_degrees
 

@@ -176,9 +176,12 @@ def test_numbers_stand_beside_their_names(uri, new_page):
     page = new_page(viewport=LAPTOP)
     page.goto(uri)
     figures = page.locator(".figures div").all_inner_texts()
-    assert {"candidates\n8", "rows of candidates in all nights\n10", "objects scored\n12", "objects in the input\n16"} <= {
-        *figures
+    of_rows = {
+        "rows of candidates in all nights\n10",
+        "rows scored in all nights\n12",
+        "rows in the input of all nights\n16",
     }
+    assert {"candidates\n8", *of_rows} <= {*figures}
     (cut,) = page.locator(".cuts tbody tr").all()
     found = cut.inner_text().split("\t")
     # 12 objects of which one in a thousand is a lens, of which all are found, and 25 % purity.
@@ -188,6 +191,16 @@ def test_numbers_stand_beside_their_names(uri, new_page):
     assert all(text in outcome for text in ("4", "Too many pixels are NaN", HOSTILE[2]))
     facts = page.locator("#c2 .facts").inner_text().split("\n")
     assert (facts[facts.index("rank") + 1], facts[facts.index("purity") + 1]) == ("2 of its night", "25 % (25\u201325 %)")
+
+
+def test_rows_are_called_objects_in_one_night_alone(root, made):
+    one, both = (report_html(report) for report in (make_report(root, Wanted(night=NIGHT), top=1), made))
+    texts = ("<dt>objects scored<", "<dt>objects in the input<", "Outcomes of all objects<", ">Number of objects by p_lens")
+    assert [text in one for text in texts] == [True] * len(texts)
+    assert [text in both for text in texts] == [False] * len(texts)
+    texts = ("rows scored in all nights<", "rows in the input of all nights<", "Outcomes of all rows in all nights<")
+    assert [text in one for text in texts] == [False] * len(texts)
+    assert [text in both for text in texts] == [True] * len(texts)
 
 
 def test_the_table_follows_the_cards(uri, new_page):
