@@ -172,6 +172,7 @@ def query(
             from flows.commands.yields import promise_in_words
 
             print_text(promise_in_words(chosen.fdr))
+            return
         words = expected_in_words(catalogue, wanted)
         # The evaluation counts candidates of all subclasses together.
         if words is not None and wanted.subclass is None:
@@ -274,9 +275,11 @@ def _export(
     as_json: bool,
 ) -> None:
     """Write rows to the file that an option or an argument names, and say how many."""
-    from scanner.catalogue.export import export_path
+    from scanner.catalogue.export import EXPORT_SUFFIXES, export_path
 
-    target = export_path(file, option, overwrite=overwrite)
+    # `export` has drawn a file that ends in .png before, and its message names this ending, too.
+    suffixes = (*EXPORT_SUFFIXES, *([] if option == "--out" else [".png"]))
+    target = export_path(file, option, overwrite=overwrite, suffixes=suffixes)
     rows = _found(catalogue, wanted, sql=sql, grades=grades).rows
     if links:
         from scanner.review.links import with_links
@@ -287,15 +290,22 @@ def _export(
 
 def _write(rows: "pa.Table", target: "Path", catalogue: str, *, as_json: bool) -> None:
     """Write rows to a file, and say how many."""
-    from flows.commands.words import counted
     from flows.terminal import print_json, print_text
     from scanner.catalogue.export import export as write
 
-    write(rows, target, catalogue)
+    n = write(rows, target, catalogue)
     if as_json:
-        print_json({"rows": rows.num_rows, "file": str(target)})
+        print_json({"rows": n, "file": str(target)})
     else:
-        print_text(f"{counted(rows.num_rows, 'row')} written to {target}")
+        print_text(written_in_words(n, rows.num_rows, str(target)))
+
+
+def written_in_words(n: int, n_all: int, file: str) -> str:
+    """Say how many of all rows were written to a file; the others have no position."""
+    from flows.commands.words import counted
+
+    left_out = f", left out {n_all - n} without a position" if n < n_all else ""
+    return f"{counted(n, 'row')} written to {file}{left_out}"
 
 
 def _found(catalogue: str, wanted: "Wanted", *, sql: str | None, grades: bool) -> "Found":

@@ -1,9 +1,10 @@
 """The command that matches the candidates of a catalogue with a table of positions."""
 
 from flows.cli.app import AboveZero, Fraction, app
+from flows.cli.candidates import written_in_words
 
-COLUMNS = ("candidate_id", "ra", "dec", "p_lens", "subclass", "match_id", "separation_arcsec")
-"""Columns that fit 100 characters; `--json` and `--out` have the rest."""
+COLUMNS = ("candidate_id", "night", "ra", "dec", "p_lens", "subclass", "match_id", "separation_arcsec")
+"""Columns; all but one fit 100 characters: the night is shown only if there are several, and then the kind is not."""
 
 
 @app.command
@@ -32,7 +33,6 @@ def crossmatch(
         overwrite: Replace the file of `--out` if it exists.
         json: Print JSON instead of a table.
     """
-    from flows.commands.words import counted
     from flows.terminal import print_json, print_table, print_text
     from scanner.catalogue.crossmatch import crossmatch as match
     from scanner.catalogue.export import export, export_path
@@ -44,15 +44,18 @@ def crossmatch(
     positions = read_positions(table)
     found = match(query(catalogue, Wanted(min_p_lens=min_p_lens)), positions, radius_arcsec)
     if target is not None:
-        export(found.rows, target, catalogue)
+        n = export(found.rows, target, catalogue)
         if json:
-            print_json({"rows": found.rows.num_rows, "file": str(target)})
+            print_json({"rows": n, "file": str(target)})
         else:
-            print_text(f"{counted(found.rows.num_rows, 'row')} written to {out}")
+            print_text(written_in_words(n, found.rows.num_rows, str(out)))
     elif json:
         print_json(found.rows.to_pylist())
     else:
-        print_table(f"{found.rows.num_rows} candidates near a position", COLUMNS, found.rows.to_pylist())
+        has_nights = len(found.rows["night"].unique()) > 1
+        columns = [name for name in COLUMNS if name != ("subclass" if has_nights else "night")]
+        what = "candidate in a night" if has_nights else "candidate"
+        print_table(f"{found.rows.num_rows} matches of a {what} with a position", columns, found.rows.to_pylist())
         print_text(
             f"{found.n_positions_matched} of {len(positions)} positions have a candidate within {radius_arcsec:g} arcsec."
         )

@@ -18,6 +18,7 @@ def explain(
     networks: str | None = None,
     portrait: bool = False,
     steps: Positive | None = None,
+    overwrite: bool = False,
     json: bool = False,
 ) -> None:
     """Draw pictures of some objects, VIS without the galaxy, and attribution maps: occlusion maps and Guided Grad-CAM.
@@ -46,10 +47,12 @@ def explain(
         networks: Names, separated by commas; by default those that read the most bands, at most three.
         portrait: Draw the networks; images are not needed.
         steps: Largest number of steps for each image of a portrait; by default 5000, and 1000 for kernels and Deep Dreams.
+        overwrite: Replace the figure if it exists.
         json: Print JSON instead of text.
     """
     from flows.terminal import missing, print_json, print_lines, print_table, terminal_progress
 
+    _check_new(out, overwrite=overwrite)
     wanted = [] if objects is None else _ids(objects)
     chosen = None if networks is None else [name.strip() for name in networks.split(",") if name.strip()]
     made = missing(str(out.parent))
@@ -88,6 +91,18 @@ def _title(prevalence: float | None) -> str:
 
     prior = "p_lens is not calibrated" if prevalence is None else f"p_lens if {prior_text(prevalence)}"
     return f"{prior}; strongest evidence in arcsec from the middle"
+
+
+def _check_new(out: Path, *, overwrite: bool) -> None:
+    """Check that no file is replaced unasked.
+
+    Raises:
+        ExplainError: there is such a file.
+    """
+    from flows.commands.explain import ExplainError
+
+    if out.is_file() and not overwrite:
+        raise ExplainError(f"--out {out} exists; it is not replaced without --overwrite")
 
 
 def _ids(objects: str) -> list[str]:

@@ -32,9 +32,9 @@ def qa(
         limits: TOML file of limits, for instance `psf_width_ratio = 1.3`; the verdict lists all of them.
         json: Print JSON instead of a table.
     """
-    from flows.commands.quality import judge_night
+    from flows.commands.quality import judge_night, next_step
     from flows.commands.quality_text import CHECK_COLUMNS, check_rows, verdict_json, verdict_title
-    from flows.terminal import print_json, print_table, terminal_progress
+    from flows.terminal import print_json, print_table, print_text, terminal_progress
     from infra.private_apis import arrow_without_pandas
 
     arrow_without_pandas()
@@ -45,6 +45,8 @@ def qa(
         print_json(verdict_json(verdict))
     else:
         print_table(verdict_title(verdict), CHECK_COLUMNS, check_rows(verdict))
+        if (step := next_step(catalogue, verdict)) is not None:
+            print_text(step)
     if not verdict.is_passed:
         raise SystemExit(1)
 

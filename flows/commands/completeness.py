@@ -10,7 +10,7 @@ from infra.store.storage import absolute
 from scanner.catalogue.injected import Injected
 from scanner.catalogue.shown import show_records
 from scanner.catalogue.table_files import check_path, write_table
-from scanner.networks.locate import find_package
+from scanner.networks.locate import find_scanning_package
 
 
 class CompletenessCommandError(LensscanError):
@@ -54,7 +54,7 @@ def measure_completeness(
     )
 
     def package_of(name: str) -> Path:
-        return find_package(name, settings.ensembles_dir)
+        return find_scanning_package(name, settings.ensembles_dir)
 
     return inject_into_night(wanted, package_of, workers or settings.workers, progress)
 

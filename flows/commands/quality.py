@@ -7,7 +7,7 @@ from infra.errors import LensscanError
 from infra.progress import Progress, no_progress
 from infra.settings import Settings
 from infra.store.storage import absolute
-from scanner.catalogue.gate import holds, waiting_plans
+from scanner.catalogue.gate import holds, is_waiting, waiting_plans
 from scanner.catalogue.paths import night_label
 from scanner.catalogue.plan import Plan, find_plans, load_plan
 from scanner.catalogue.shown import shown_plans
@@ -49,6 +49,13 @@ def judge_night(
     root_uri, wanted = absolute(root_uri), read_limits(limits)
     chosen = chosen_plan(root_uri, label, plan)
     return assess(chosen, root_uri, wanted, reference_label, progress)
+
+
+def next_step(root_uri: str, verdict: Verdict) -> str | None:
+    """Return a sentence with the command that shows readers a night that has passed; None if they see it, or it failed."""
+    if not verdict.is_passed or not is_waiting(load_plan(root_uri, verdict.plan_id), root_uri):
+        return None
+    return f"Readers do not see it yet; `lensscan promote {root_uri} --night {night_label(verdict.night)}` shows it."
 
 
 def promote_night(

@@ -7,7 +7,7 @@ from infra.store.storage import is_s3, read_bytes
 from scanner.catalogue.paths import gold_uri
 from scanner.catalogue.plan import Plan, load_plan
 from scanner.networks.card_file import read_card
-from scanner.networks.locate import find_package
+from scanner.networks.locate import find_scanning_package
 from scanner.review.vetting.errors import VettingError
 from scanner.review.vetting.gold import GoldRole, GoldSet, keep_first
 from scanner.sources.survey import EUCLID_MER
@@ -69,7 +69,7 @@ def _made(root_uri: str, plan: Plan, n: int | None, report: Progress) -> GoldSet
 
 
 def _geometry_of(plan: Plan) -> Geometry:
-    folder = find_package(plan.ensemble_name, Settings.read().ensembles_dir)
+    folder = find_scanning_package(plan.ensemble_name, Settings.read().ensembles_dir)
     return GEOMETRIES[read_card(folder).geometry]
 
 

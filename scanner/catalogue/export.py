@@ -51,8 +51,10 @@ def export_path(name: str, option: str, *, overwrite: bool = False, suffixes: Se
     return path
 
 
-def export(table: pa.Table, path: Path, source: str) -> None:
-    """Write rows of the catalogue, with their units and descriptions where the format has them.
+def export(table: pa.Table, path: Path, source: str) -> int:
+    """Write rows of the catalogue, with their units and descriptions where the format has them; return how many.
+
+    A file of regions leaves out rows without a position.
 
     Args:
         table: Rows; a file of regions needs their columns `ra`, `dec`, `p_lens`, and `candidate_id` or `object_id`.
@@ -62,10 +64,13 @@ def export(table: pa.Table, path: Path, source: str) -> None:
     Raises:
         ExportError: the format cannot hold the rows.
     """
+    n = table.num_rows
     try:
         if path.suffix.lower() == REGIONS_SUFFIX:
+            circles = _regions(table)
             with replace_whole(path) as part:
-                part.write_text(_regions(table), encoding="utf-8")
+                part.write_text("\n".join(["# Region file format: DS9 version 4.1", "icrs", *circles, ""]), encoding="utf-8")
+            n = len(circles)
         elif path.suffix.lower() == JSON_SUFFIX:
             with replace_whole(path) as part, part.open("w", encoding="utf-8") as file:
                 file.writelines(_records(table))
@@ -73,6 +78,7 @@ def export(table: pa.Table, path: Path, source: str) -> None:
             write_table(described(table), path, {"catalogue": source})
     except (ValueError, OSError) as error:
         raise ExportError(str(error)) from error
+    return n
 
 
 def _records(table: pa.Table) -> Iterator[str]:
@@ -85,18 +91,24 @@ def _records(table: pa.Table) -> Iterator[str]:
     yield "\n]\n" if before == ",\n" else "[]\n"
 
 
-def _regions(table: pa.Table) -> str:
+def _regions(table: pa.Table) -> list[str]:
     """Return a circle for each row with a position, named by its candidate or else its object, and its score."""
     _check_regions(table)
     ids = [name for name in ("candidate_id", "object_id") if name in table.column_names]
-    lines = ["# Region file format: DS9 version 4.1", "icrs"]
+    circles = []
     for row in table.select([*_NUMBERS, *ids]).to_pylist():
         if row["ra"] is not None and row["dec"] is not None:
             known = [str(row[name]) for name in ids if row[name] is not None][:1]
-            score = [] if row["p_lens"] is None else [f"p_lens={row['p_lens']:.3g}"]
+            score = [] if row["p_lens"] is None else [_score(row["p_lens"])]
             name = " ".join(known + score)
-            lines.append(f'circle({row["ra"]:.7f},{row["dec"]:.7f},{REGION_RADIUS_ARCSEC:g}") # text={{{name}}}')
-    return "\n".join(lines) + "\n"
+            circles.append(f'circle({row["ra"]:.7f},{row["dec"]:.7f},{REGION_RADIUS_ARCSEC:g}") # text={{{name}}}')
+    return circles
+
+
+def _score(p_lens: float) -> str:
+    """Return a score with three digits; one that would round to 1 is given as a limit, as everywhere."""
+    text = f"{p_lens:.3g}"
+    return "p_lens>0.999" if text == "1" else f"p_lens={text}"
 
 
 def _check_regions(table: pa.Table) -> None:

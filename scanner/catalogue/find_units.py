@@ -299,7 +299,7 @@ def _why_nothing(input_uri: str, left_out: Sequence[LeftOut], place: str = "", s
         return f"{input_uri}: no tile has a source {place}"
     if _is_file(input_uri):
         return f"{input_uri}: is a file, not a folder of tiles or shards; `lensscan score` takes manifests and images"
-    return f"{input_uri}: holds neither Euclid MER tiles nor shards"
+    return f"{input_uri}: holds neither Euclid MER tiles nor shards; `lensscan score` takes a folder of cutouts"
 
 
 def _names_that_fit_not(input_uri: str, reasons: set[LeftOutReason], survey: Survey) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -145,8 +145,15 @@ def _run(root_uri: str, statement: str, plans: list[ShownPlan], views: Views) ->
                 raise QueryError(f"columns must have different names, got {', '.join(repeated)} twice: name them with AS")
             result: pa.Table = found.to_arrow_table()
         except (duckdb.Error, OSError) as error:
-            raise QueryError(_one_line_cause(error)) from error
+            raise QueryError(_cause(error, ("candidates", "scores", *views))) from error
     return result
+
+
+def _cause(error: Exception, views: Iterable[str]) -> str:
+    """Return the text of an error in one line; DuckDB proposes its own tables for one that is not there, this the views."""
+    cause, proposal, _ = _one_line_cause(error).partition(' Did you mean "')
+    is_table = cause.startswith("Catalog Error: Table")
+    return f"{cause} The views are {', '.join(views)}." if is_table and proposal else _one_line_cause(error)
 
 
 def _one_line_cause(error: Exception) -> str:

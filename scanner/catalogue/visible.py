@@ -9,13 +9,14 @@ import pyarrow.parquet as pq
 
 from infra.errors import LensscanError
 from infra.read_ahead import map_ahead
-from infra.store.storage import N_AHEAD, FileInfo, StorageError, join, open_read
+from infra.store.storage import N_AHEAD, FileInfo, StorageError, exists, join, open_read
 from scanner.catalogue.candidates import ORDER, with_origin
 from scanner.catalogue.columns import CARRIED_PREFIX, PURITY_COLUMNS, candidate_schema, carried_fields, network_names
+from scanner.catalogue.gate import holds, waiting_plans
 from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.outcomes import candidate_mask, skipped_mask
-from scanner.catalogue.paths import UNDATED, sealed_path
+from scanner.catalogue.paths import UNDATED, night_label, sealed_path
 from scanner.catalogue.plan import find_plans, load_plan
 from scanner.catalogue.ranking import with_purity, with_rank
 from scanner.catalogue.shown import ShownPlan, ShowRecord, show_records, shown_plans
@@ -84,12 +85,23 @@ def plans_by_night(root_uri: str, night: str | None = None) -> dict[str, list[Sh
     """
     shown = {label: plans for label, plans in shown_plans(root_uri, night or "").items() if plans}
     if not shown:
-        of_night = f" of night {night}" if night else ""
-        raise VisibleError(
-            f"{root_uri}: no complete scan{of_night}; is it the folder or prefix given to `lensscan scan --out`? "
-            "`lensscan status` shows the state of each plan, and `lensscan query --all-plans` what is there so far"
-        )
+        raise VisibleError(f"{root_uri}: {_why_none(root_uri, night)}")
     return shown
+
+
+def _why_none(root_uri: str, night: str | None) -> str:
+    """Return the reason why readers see no plan of a night, or of any night."""
+    if not exists(root_uri):
+        return "does not exist"
+    held = {night_label(one.night) for one in holds(root_uri)}
+    waiting = [label for label in sorted(held) if night in (None, label) and waiting_plans(root_uri, label)]
+    if waiting:
+        return f"night {waiting[0]} waits for its quality gate: `lensscan qa` judges it, `lensscan promote` shows it"
+    of_night = f" of night {night}" if night else ""
+    return (
+        f"no complete scan{of_night}; is it the folder or prefix given to `lensscan scan --out`? "
+        "`lensscan status` shows the state of each plan, and `lensscan query --all-plans` what is there so far"
+    )
 
 
 def rows_of(root_uri: str, plans: Iterable[ShownPlan], min_p_lens: float | None = None, *, maps: bool = False) -> pa.Table:

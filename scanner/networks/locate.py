@@ -35,6 +35,19 @@ def find_package(name_or_path: str, ensembles_dir: Path) -> Path:
     raise PackageError(f"{name_or_path}: no ensemble of that name and no folder with {CARD_FILE}; known ensembles: {known}")
 
 
+def find_scanning_package(name: str, ensembles_dir: Path) -> Path:
+    """Return the folder of the package that a catalogue names: it knows the name alone, not the folder.
+
+    Raises:
+        PackageError: no package has that name; the message says where it must lie.
+    """
+    try:
+        return find_package(name, ensembles_dir)
+    except PackageError as error:
+        where = f"set LENSSCAN_ENSEMBLES_DIR to the folder that holds the folder {name}"
+        raise PackageError(f"{error}. If it lies elsewhere, {where}; it is {ensembles_dir} now") from error
+
+
 def folder_for_new(name: str, ensembles_dir: Path) -> Path:
     """Return the folder in which to write a user's package of that name.
 

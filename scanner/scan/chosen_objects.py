@@ -1,5 +1,6 @@
 """Read some objects, named by their ids, from manifests, FITS files, tiles, shards or images in memory."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -88,8 +89,15 @@ def _by_id(label: str, found: Iterator[NamedRow], objects: Sequence[str]) -> dic
             raise ObjectsError(f"{label}: has several objects {name}")
         rows[name] = row
     if missing := [name for name in objects if name not in rows]:
-        raise ObjectsError(f"{label}: has no object {', '.join(missing)}")
+        raise ObjectsError(f"{label}: has no object {', '.join(missing)}{_by_name(missing)}")
     return {name: rows[name] for name in objects or rows}
+
+
+def _by_name(missing: Sequence[str]) -> str:
+    """Return where to find the ids of objects that are named as candidates are, such as `EUCL J160229.19-200158.0`."""
+    if not any(re.search(r"J\d{6}", name) for name in missing):
+        return ""
+    return '; an object has an object_id: `lensscan query CATALOGUE --sql "select candidate_id, object_id from candidates"`'
 
 
 def _rows_of_files(

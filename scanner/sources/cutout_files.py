@@ -40,6 +40,8 @@ class _File:
     images: tuple[_Image, ...]
     """Images in the file's order; none if the file cannot be read, which its row then reports."""
     is_readable: bool = True
+    other_shapes: tuple[tuple[int, ...], ...] = ()
+    """Shapes of the arrays that have more than two dimensions."""
 
     @property
     def stem(self) -> str:
@@ -128,7 +130,8 @@ def _read(uri: str) -> _File:
     except Rejection:
         return _File(uri, (), is_readable=False)
     names = [hdu.name for hdu in file.hdus]
-    return _File(uri, tuple(_image(hdu, names) for hdu in file.hdus if len(hdu.shape) == 2))
+    images = tuple(_image(hdu, names) for hdu in file.hdus if len(hdu.shape) == 2)
+    return _File(uri, images, other_shapes=tuple(tuple(hdu.shape) for hdu in file.hdus if len(hdu.shape) > 2))
 
 
 def _fault(file: _File) -> str:
@@ -136,7 +139,15 @@ def _fault(file: _File) -> str:
     name = posixpath.basename(file.uri)
     if shows_no_sky(file.stem):
         return f"{name}: by its name a PSF, a noise map or a mask"
-    return f"{name}: has no two-dimensional image" if file.is_readable and not file.images else ""
+    return f"{name}: {_no_image(file)}" if file.is_readable and not file.images else ""
+
+
+def _no_image(file: _File) -> str:
+    """Say that a file has no image; a cube may hold bands, of which nothing tells which is which."""
+    if not file.other_shapes:
+        return "has no two-dimensional image"
+    shape = "x".join(map(str, file.other_shapes[0]))
+    return f"has no two-dimensional image, but an array of {shape}: write each band as an image of its own"
 
 
 def _image(hdu: Hdu, names: Sequence[str]) -> _Image:
@@ -181,7 +192,8 @@ def _unknown(files: Sequence[_File]) -> str:
     file = files[0]
     name = posixpath.basename(file.uri)
     if not file.images:
-        return f"{name}: has no two-dimensional image; a table of positions needs --tiles, a folder of tiles"
+        table = "" if file.other_shapes else "; a table of positions needs --tiles, a folder of tiles"
+        return f"{name}: {_no_image(file)}{table}"
     has = ", ".join(image.name for image in file.images[:_SHOWN])
     cells = [f"{name}#{image.name}" for image in file.images[: len(BANDS)]]
     line = ",".join([file.stem, *cells, *[""] * (len(BANDS) - len(cells))])

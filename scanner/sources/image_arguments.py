@@ -59,7 +59,7 @@ def _fits_files(folder: str) -> list[str]:
         raise ManifestError(f"{folder}: holds tiles: use lensscan scan, or --tiles {folder} with a table of positions")
     found = [name for name in names if _is_fits(name)]
     if not found:
-        raise ManifestError(f"{folder}: holds no FITS files, whose names end in {', '.join(FITS_SUFFIXES[:4])}")
+        raise ManifestError(f"{folder}: holds no FITS files, whose names end in {', '.join(FITS_SUFFIXES)}")
     return found
 
 

@@ -122,6 +122,9 @@ def _single_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _numbers(name: str, column: pa.ChunkedArray, *, is_id: bool) -> np.ndarray:
     """Return ids, all of which must be there, or coordinates, with NaN for an empty cell, as in FITS tables."""
+    if not len(column):
+        # An empty CSV file has no types.
+        return np.empty(0, np.int64 if is_id else np.float64)
     is_integer = pa.types.is_integer(column.type) and not pa.types.is_uint64(column.type)
     has_type = is_integer or (pa.types.is_floating(column.type) and not is_id)
     if not has_type or (is_id and column.null_count):

@@ -20,7 +20,7 @@ from scanner.catalogue.visible import selected_plans
 from scanner.networks.card_file import read_card
 from scanner.networks.errors import PackageError
 from scanner.networks.feature_reference import AXES, P_LENS, FeatureReference, read_reference
-from scanner.networks.locate import find_package
+from scanner.networks.locate import find_scanning_package
 from scanner.networks.log_odds import log_odds
 from scanner.review.all_rows import all_rows
 from scanner.review.embeddings.rows import EmbeddingsError
@@ -150,7 +150,7 @@ def _reference(plan: Plan, ensembles_dir: Path) -> FeatureReference:
         PackageError: the reference is damaged.
     """
     try:
-        folder = find_package(plan.ensemble_name, ensembles_dir)
+        folder = find_scanning_package(plan.ensemble_name, ensembles_dir)
     except PackageError as error:
         raise EmbeddingsError(f"drift needs the ensemble that scanned night {night_label(plan.night)}: {error}") from error
     card = read_card(folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 from infra.progress import Progress, no_progress
 from scanner.networks.card_file import read_card
 from scanner.networks.errors import PackageError
-from scanner.networks.locate import find_package
+from scanner.networks.locate import find_scanning_package
 from scanner.networks.nonlens_sample import NonLensTail, read_sample
 from scanner.review.yields.conformal import GuaranteedList
 from scanner.review.yields.night import NightScores, YieldError, list_with_guarantee, read_night
@@ -39,7 +39,7 @@ def sample_for(scores: NightScores, ensembles_dir: Path) -> NonLensTail | None:
         PackageError: the sample is damaged.
     """
     try:
-        folder = find_package(scores.ensemble_name, ensembles_dir)
+        folder = find_scanning_package(scores.ensemble_name, ensembles_dir)
     except PackageError as error:
         raise YieldError(f"fdr needs the ensemble that scored night {scores.night}: {error}") from error
     card = read_card(folder)

@@ -15,6 +15,16 @@ def catalogue(tmp_path):
 
 
 @pytest.mark.server
+def test_several_nights_are_told_apart(lensscan, catalogue, tmp_path):
+    finished(catalogue, {"a": {2: 0.8}}, night="2026-11-25")
+    table = tmp_path / "known.csv"
+    table.write_text("object_id,ra,dec\nL2,2.0001,1.0\n")
+    told = lensscan("crossmatch", catalogue, str(table)).stdout
+    assert "2 matches of a candidate in a night with a position" in " ".join(told.split())
+    assert [night in told for night in ("2026-11-24", "2026-11-25")] == [True, True]
+
+
+@pytest.mark.server
 def test_known_lenses_are_found_with_their_columns(lensscan, catalogue, tmp_path):
     table = tmp_path / "known.csv"
     table.write_text("object_id,ra,dec,grade\nL2,2.0001,1.0,A\nfar,77,1,B\n")

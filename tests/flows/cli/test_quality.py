@@ -107,10 +107,12 @@ def test_a_good_night_passes_against_the_first(lensscan, good, tmp_path):
     ran(lensscan, "promote", root, "--night", FIRST)
     told = ran(lensscan, "qa", root, "--reference-night", FIRST)
     assert f"night {SECOND} has passed its quality gate, compared with night {FIRST}" in told
+    assert f"Readers do not see it yet; `lensscan promote {root} --night {SECOND}` shows it." in " ".join(told.split())
     for check in ("psf_width", "the stability index of the scores is"):
         assert check in told
     assert "readers see it from now on" in ran(lensscan, "promote", root)
     assert "nothing to do" in ran(lensscan, "promote", root, "--night", SECOND)
+    assert "Readers do not see it yet" not in ran(lensscan, "qa", root, "--night", SECOND)
 
 
 def test_a_limit_can_be_set_in_a_file(lensscan, good, tmp_path):

@@ -91,6 +91,18 @@ def test_a_guarantee_goes_with_no_other_condition(run, made, condition):
     assert "--fdr holds for the whole list of a night: no other condition than --night goes with it" in text
 
 
+def test_a_guaranteed_list_has_no_other_promise(run, made):
+    text = run("query", made.root, "--fdr", "0.2")
+    assert "at most 0.2 of such a list are no lenses" in text
+    assert "at or above p_lens" not in text
+    assert "at or above p_lens" in run("query", made.root)
+
+
+def test_the_folder_of_the_ensemble_is_asked_for(lensscan, made, tmp_path):
+    done = lensscan("query", made.root, "--fdr", "0.2", LENSSCAN_ENSEMBLES_DIR=str(tmp_path))
+    assert f"set LENSSCAN_ENSEMBLES_DIR to the folder that holds the folder test; it is {tmp_path} now" in done.stderr
+
+
 def test_several_nights_need_a_name(run, made, tmp_path):
     shutil.copytree(made.root, tmp_path / "two")
     finished(str(tmp_path / "two"), {"z": {1: 0.9}}, night="2026-11-25", purity=PURITY)

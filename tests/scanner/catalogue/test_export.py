@@ -48,7 +48,7 @@ def test_regions_are_circles_with_names(rows, tmp_path):
     at = rows.column_names.index("candidate_id")
     named = rows.set_column(at, "candidate_id", pa.array(["LSC J1", "LSC J2", "LSC J3"]))
     nowhere = named.set_column(named.column_names.index("dec"), "dec", pa.array([1.0, None, -0.25]))
-    export(nowhere, tmp_path / "x.reg", "c")
+    assert export(nowhere, tmp_path / "x.reg", "c") == 2
     first, system, *circles = (tmp_path / "x.reg").read_text().splitlines()
     assert (first, system) == ("# Region file format: DS9 version 4.1", "icrs")
     found = [re.fullmatch(r'circle\(([-\d.]+),([-\d.]+),3"\) # text=\{(.*)\}', line).groups() for line in circles]
@@ -68,6 +68,13 @@ def test_rows_without_scores_or_names_are_regions_too(tmp_path):
     ):
         export(query(root, sql=sql), tmp_path / "x.reg", "c")
         assert re.findall(r"text=\{(.*)\}", (tmp_path / "x.reg").read_text()) == names
+
+
+def test_no_score_of_a_region_is_certain(tmp_path):
+    root = str(tmp_path / "catalogue")
+    finished(root, {"a": {1: 0.99998, 2: 0.999}})
+    export(query(root, sql="SELECT * FROM scores ORDER BY object_id"), tmp_path / "x.reg", "c")
+    assert re.findall(r"p_lens\S+(?=\})", (tmp_path / "x.reg").read_text()) == ["p_lens>0.999", "p_lens=0.999"]
 
 
 @pytest.mark.parametrize("name", ["ra", "dec", "p_lens"])

@@ -123,6 +123,12 @@ def test_sql_that_is_not_one_query_is_not_run(catalogue, sql, tmp_path, monkeypa
     assert not list(tmp_path.glob("*.csv"))
 
 
+def test_a_table_that_is_not_there_is_answered_with_the_views(disk):
+    finished(disk, {"a": {1: 0.9}})
+    with pytest.raises(QueryError, match=r"Table with name candidate does not exist! The views are candidates, scores\.$"):
+        query(disk, sql="select * from candidate")
+
+
 def test_views_show_each_object_once_or_every_plan(disk, monkeypatch):
     old = finished(disk, {"a": {1: 0.9, 2: 0.1}, "b": {3: 0.8, 4: 0.2}})
     monkeypatch.setattr("scanner.catalogue.plan.code_version", lambda: "9.9")

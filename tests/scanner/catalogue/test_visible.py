@@ -267,6 +267,21 @@ def test_an_unfinished_plan_is_listed_only_on_request(root):
         visible_candidates(root, night=NIGHT)
 
 
+def test_a_night_that_waits_is_not_called_incomplete(root):
+    finished(root, {"a": {1: 0.9}}, gate=True)
+    waits = f"night {NIGHT} waits for its quality gate: `lensscan qa` judges it, `lensscan promote` shows it"
+    for night in (None, str(NIGHT)):
+        with pytest.raises(VisibleError, match=waits):
+            visible_candidates(root, night=night)
+    with pytest.raises(VisibleError, match="no complete scan of night 2020-01-01"):
+        visible_candidates(root, night="2020-01-01")
+
+
+def test_a_folder_that_is_not_there_is_named(root):
+    with pytest.raises(VisibleError, match=f"{root}x: does not exist"):
+        visible_candidates(f"{root}x")
+
+
 def test_a_damaged_file_is_named(root):
     plan = finished(root, FIELD)
     (sealed,) = list_files(f"{root}/_scan/sealed")

@@ -116,6 +116,16 @@ def test_a_file_without_any_clue_is_refused_with_an_example(tmp_path):
     assert str(caught.value).endswith("its extensions are SCI, ERR")
 
 
+def test_a_cube_is_named_as_one(tmp_path):
+    fits.PrimaryHDU([[[1.0, 2.0]] * 3] * 4).writeto(tmp_path / "cube.fits")
+    says = "cube.fits: has no two-dimensional image, but an array of 4x3x2: write each band as an image of its own"
+    with pytest.raises(ManifestError, match=f"{says}$"):
+        objects_of_files([str(tmp_path / "cube.fits")], ())
+    uris = [str(tmp_path / "cube.fits"), write_cutout(tmp_path / "a.fits")]
+    (cube,) = manifest_cutouts(objects_of_files(uris, uris).rows([0]), MER_10)
+    assert str(cube) == f"missing_band: {says}"
+
+
 def test_a_table_alone_is_taken_for_positions(tmp_path):
     fits.BinTableHDU.from_columns([fits.Column("a", "K", array=[1])]).writeto(tmp_path / "table.fits")
     with pytest.raises(ManifestError, match="no two-dimensional image; a table of positions needs --tiles"):

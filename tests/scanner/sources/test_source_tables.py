@@ -85,6 +85,12 @@ def test_an_empty_id_is_refused(tmp_path, kind):
         read_table_sources(uri, 2**20, COLUMNS)
 
 
+def test_a_csv_file_without_rows_has_no_sources(tmp_path):
+    (tmp_path / "c.csv").write_text("ObjID,RA,Dec\n")
+    found = read_table_sources(str(tmp_path / "c.csv"), 2**20, COLUMNS)
+    assert (len(found.ids), len(found.ra), len(found.dec)) == (0, 0, 0)
+
+
 def test_missing_columns_are_named(uri):
     with pytest.raises(MissingColumnsError) as caught:
         read_table_sources(uri, 2**20, COLUMNS, needed=("FLUX_I", "FLUX_Z"))
