@@ -12,8 +12,8 @@ from infra.store.files import StorageError
 
 
 class Worker:
-    def __init__(self, broken=False, but_once=None, killed_once=None, killed=False, error=None):
-        self.step = 0
+    def __init__(self, broken=False, but_once=None, killed_once=None, killed=False, error=None, in_turn=None):
+        self.step = self.n_asked = 0
         self.collected_at_start = gc.isenabled()
         if error:
             raise error
@@ -30,6 +30,9 @@ class Worker:
                 os.close(os.open(but_once, os.O_CREAT | os.O_EXCL))
             except FileExistsError:
                 broken = True
+        if in_turn:
+            Path(in_turn, str(os.getpid())).touch()
+            broken = len(list(Path(in_turn).iterdir())) % 2 == 0
         if broken:
             raise ValueError("no ensemble here")
 
@@ -57,6 +60,13 @@ class Worker:
 
     def hang(self):
         time.sleep(600)
+
+    def hang_when_asked(self):
+        self.n_asked += 1
+        time.sleep(600)
+
+    def times_asked(self):
+        return self.n_asked
 
     def pid(self):
         return os.getpid()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,7 +20,8 @@ WORKER = "tests.infra.pool_worker:Worker"
 
 
 @pytest.fixture
-def pool():
+def pool(monkeypatch):
+    monkeypatch.setenv("LENSSCAN_TEST", "of this process")
     with contextlib.closing(LocalPool(WORKER, (), 1, 2, {"LENSSCAN_TEST": "given"})) as made:
         yield made
 
@@ -65,6 +67,19 @@ def test_a_large_request_to_a_stopped_worker_meets_its_deadline(pool):
     os.kill(pid, signal.SIGSTOP)
     assert failures(pool, [call("double", bytes(10**7), deadline_s=0.5)]) == [CallFailure.OVERDUE]
     assert values(pool, [call("double", b"ab" * 10**6)]) == [b"ab" * 2 * 10**6]
+
+
+def test_a_replaced_worker_leaves_no_process_pipe_or_thread(pool):
+    (pid,) = values(pool, [call("pid")])
+    before = _n_pipes_and_threads()
+    assert failures(pool, [call("hang", deadline_s=0.2, is_alone=True)]) == [CallFailure.OVERDUE]
+    assert not Path(f"/proc/{pid}").exists()
+    assert values(pool, [call("double", 1)]) == [2]
+    assert all(now <= then for now, then in zip(_n_pipes_and_threads(), before, strict=True))
+
+
+def _n_pipes_and_threads():
+    return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
 
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "SIGTERM"), (40, "signal 40")])

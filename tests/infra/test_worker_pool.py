@@ -47,7 +47,7 @@ def pools_of(kind, request):
             actor = ray.remote(num_cpus=0.1, max_concurrency=3)(Worker)
             pools.append(ActorPool(partial(actor.remote, **options), n_workers, in_flight))
         else:
-            arguments = [options.get(name) for name in ("broken", "but_once", "killed_once", "killed", "error")]
+            arguments = [options.get(name) for name in ("broken", "but_once", "killed_once", "killed", "error", "in_turn")]
             pools.append(LocalPool("tests.infra.pool_worker:Worker", arguments, n_workers, in_flight, {}))
         return pools[-1]
 
@@ -122,6 +122,12 @@ def test_a_call_marked_alone_has_a_worker_to_itself(pool, folder):
 
 
 @of_any_kind
+def test_no_call_joins_one_that_has_the_only_worker(make_pool, folder):
+    calls = [call("die", folder, 1, is_alone=True), call("sleep", 0.1)]
+    assert failures(make_pool(1, 2), calls) == [CallFailure.DIED, None]
+
+
+@of_any_kind
 def test_a_hanging_call_and_its_neighbours_end_as_disturbed(pool):
     calls = [call("hang", deadline_s=0.5), call("hang"), call("hang")]
     for submitted in calls:
@@ -138,6 +144,24 @@ def test_a_hanging_call_and_its_neighbours_end_as_disturbed(pool):
 def test_a_call_that_hangs_alone_is_overdue(pool):
     calls = [call("hang", deadline_s=0.5, is_alone=True), call("double", 1), call("double", 2)]
     assert failures(pool, calls) == [CallFailure.OVERDUE, None, None]
+
+
+@of_any_kind
+def test_calls_that_end_beside_a_hanging_one_do_not_prolong_it(make_pool):
+    """The worker never holds the hanging call alone before its deadline."""
+    calls = [call("hang", deadline_s=0.5), *(call("sleep", 0.1) for _ in range(12))]
+    assert failures(make_pool(1, 2), calls)[0] is CallFailure.KILLED_WITH_NEIGHBOUR
+
+
+@of_any_kind
+def test_the_second_call_of_a_dead_worker_stays_open(make_pool, folder):
+    pool = make_pool(1, 2)
+    for submitted in (call("die", folder, 2), call("meet", folder, 3)):
+        pool.submit(submitted)
+    assert pool.next_result().failure is CallFailure.DIED
+    assert (pool.n_open, pool.n_busy) == (1, 1)
+    assert pool.next_result().failure is CallFailure.DIED
+    assert (pool.n_open, pool.n_busy) == (0, 0)
 
 
 @of_any_kind
@@ -190,6 +214,31 @@ def test_workers_that_die_one_after_the_other_end_the_run(make_pool, folder, mon
 
 
 @of_any_kind
+def test_a_worker_killed_at_each_start_ends_the_run(make_pool, monkeypatch):
+    monkeypatch.setattr("infra.worker_pool.MAX_DEATHS_IN_A_ROW", 3)
+    pool = make_pool(1, 1, killed=True)
+    pool.submit(call("double", 1))
+    with pytest.raises(ClusterError, match="3 workers died one after the other, the last: its worker died: SIGKILL"):
+        pool.next_result()
+
+
+@of_any_kind
+def test_deaths_with_answers_between_them_end_no_run(make_pool, monkeypatch):
+    monkeypatch.setattr("infra.worker_pool.MAX_DEATHS_IN_A_ROW", 2)
+    calls = [call(method, 1) for _ in range(3) for method in ("leave", "double")]
+    assert failures(make_pool(1, 1), calls) == [CallFailure.DIED, None] * 3
+
+
+@of_any_kind
+def test_failed_starts_with_good_ones_between_them_cost_no_worker(make_pool, folder, monkeypatch):
+    """Of the only worker, every second start fails."""
+    monkeypatch.setattr("infra.worker_pool.MAX_FAILED_STARTS", 2)
+    pool = make_pool(1, 1, in_turn=folder)
+    assert failures(pool, [call("leave", 1) for _ in range(3)]) == [CallFailure.DIED] * 3
+    assert values(pool, [call("double", 2)]) == [4]
+
+
+@of_any_kind
 def test_no_more_calls_run_than_the_limit_allows(pool):
     durations_s = [0.3, 0.2, 0.1, 0.0]
     for seconds in durations_s:
@@ -221,6 +270,13 @@ def test_a_question_that_raises_fails_nothing(pool, folder, often):
     pool.watch("no_step", told.append)
     assert values(pool, [call("sleep", 0.4) for _ in range(2)]) == [0.4, 0.4]
     assert (told, pool.n_lost) == ([], 0)
+
+
+@of_any_kind
+def test_a_worker_that_does_not_answer_is_asked_once(make_pool, often):
+    pool = make_pool(1, 1)
+    pool.watch("hang_when_asked", None)
+    assert values(pool, [call("sleep", 0.4), call("times_asked")]) == [0.4, 1]
 
 
 @of_any_kind
