@@ -118,7 +118,7 @@ class _Dispatch:
         self.given_up: dict[str, str] = {}
         """Last error of each unit that was given up."""
         self.may_pass = False
-        """Whether a unit was given up because the store failed or its worker was lost."""
+        """Whether a unit was given up because the store failed; one whose worker was lost is tried again."""
 
     def receipts(self) -> Iterator[Receipt]:
         """Run until every unit is committed or given up; yield the receipt of each committed unit."""
@@ -151,7 +151,7 @@ class _Dispatch:
             self._failed(state, task, result)
         if state.is_given_up:
             self.given_up[task.unit_id] = state.reason or _reason(result)
-            self.may_pass |= result.failure is not None and _failure(result) in {Failure.STORE, Failure.LOST}
+            self.may_pass |= result.failure is not None and _failure(result) is Failure.STORE
         else:
             # A unit that kills workers waits until all others are done; a unit that cannot be read lets another go first.
             self._pool.submit(self._call(state.task()))

@@ -3,11 +3,13 @@
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from scanner.catalogue.ledger import Outcome, Receipt
 from scanner.catalogue.runs import run_records
 from scanner.workers import ray_metrics
 from scanner.workers.run_tally import RunTally
@@ -114,3 +116,55 @@ def test_a_cluster_that_is_gone_fails_no_report(sent):
     for n_done in (1, 2, 3):
         tally.progressed(n_done, 4)
     assert sent == [(0, 0, 0.25), (0, 0, 0.5)]
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Return the numbers that Ray's counters and gauges show in this process, by name and tags."""
+    found = {}
+
+    class Meter:
+        def __init__(self, name, _description, tags):
+            self._name, self._tags = name.removeprefix("lensscan_"), tags
+
+        def inc(self, n, tags):
+            assert n > 0
+            self.set(found.get(self._of(tags), 0) + n, tags)
+
+        def set(self, n, tags):
+            found[self._of(tags)] = n
+
+        def _of(self, tags):
+            assert set(tags) == set(self._tags)
+            assert tags["night"] == "2026-11-24"
+            return (self._name, *(text for name, text in tags.items() if name != "night"))
+
+    monkeypatch.setattr(ray_metrics, "Counter", Meter)
+    monkeypatch.setattr(ray_metrics, "Gauge", Meter)
+    return found
+
+
+def test_a_worker_counts_what_it_commits_and_repeats(counted):
+    rows = {"scored": 5, "rejected:blank": 2, "skipped:selection": 4}
+    done = Receipt("a", "x", Outcome.COMMITTED, 11, 5, 2, 3, "", rows, {"read": 1.5}, n_store_retries=2)
+    meters = ray_metrics.WorkerMeters("2026-11-24")
+    for receipt in (done, done, replace(done, outcome=Outcome.LOST_RACE), replace(done, n_candidates=0, n_store_retries=0)):
+        meters.count(receipt)
+    assert counted == {
+        ("store_retries",): 6,
+        ("units_committed",): 3,
+        ("candidates",): 6,
+        ("rows_scored",): 15,
+        ("rows_rejected", "blank"): 6,
+        ("stage_seconds", "read"): 4.5,
+    }
+
+
+def test_a_driver_counts_each_loss_once(counted, monkeypatch):
+    monkeypatch.setattr(ray_metrics, "ray_is_client", lambda: False)
+    tally = RunTally()
+    ray_metrics.report_to_ray(tally, "2026-11-24")
+    for n_failed, n_deaths in ((0, 1), (1, 1), (1, 3)):
+        tally.lost(n_failed, n_deaths)
+    tally.progressed(3, 4)
+    assert counted == {("units_failed",): 1, ("worker_deaths",): 3, ("night_progress",): 0.75}

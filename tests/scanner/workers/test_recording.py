@@ -8,6 +8,7 @@ import pytest
 from prefect.exceptions import TerminationSignal
 
 from infra.store.storage import StorageError, list_files
+from scanner.catalogue.ledger import Outcome, Receipt
 from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.runs import run_records
 from scanner.catalogue.seal import SealError
@@ -101,12 +102,14 @@ def test_a_run_with_nothing_to_do_leaves_no_record(reported, scan):
     assert samples["lensscan_rows_scored_total"][0][1] == EXPECTED["scored"]
     assert samples["lensscan_store_retries_total"][0][1] == 0
     assert "lensscan_stage_seconds_total" not in samples
+    assert samples["lensscan_night_progress"][0][1] == 1
 
 
 def test_a_killed_worker_is_counted_without_doubled_rows(scan, tmp_path, monkeypatch):
     monkeypatch.setattr(local, "SCANNER", "tests.faults.harness.worker_faults:FaultyScanner")
     monkeypatch.setenv("FAULT_FLAGS", str(tmp_path))
-    # This worker dies after a commit, before its receipt.
+    # This worker dies after a commit, before its receipt; it must not have committed a second unit meanwhile.
+    monkeypatch.setattr(local, "IN_FLIGHT", 1)
     monkeypatch.setenv("FAULT_CRASH_AT", "created")
     (record,), samples = scan(tmp_path / "root")
     assert record.rows_by_status == statuses_in(tmp_path / "root") == EXPECTED
@@ -124,6 +127,7 @@ def test_a_unit_given_up_is_counted_until_it_is_mended(scan, made, tmp_path, mon
     (failed,) = run_records(str(root))
     assert (failed.error, failed.units_failed, failed.units_committed) == ("UnitsFailedError", 1, N_UNITS - 1)
     assert failed.rows_by_status == {"rejected:blank": 2, "scored": EXPECTED["scored"] - N_ROWS}
+    assert failed.candidates == failed.rows_by_status["scored"]
     samples, _ = parsed((made / "metrics" / FILE_NAME).read_text())
     assert samples["lensscan_units_failed_total"][0][1] == 1
     assert samples["lensscan_oldest_unpromoted_night_seconds"][0][1] > 0
@@ -191,6 +195,27 @@ def test_metrics_that_cannot_be_written_fail_no_scan(request_of, tmp_path, caplo
     assert len(run_records(str(tmp_path / "root"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("load_seal", "the rows of this run cannot be counted: away"),
+        ("record_run", "the metrics of this run are not in the catalogue: away"),
+        ("oldest_unpromoted_s", "the oldest night that is not promoted is unknown: away"),
+    ],
+)
+def test_metrics_that_cannot_be_read_or_stored_fail_no_scan(request_of, tmp_path, monkeypatch, caplog, name, says):
+    def fail(*_):
+        raise StorageError("away")
+
+    monkeypatch.setattr(f"scanner.workers.recording.{name}", fail)
+    recording = Recording(plan_scan(request_of), str(tmp_path / "root"), (), 1, "id", tmp_path)
+    recording.begin()
+    with recording.recorded():
+        pass
+    assert says in caplog.text
+    assert parsed((tmp_path / FILE_NAME).read_text())[0]["lensscan_night_progress"][0][1] == 1
+
+
 def test_a_store_that_failed_is_not_asked_for_rows(request_of, tmp_path):
     plan = plan_scan(request_of)
     recording = Recording(plan, str(tmp_path / "root"), plan.units, 1, "id", tmp_path)
@@ -200,6 +225,18 @@ def test_a_store_that_failed_is_not_asked_for_rows(request_of, tmp_path):
     (record,) = run_records(str(tmp_path / "root"))
     assert (record.error, record.rows_by_status, record.units_committed) == ("StorageError", None, None)
     assert "lensscan_rows_scored" not in (tmp_path / FILE_NAME).read_text()
+
+
+@pytest.mark.parametrize("n_before", [0, 1])
+def test_the_file_counts_the_units_of_a_run_from_the_first(request_of, tmp_path, n_before):
+    """What an earlier run committed is not counted before the end, so nothing is shown of a run that goes on."""
+    plan = plan_scan(request_of)
+    recording = Recording(plan, str(tmp_path / "root"), plan.units[n_before:], 1, "id", tmp_path)
+    recording.tally.add(Receipt("x", "attempt", Outcome.COMMITTED, 3, 2, 1, 2, "", {"scored": 2, "rejected:blank": 1}))
+    samples, _ = parsed((tmp_path / FILE_NAME).read_text())
+    names = ("units_committed_total", "rows_scored_total", "rows_rejected_total", "candidates_total")
+    found = {name: samples[f"lensscan_{name}"][0][1] for name in names if f"lensscan_{name}" in samples}
+    assert found == ({} if n_before else dict(zip(names, (1, 2, 1, 2), strict=True)))
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(), TerminationSignal(15)])

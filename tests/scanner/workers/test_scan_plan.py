@@ -7,6 +7,7 @@ from infra.errors import ClusterError
 from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, pending, publish
 from scanner.workers.dispatch import UnitsFailedError, scan_plan
+from scanner.workers.run_tally import RunTally
 from scanner.workers.store_backoff import StoreBackoff
 from tests.scanner.catalogue_parts import plan_of, scores
 from tests.scanner.fake_pool import Clock, FakePool
@@ -97,6 +98,18 @@ def test_units_that_are_given_up_are_named_with_errors(plan, root, workers):
     expected = "2 of 8 tiles could not be scanned, the others are done: u1: ValueError: one; u6: KeyError: 'six'"
     assert str(raised.value) == expected
     assert [unit.unit_id for unit in pending(plan, root)] == ["u1", "u6"]
+
+
+@pytest.mark.parametrize(("others", "passes"), [([], False), ([StorageError("away")] * 6, True)])
+def test_a_failed_store_alone_is_worth_another_run(plan, root, workers, others, passes):
+    """The units that raise are given up before and after the other one."""
+    workers.ends = {"u1": [ValueError("one")] * 3, "u2": others, "u6": [MemoryError()] * 6 + [ValueError("six")] * 3}
+    workers.ends |= {name: [MemoryError()] * 3 * i for i, name in enumerate(("u3", "u4", "u5"))}
+    tally = RunTally()
+    with pytest.raises(UnitsFailedError) as raised:
+        scan_plan(plan, pending(plan, root), workers.pool, tally=tally)
+    assert raised.value.is_infrastructure is passes
+    assert tally.n_units_failed == 2 + passes
 
 
 def test_a_plan_of_one_unit_names_its_kind(root):

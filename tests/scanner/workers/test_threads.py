@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from scanner.workers.threads import thread_settings, threads_on_nodes
+from scanner.workers.threads import thread_settings, threads_of, threads_on_nodes
 
 CODE = """
 import time
@@ -39,3 +39,8 @@ def test_a_worker_of_a_cluster_fits_on_a_node():
     assert threads_on_nodes([16.0, 2.0], 2) == 9
     assert threads_on_nodes([0.0, 0.5], 4) == 1
     assert threads_on_nodes([], 4) == 1
+
+
+def test_more_workers_than_cores_have_a_thread_each(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert [threads_of(workers) for workers in (1, 3, 4, 5)] == [4, 1, 1, 1]
