@@ -44,7 +44,7 @@ def plan_night(request: ScanRequest, root_uri: str, ray_address: str | None, *, 
     if ray_address in {None, PRIVATE_RAY} and not is_local(plan.units, ray_address):
         _check_engine(request.engine)
     freeze(plan, root_uri)
-    night = PlannedNight(plan, root_uri, package, card, max(shown_threshold(request), plan.config.candidate_threshold))
+    night = PlannedNight(plan, root_uri, package, card, shown_threshold(request))
     if gate or held(root_uri, plan.plan_id):
         # Before the seal: a command that finishes an interrupted scan must know that the plan waits.
         hold(plan, root_uri, night.threshold, card.purity_table)

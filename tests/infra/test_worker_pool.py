@@ -147,7 +147,7 @@ def test_a_call_that_hangs_alone_is_overdue(pool):
 
 
 @of_any_kind
-def test_calls_that_end_beside_a_hanging_one_do_not_prolong_it(make_pool):
+def test_calls_that_end_do_not_prolong_one_that_hangs(make_pool):
     """The worker never holds the hanging call alone before its deadline."""
     calls = [call("hang", deadline_s=0.5), *(call("sleep", 0.1) for _ in range(12))]
     assert failures(make_pool(1, 2), calls)[0] is CallFailure.KILLED_WITH_NEIGHBOUR

@@ -83,7 +83,7 @@ def test_an_actor_does_what_its_scanner_does_and_counts_receipts(monkeypatch):
 def test_the_scanner_of_an_actor_knows_its_run(monkeypatch):
     """The logs of workers are joined by it."""
     made, plan = [], SimpleNamespace(config=SimpleNamespace(engine="torch"), night=None)
-    remote = SimpleNamespace(remote=lambda *given: MeteredScanner(*given))
+    remote = SimpleNamespace(remote=MeteredScanner)
     monkeypatch.setattr(actors.ray, "remote", lambda _: SimpleNamespace(options=lambda **_: remote))
     monkeypatch.setattr(actors.ray, "put", lambda plan: plan)
     monkeypatch.setattr(actors, "ActorPool", lambda make, *_: make())

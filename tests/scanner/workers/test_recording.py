@@ -228,7 +228,7 @@ def test_a_store_that_failed_is_not_asked_for_rows(request_of, tmp_path):
 
 
 @pytest.mark.parametrize("n_before", [0, 1])
-def test_the_file_counts_the_units_of_a_run_from_the_first(request_of, tmp_path, n_before):
+def test_the_file_counts_the_units_of_a_first_run(request_of, tmp_path, n_before):
     """What an earlier run committed is not counted before the end, so nothing is shown of a run that goes on."""
     plan = plan_scan(request_of)
     recording = Recording(plan, str(tmp_path / "root"), plan.units[n_before:], 1, "id", tmp_path)

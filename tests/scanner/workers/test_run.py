@@ -3,13 +3,17 @@
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from flows.commands.scan_text import scan_lines
 from infra.store.storage import list_files
+from scanner.catalogue.gate import held
+from scanner.catalogue.ledger import Outcome, Receipt
 from scanner.catalogue.plan import find_plans, load_plan
+from scanner.catalogue.shown import show_records
 from scanner.catalogue.visible import visible_candidates
 from scanner.networks import package
 from scanner.networks.card_file import read_card
@@ -142,6 +146,33 @@ def test_a_repeated_scan_with_a_gate_takes_nothing_from_readers(tiles, root, her
     # Without a gate, a person asks for the old scan.
     assert here(asked, root).replaces[0].plan_id == new.plan_id
     assert set(visible_candidates(root)["plan_id"].to_pylist()) == {old.plan_id}
+
+
+def test_a_held_scan_is_held_again_with_the_last_threshold(tiles, root, here):
+    """Its promotion shows what the last command asked for."""
+    for threshold, gate in ((0.6, True), (0.8, False)):
+        options = {"package": tiles / "package", "maps_per_unit": 0, "engine": "torch", "candidate_threshold": threshold}
+        found = here(ScanRequest(input_uri=str(tiles / "tiles"), **options), root, gate=gate)
+        assert (found.awaits_gate, held(root, found.plan_id).threshold) == (True, threshold)
+
+
+def test_a_night_keeps_the_purity_that_its_ensemble_states(tmp_path, root, here):
+    request = request_of(tmp_path, maps_per_unit=0, engine="torch")
+    waiting = here(request, f"{root}-held", gate=True)
+    here(request, root)
+    (shown,) = show_records(root)["2026-11-24"]
+    purity = read_card(FIRST).purity_table
+    assert held(f"{root}-held", waiting.plan_id).purity == shown.purity == purity
+    assert purity is not None
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("tile", ("a",)), ("shard", ())])
+def test_only_tiles_whose_objects_all_failed_are_unusable(kind, expected):
+    """All objects of the last one are left out by the selection."""
+    plan = SimpleNamespace(units=[SimpleNamespace(kind=kind)])
+    counts = {"a": (0, 2), "b": (1, 1), "c": (0, 0)}
+    receipts = [Receipt(name, "", Outcome.COMMITTED, 2, *numbers, 0, "") for name, numbers in counts.items()]
+    assert run._rejected(plan, ScanRun(receipts, 0)) == expected
 
 
 @pytest.mark.parametrize("folder", ["sealed", "seals"])

@@ -1,6 +1,7 @@
 """Run a worker's tasks without its process, and check the rows that it scores and the files that it writes."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain
 from threading import Event
 from time import sleep
@@ -20,8 +21,10 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.sources import tiles
 from scanner.sources.shards import ShardRows, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from scanner.workers import unit_scanner
 from scanner.workers.unit_scanner import UnitScanner
+from tests.other_survey import ATLAS
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.tasks import commit, trial
 
@@ -92,6 +95,21 @@ def test_a_trial_without_rows_only_reads_the_file(worker, root, seen, monkeypatc
     assert pieces == list(range(FIRST_ID, FIRST_ID + N_ROWS))
     assert seen == []
     assert not list(root.rglob("*.unit"))
+
+
+@pytest.mark.parametrize(("reader", "rows"), [("open_unit", (0, 1)), ("read_whole", ())])
+def test_a_trial_reads_tiles_as_the_plan_describes_them(made, root, monkeypatch, torch_threads, reader, rows):
+    plan, package = made
+    worker, found = UnitScanner(plan.model_copy(update={"survey": ATLAS}), package, str(root), 1), []
+
+    def spied(*given, **named):
+        found.extend((*given, *named.values()))
+        raise Rejection(RejectCode.MISSING_BAND, "no such mosaic")
+
+    monkeypatch.setattr(unit_scanner, reader, spied)
+    with suppress(Rejection):
+        worker.try_rows(trial("s", 2, rows))
+    assert ATLAS in found
 
 
 def test_a_scan_rejects_the_rows_that_are_left_out(worker, root, seen):
