@@ -130,6 +130,12 @@ def write_night(root_uri: str, label: str) -> None:
         replace(uri, _encode(root_uri, plans, written))
 
 
+def was_written_with(plan_id: str, root_uri: str, label: str) -> bool:
+    """Return whether the file of a night was written while the night showed a plan; false for a damaged or missing file."""
+    written = _state_of_file(night_uri(root_uri, label))
+    return isinstance(written, list) and any(shown["plan_id"] == plan_id for shown in written)
+
+
 def wrong_night_files(root_uri: str, *, deep: bool = False) -> dict[str, NightFault]:
     """Return the URIs of night files that do not show what the records say, and why; with `deep`, also compare all rows.
 

@@ -6,7 +6,7 @@ fields that were scanned into one night are both there. Tiles are equal if their
 The names of shards say little, so shards are equal only if they also hold the same objects.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -15,7 +15,8 @@ from pydantic import BaseModel, Field, ValidationError
 from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.provenance import canonical_json
-from infra.store.storage import CreateOutcome, create_if_absent, exists, join, list_files, read_bytes, read_many
+from infra.store.removal import remove
+from infra.store.storage import CreateOutcome, FileInfo, create_if_absent, exists, join, list_files, read_bytes, read_many
 from scanner.catalogue.paths import SEALS, SHOWN, label_and_number, night_label, plan_id_of, plan_uri, seal_uri, shown_uri
 from scanner.catalogue.plan import Plan, load_plan
 from scanner.catalogue.seal import load_seal
@@ -64,19 +65,43 @@ def show_records(root_uri: str, label: str = "") -> dict[str, list[ShowRecord]]:
         ShownError: a record is damaged.
         StorageError: the store failed.
     """
-    files = list_files(join(root_uri, SHOWN, *filter(None, [label])), ".json")
     found: dict[str, list[ShowRecord]] = {}
+    for _, night, record in _stored_records(root_uri, label):
+        found.setdefault(night, []).insert(0, record)
+    return found
+
+
+def remove_records(root_uri: str, plan_id: str) -> set[str]:
+    """Remove all records that name a plan, and return the labels of their nights; the night's files stay as they are.
+
+    Raises:
+        ShownError: a record is damaged.
+        StorageError: the store failed; remove the records again.
+    """
+    labels = set()
+    for file, night, record in _stored_records(root_uri):
+        if record.plan_id == plan_id:
+            remove(file)
+            labels.add(night)
+    return labels
+
+
+def _stored_records(root_uri: str, label: str = "") -> Iterator[tuple[FileInfo, str, ShowRecord]]:
+    """Yield each record with its file and its night's label, oldest first; raises as `show_records`."""
+    files = list_files(join(root_uri, SHOWN, *filter(None, [label])), ".json")
     for file, data in zip(files, read_many(files), strict=True):
+        if data is None:
+            # Its plan is being forgotten.
+            continue
         try:
             night, number = label_and_number(file.uri)
-            record = ShowRecord.model_validate_json(data or b"").model_copy(update={"number": number})
+            record = ShowRecord.model_validate_json(data).model_copy(update={"number": number})
         except (ValueError, ValidationError) as error:
             raise ShownError(
                 f"{file.uri}: not a record of a shown plan; move it out of the catalogue, then run `lensscan scan` again for "
                 "what it showed, and after that for what newer records show: each scan makes its plan the newest of the night"
             ) from error
-        found.setdefault(night, []).insert(0, record)
-    return found
+        yield file, night, record
 
 
 def record_shown(root_uri: str, label: str, plan_id: str, threshold: float, purity: PurityTable | None = None) -> None:
@@ -102,7 +127,7 @@ def record_shown(root_uri: str, label: str, plan_id: str, threshold: float, puri
 def shown_plans(root_uri: str, label: str = "") -> dict[str, list[ShownPlan]]:
     """Return the plans that readers see, newest first, by the label of their night; of one night if its label is given.
 
-    A plan without a seal is not shown, whatever a record says: it was forgotten, or a repair moved its seal away.
+    A plan without a seal is not shown, whatever a record says: a repair moved its seal away, for example.
 
     Raises:
         ShownError: a record is damaged.

@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
+from pydantic import BaseModel, ValidationError
+
 from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.store.removal import remove
-from infra.store.storage import FileInfo, exists, info, join, list_files
+from infra.store.storage import FileInfo, exists, info, join, list_files, read_bytes
 from scanner.catalogue.known_plan import records_of
-from scanner.catalogue.night_file import write_night
-from scanner.catalogue.paths import night_uri, plan_uri, quality_uri, seal_uri, sealed_path, units_uri
-from scanner.catalogue.shown import show_records, shown_plans
+from scanner.catalogue.night_file import was_written_with, write_night
+from scanner.catalogue.paths import night_label, night_uri, plan_uri, quality_uri, seal_uri, sealed_path, units_uri
+from scanner.catalogue.shown import remove_records, shown_plans
 
 
 class ForgetError(LensscanError):
@@ -28,9 +30,10 @@ class Forgotten(Frozen):
 def forget_plan(plan_id: str, root_uri: str, *, unfinished: bool = False, shown: bool = False) -> Forgotten:
     """Remove the seal, the candidate file, the verdicts, the units, the record of the input and the plan itself, in this order.
 
-    Before the plan itself, the night's file is written again if it is old, or removed if the night shows no plan any more. The
-    night's records that name the plan stay; readers ignore them, because the plan has no seal. After an interruption, the plan
-    has no seal and is removed like one whose scan has not ended.
+    Before the seal, the night's records that name the plan are removed: so a plan that is scanned again waits for its gate. The
+    night's file is written again if it is old, or removed if the night shows no plan any more. Both are done once more before
+    the plan itself is removed, because a scan may have shown the plan meanwhile. After an interruption, the plan has no seal
+    and is removed like one whose scan has not ended, or has its seal and is not shown.
 
     Args:
         plan_id: Id of the plan.
@@ -52,13 +55,14 @@ def forget_plan(plan_id: str, root_uri: str, *, unfinished: bool = False, shown:
         raise ForgetError(
             f"plan {name} has no seal, so a scan may be running; if none is: lensscan forget {root_uri} {name} --unfinished"
         )
+    _hide(plan_id, root_uri)
     n_files = n_bytes = 0
     for file in _files(plan_id, root_uri):
         if file.uri != seal and exists(seal):
             raise ForgetError(f"a scan has sealed plan {name} while its files were removed, so the other files stay")
         if file.uri == plan_uri(root_uri, plan_id):
             # A removal that is interrupted later than this cannot be repeated.
-            _mend_nights(plan_id, root_uri)
+            _hide(plan_id, root_uri)
         remove(file)
         n_files, n_bytes = n_files + 1, n_bytes + file.size
     return Forgotten(plan_id=plan_id, n_files=n_files, n_bytes=n_bytes)
@@ -76,13 +80,26 @@ def _files(plan_id: str, root_uri: str) -> Iterator[FileInfo]:
         yield info(plan_uri(root_uri, plan_id))
 
 
-def _mend_nights(plan_id: str, root_uri: str) -> None:
-    """Write the files of the nights that have shown a plan without it, and remove those of nights that show nothing."""
-    for label, records in show_records(root_uri).items():
-        if any(record.plan_id == plan_id for record in records):
-            write_night(root_uri, label)
-            with suppress(FileNotFoundError):
-                # Looked up first: the file of a plan that is shown meanwhile is another version, which is not removed.
-                file = info(night_uri(root_uri, label))
-                if not shown_plans(root_uri, label).get(label):
-                    remove(file)
+class _PlannedNight(BaseModel):
+    """The night of a plan; plans of all versions have it."""
+
+    night: str | None
+
+
+def _hide(plan_id: str, root_uri: str) -> None:
+    """Remove the records that show a plan, write the files of their nights without it, and remove those that show nothing.
+
+    The file of the plan's own night is mended without a record, too: an earlier call may have ended after the records.
+    """
+    labels = remove_records(root_uri, plan_id)
+    with suppress(FileNotFoundError, ValidationError):
+        plan = _PlannedNight.model_validate_json(read_bytes(plan_uri(root_uri, plan_id)))
+        if was_written_with(plan_id, root_uri, own := night_label(plan.night)):
+            labels.add(own)
+    for label in sorted(labels):
+        write_night(root_uri, label)
+        with suppress(FileNotFoundError):
+            # Looked up first: the file of a plan that is shown meanwhile is another version, which is not removed.
+            file = info(night_uri(root_uri, label))
+            if not shown_plans(root_uri, label).get(label):
+                remove(file)

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from infra.store.storage import StorageError, create_if_absent, list_files
+from infra.store.storage import StorageError, create_if_absent, info, list_files
+from scanner.catalogue import shown
 from scanner.catalogue.audit import forget as module
 from scanner.catalogue.audit.forget import ForgetError, forget_plan
 from scanner.catalogue.audit.repair import repair_plan
 from scanner.catalogue.audit.verify import files_of_no_plan, verify_plan
-from scanner.catalogue.night_file import wrong_night_files
-from scanner.catalogue.paths import night_uri, planned_input_uri, seal_uri, unit_uri
+from scanner.catalogue.gate import is_waiting, was_shown
+from scanner.catalogue.night_file import show, wrong_night_files
+from scanner.catalogue.paths import night_uri, planned_input_uri, seal_uri, shown_uri, unit_uri
 from scanner.catalogue.plan import freeze, plan_ids
 from scanner.catalogue.query import query
+from scanner.catalogue.shown import shown_plans
 from scanner.catalogue.visible import VisibleError
 from tests.scanner.catalogue_parts import NIGHT, finished, plan_of
 
@@ -65,12 +68,13 @@ def killed_at(monkeypatch, i_call, when):
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "remove", stopping)
+        patch.setattr(shown, "remove", stopping)
         with pytest.raises(StorageError, match="stopped"):
             yield
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("i_call", range(5))
+@pytest.mark.parametrize("i_call", range(6))
 def test_a_forgetting_killed_at_any_step_can_be_repeated(disk, monkeypatch, i_call, when):
     old, new = scanned_twice(disk)
     with killed_at(monkeypatch, i_call, when):
@@ -82,15 +86,52 @@ def test_a_forgetting_killed_at_any_step_can_be_repeated(disk, monkeypatch, i_ca
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("i_call", range(6))
+@pytest.mark.parametrize("i_call", range(7))
 def test_the_only_plan_of_a_night_leaves_no_candidates(disk, monkeypatch, i_call, when):
     plan = finished(disk, TILES)
     with killed_at(monkeypatch, i_call, when):
         forget_plan(plan.plan_id, disk, shown=True)
     if plan_ids(disk):
         forget_plan(plan.plan_id, disk, shown=True, unfinished=True)
-    assert [file.uri for file in list_files(disk) if file.uri.endswith(".parquet")] == []
-    assert plan_ids(disk) == []
+    assert list_files(disk) == []
+
+
+@pytest.mark.parametrize("i_call", range(7))
+def test_a_forgotten_plan_waits_for_its_gate(disk, monkeypatch, i_call):
+    """Wherever the forgetting ends, the next scan behind a gate shows nothing, unless the plan is still shown."""
+    plan = finished(disk, TILES)
+    with killed_at(monkeypatch, i_call, "after"):
+        forget_plan(plan.plan_id, disk, shown=True)
+    assert finished(disk, TILES, gate=True) == plan
+    assert is_waiting(plan, disk)
+    assert shown_plans(disk) == {}
+
+
+def test_a_scan_during_the_forgetting_leaves_no_record(disk, monkeypatch):
+    plan = finished(disk, TILES)
+    real, calls = module.remove, []
+
+    def overtaken(file):
+        if file.uri == seal_uri(disk, plan.plan_id) and not calls:
+            calls.append(file)
+            show(plan, disk)
+        real(file)
+
+    monkeypatch.setattr(module, "remove", overtaken)
+    forget_plan(plan.plan_id, disk, shown=True)
+    assert len(calls) == 1
+    assert list_files(disk) == []
+
+
+def test_the_file_of_a_night_under_repair_stays(disk):
+    """A night whose plan is under repair keeps its file, whatever else of the night is forgotten."""
+    plan = finished(disk, TILES)
+    Path(seal_uri(disk, plan.plan_id)).unlink()
+    other = plan_of({"c": [9]})
+    freeze(other, disk)
+    forget_plan(other.plan_id, disk, unfinished=True)
+    assert Path(night_uri(disk, NIGHT)).exists()
+    assert was_shown(plan, disk)
 
 
 def test_a_night_without_its_file_is_no_obstacle(disk):
@@ -111,7 +152,7 @@ def test_a_shown_plan_is_not_removed(disk):
         with pytest.raises(ForgetError, match="is shown to readers"):
             forget_plan(plan.plan_id, disk)
     assert list_files(disk) == before
-    removed = files_of(disk, old)
+    removed = [*files_of(disk, old), info(shown_uri(disk, NIGHT, 1))]
     forget_plan(old.plan_id, disk)
     assert list_files(disk) == [file for file in before if file not in removed]
 
