@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from infra.provenance import canonical_json
 from infra.store.replacement import replace
 from infra.store.storage import StorageError, join, list_files, open_read
+from scanner.catalogue.asked_threshold import asked_threshold
 from scanner.catalogue.candidates import ROWS_PER_GROUP
 from scanner.catalogue.columns import ORIGIN_COLUMNS
 from scanner.catalogue.gate import is_waiting
@@ -49,17 +50,17 @@ def show(plan: Plan, root_uri: str, threshold: float | None = None, purity: Puri
     Args:
         plan: A sealed plan.
         root_uri: The catalogue's root.
-        threshold: Smallest `p_lens` that is shown; by default that of the plan's candidates.
+        threshold: Smallest `p_lens` that is shown; by default the one that the plan's scan asked for.
         purity: Expected purity of the plan's ensemble; None where unknown.
 
     Raises:
-        ShownError, GateError: a record is damaged.
+        ShownError, GateError, AskedError: a record is damaged.
         SealError: a seal is damaged.
         VisibleError: a candidate file is damaged.
         StorageError: the store failed.
     """
     label = night_label(plan.night)
-    least = plan.config.candidate_threshold if threshold is None else threshold
+    least = asked_threshold(plan, root_uri) if threshold is None else threshold
     record_shown(root_uri, label, plan.plan_id, least, purity)
     write_night(root_uri, label)
     return night_uri(root_uri, label)

@@ -9,7 +9,7 @@ _scan/seals/{plan_id}.json
 _scan/shown/{night, or `undated`}/{number, eight digits}.json
 _scan/injected/{night, or `undated`}.injected
 _scan/runs/{time of the start, UTC}-{run_id}.run
-_scan/quality/{plan_id}/{held, measured or promoted}.json
+_scan/quality/{plan_id}/{asked, held, measured or promoted}.json
 _scan/quality/{plan_id}/verdict-{number, eight digits}.json
 _scan/quarantine/{path of the file below _scan}.{first 16 digits of its SHA-256}.{damaged or superseded}
 _votes/grader={grader}/{act_id}.json
@@ -146,6 +146,11 @@ def quality_uri(root_uri: str, plan_id: str) -> str:
 def held_uri(root_uri: str, plan_id: str) -> str:
     """Return the URI of the record that a plan must not be shown before it is promoted."""
     return join(quality_uri(root_uri, plan_id), HELD_NAME)
+
+
+def asked_uri(root_uri: str, plan_id: str) -> str:
+    """Return the URI of the record of the threshold that a scan asks for, if it is not that of the plan."""
+    return join(quality_uri(root_uri, plan_id), "asked" + _JSON)
 
 
 def measured_uri(root_uri: str, plan_id: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from infra.engine_name import EngineName
 from infra.settings import PRIVATE_RAY
 from infra.store.storage import absolute, probe
+from scanner.catalogue.asked_threshold import remember_threshold
 from scanner.catalogue.gate import held, hold
 from scanner.catalogue.plan import Plan, freeze
 from scanner.catalogue.shown import with_lower_threshold
@@ -48,6 +49,9 @@ def plan_night(request: ScanRequest, root_uri: str, ray_address: str | None, *, 
     if gate or held(root_uri, plan.plan_id):
         # Before the seal: a command that finishes an interrupted scan must know that the plan waits.
         hold(plan, root_uri, night.threshold, card.purity_table)
+    else:
+        # Such a command must also know from which `p_lens` on it shows the plan.
+        remember_threshold(plan, root_uri, night.threshold)
     return night
 
 

@@ -12,9 +12,11 @@ from flows.commands.scan_text import scan_lines
 from infra.store.storage import list_files
 from scanner.catalogue.gate import held
 from scanner.catalogue.ledger import Outcome, Receipt
+from scanner.catalogue.night_file import show_once
 from scanner.catalogue.plan import find_plans, load_plan
+from scanner.catalogue.seal import seal
 from scanner.catalogue.shown import show_records
-from scanner.catalogue.visible import visible_candidates
+from scanner.catalogue.visible import selected_plans, visible_candidates
 from scanner.networks import package
 from scanner.networks.card_file import read_card
 from scanner.networks.errors import EngineError, PackageError
@@ -130,6 +132,28 @@ def test_thresholds_and_versions_are_scanned_and_shown_once(tiles, root, here):
     before = list_files(root)
     again = here(asked(0.0), root, version="2")
     assert (again.replaces, list_files(root)) == ((), before)
+
+
+def test_another_command_shows_what_an_ended_scan_asked_for(tiles, root, here, monkeypatch):
+    """The driver dies after its last unit; then `lensscan seal` finishes its work."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_, **__):
+        raise Killed
+
+    options = {"package": tiles / "package", "maps_per_unit": 0, "engine": "torch", "candidate_threshold": 0.9}
+    request = ScanRequest(input_uri=str(tiles / "tiles"), night=date(2026, 11, 24), **options)
+    monkeypatch.setattr(run, "_seal_and_show", killed)
+    with pytest.raises(Killed):
+        here(request, root)
+    (plan_id,) = find_plans(root)
+    plan = load_plan(root, plan_id)
+    seal(plan, root)
+    show_once(plan, root)
+    assert plan.config.candidate_threshold == 0.5
+    assert [shown.threshold for shown in selected_plans(root)] == [0.9]
 
 
 def test_a_repeated_scan_with_a_gate_takes_nothing_from_readers(tiles, root, here):
