@@ -48,3 +48,11 @@ def test_a_plan_that_a_later_one_replaced_is_not_late(root):
     assert oldest_unpromoted_s(root, NOW) == pytest.approx(9 * 3600)
     written(shown, root, 8)
     assert oldest_unpromoted_s(root, NOW) == 0.0
+
+
+def test_a_second_field_of_a_shown_night_is_late(root):
+    field = plan_of({"b": [2]})
+    freeze(field, root)
+    written(field, root, 9)
+    written(finished(root, {"a": {1: 0.9}}), root, 8)
+    assert oldest_unpromoted_s(root, NOW) == pytest.approx(9 * 3600)
