@@ -294,8 +294,11 @@ def find_plans(root_uri: str, prefix: str | None = None, night: str | None = Non
     A plan that cannot be read may belong to any night, so it is returned for each night.
 
     Raises:
-        PlanError: there is no such plan, several have the prefix, or both a prefix and a night are given.
+        PlanError: there is no such plan, several have the prefix, it is empty, or both a prefix and a night are given.
     """
+    if prefix is not None and not prefix.strip():
+        # It would select the only plan of a catalogue.
+        raise PlanError(f"the id of a plan must have at least one character, got {prefix!r}")
     ids = plan_ids(root_uri)
     if prefix is not None and night is not None:
         raise PlanError("give either a plan or a night, not both")

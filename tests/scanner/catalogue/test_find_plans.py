@@ -41,9 +41,13 @@ def test_a_prefix_must_match_one_plan(tmp_path):
     shown = ", ".join(f"ab{i}{'0' * 11}" for i in range(5))
     with pytest.raises(PlanError, match=f"6 plans begin with 'ab', such as {shown}; give more characters$"):
         find_plans(str(tmp_path), "ab")
-    # An empty prefix counts as one.
-    with pytest.raises(PlanError, match="6 plans begin with ''"):
-        find_plans(str(tmp_path), "")
+
+
+@pytest.mark.parametrize("prefix", ["", " "])
+def test_an_empty_id_selects_no_plan(tmp_path, prefix):
+    store(tmp_path, "ab12")
+    with pytest.raises(PlanError, match=f"the id of a plan must have at least one character, got '{prefix}'"):
+        find_plans(str(tmp_path), prefix)
 
 
 def test_plans_of_a_night_include_unreadable_ones(tmp_path):
