@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from infra.frozen import Frozen
 from infra.store.folders import list_folders, remove_folder
-from infra.store.storage import StorageError, absolute, join, read_bytes
+from infra.store.storage import StorageError, absolute, exists, join, read_bytes
 from scanner.hats.errors import PublishError
 from scanner.hats.manifest import Manifest
 from scanner.hats.paths import MANIFEST, NAME, is_of_publisher
@@ -38,7 +38,7 @@ class Version(Frozen):
 
 
 def versions_of(collection: str) -> list[Version]:
-    """Return the versions of a collection, oldest first.
+    """Return the versions of a collection, oldest first, without those whose record is gone.
 
     Raises:
         PublishError: there is no collection, or a record of it is damaged.
@@ -46,24 +46,31 @@ def versions_of(collection: str) -> list[Version]:
     """
     root = absolute(collection)
     pointer = _pointer(root)
-    return [_version(load_manifest(root, name), pointer) for name in pointer.versions]
+    found = []
+    for name in pointer.versions:
+        with suppress(FileNotFoundError):
+            found.append(_version(load_manifest(root, name), pointer))
+    return found
 
 
 def roll_back(collection: str, version: str | None = None) -> Version:
-    """Make readers see a version again, by default the one before the present one; no version is removed.
+    """Make readers see a version again, by default the newest before the present one whose record exists; none is removed.
 
     Args:
         collection: Folder or prefix of the collection.
         version: Name of the version, or the first characters of the part after `lens_candidates_`.
 
     Raises:
-        PublishError: there is no such version, several begin so, or another publisher was faster.
+        PublishError: there is no such version, or no record of it; several begin so; or another publisher was faster.
         StorageError: the store failed.
     """
     root = absolute(collection)
     pointer = _pointer(root)
     name = _chosen(root, pointer, version)
-    manifest = load_manifest(root, name)
+    try:
+        manifest = load_manifest(root, name)
+    except FileNotFoundError as error:
+        raise PublishError(f"{join(root, name, MANIFEST)}: does not exist, so readers cannot be shown this version") from error
     if name != pointer.version and not swap_pointer(root, pointer, name, pointer.versions):
         raise PublishError(f"{root}: another publisher replaced the pointer meanwhile; list the versions and try again")
     return _version(manifest, pointer.model_copy(update={"version": name}))
@@ -130,9 +137,10 @@ def _pointer(root: str) -> Pointer:
 def _chosen(root: str, pointer: Pointer, version: str | None) -> str:
     if version is None:
         older = pointer.versions[: pointer.versions.index(pointer.version)]
-        if not older:
+        there = next((name for name in reversed(older) if exists(join(root, name, MANIFEST))), None)
+        if there is None:
             raise PublishError(f"{root}: holds no version before {pointer.version}")
-        return older[-1]
+        return there
     wanted = version.removeprefix(f"{NAME}_")
     found = [name for name in pointer.versions if name.removeprefix(f"{NAME}_").startswith(wanted)]
     if len(found) != 1:

@@ -1,5 +1,7 @@
 """Versions are listed from the pointer, chosen by name, and kept by age."""
 
+import shutil
+
 import pytest
 
 from infra.store.replacement import replace
@@ -53,6 +55,23 @@ def test_a_roll_back_that_is_overtaken_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr("scanner.hats.versions.load_manifest", overtaken)
     with pytest.raises(PublishError, match="another publisher replaced the pointer meanwhile"):
+        roll_back(collection)
+
+
+def test_a_version_that_is_gone_is_passed_over(tmp_path):
+    catalogue, collection = str(tmp_path / "catalogue"), str(tmp_path / "collection")
+    names = []
+    for i in range(3):
+        add_night(catalogue, i, n=1)
+        names.append(publish(catalogue, collection).version)
+    shutil.rmtree(tmp_path / "collection" / names[1])
+    assert [version.version for version in versions_of(collection)] == [names[0], names[2]]
+    with pytest.raises(PublishError, match=rf"{names[1]}/publication\.json: does not exist, so readers cannot be shown"):
+        roll_back(collection, names[1])
+    assert roll_back(collection).version == names[0]
+    shutil.rmtree(tmp_path / "collection" / names[0])
+    roll_back(collection, names[2])
+    with pytest.raises(PublishError, match=f"holds no version before {names[2]}"):
         roll_back(collection)
 
 
