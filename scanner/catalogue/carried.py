@@ -1,6 +1,6 @@
 """Columns of the tiles' catalogues that unit files and candidates carry as `cat_<name>`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 import pyarrow as pa
@@ -37,22 +37,43 @@ class CarriedColumn(Frozen):
         return carried_column(self.name, pa.type_for_alias(self.type), self.unit).field()
 
 
-def planned_columns(names: Sequence[str], schemas: Iterable[pa.Schema]) -> tuple[CarriedColumn, ...]:
+def planned_columns(names: Sequence[str], schemas: Mapping[str, pa.Schema]) -> tuple[CarriedColumn, ...]:
     """Return those of the named columns that any tile has, in their order, with a type that holds the values of every tile.
+
+    Args:
+        names: The columns.
+        schemas: Columns of the tiles' catalogues, by the tile's id. A column of nulls fits every type.
 
     Raises:
         PlanError: a column holds numbers in one tile and texts in another.
     """
-    try:
-        joined = pa.unify_schemas([pa.schema([]), *schemas], promote_options="permissive")
-    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise PlanError(f"--columns: the catalogues of the tiles do not fit together: {reason}") from error
-    fields = [joined.field(name) for name in names if name in joined.names]
-    types = {field.name: str(field.type) for field in fields}
-    return tuple(
-        CarriedColumn(name=name, type=_WIDER.get(kind, kind), unit=_unit(joined.field(name))) for name, kind in types.items()
-    )
+    columns = []
+    for name in dict.fromkeys(names):
+        fields = {tile: schema.field(name) for tile, schema in schemas.items() if name in schema.names}
+        if fields:
+            joined = _joined_field(name, fields)
+            kind = str(joined.type)
+            columns.append(CarriedColumn(name=name, type=_WIDER.get(kind, kind), unit=_unit(joined)))
+    return tuple(columns)
+
+
+def _joined_field(name: str, fields: Mapping[str, pa.Field]) -> pa.Field:
+    """Return a field that holds the values of every tile, of which there is at least one; a text if no tile has a value."""
+    tiles: dict[pa.DataType, str] = {}
+    for tile, field in fields.items():
+        if not pa.types.is_null(field.type):
+            tiles.setdefault(field.type, tile)
+    if not tiles:
+        return next(iter(fields.values())).with_type(pa.string())
+    first, *others = tiles.values()
+    joined = pa.schema([fields[first]])
+    for other in others:
+        try:
+            joined = pa.unify_schemas([joined, pa.schema([fields[other]])], promote_options="permissive")
+        except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+            kinds = " and ".join(f"{fields[tile].type} in tile {tile}" for tile in (first, other))
+            raise PlanError(f"--columns: the catalogues of the tiles do not fit together: {name} is {kinds}") from error
+    return joined.field(name)
 
 
 def carried_arrays(

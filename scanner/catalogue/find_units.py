@@ -158,7 +158,7 @@ def _with_targets(input_uri: str, inputs: list[_UnitInput], chooser: SourceChoos
 
 def _columns(input_uri: str, inputs: Sequence[_UnitInput], chooser: SourceChooser) -> tuple[CarriedColumn, ...]:
     """Return the columns that the unit files carry; each column that was asked for must be in some tile."""
-    columns = planned_columns(chooser.columns, [unit.schema for unit in inputs if unit.schema is not None])
+    columns = planned_columns(chooser.columns, {unit.unit_id: unit.schema for unit in inputs if unit.schema is not None})
     if absent := set.intersection(*(set(unit.lacks) for unit in inputs)):
         name = min(absent)
         raise PlanError(f"{input_uri}: --columns: no tile's catalogue has a column {name}{inputs[0].lacks[name]}")

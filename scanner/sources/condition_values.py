@@ -22,6 +22,8 @@ class Value:
     kind: Kind
     data: Any
     is_literal: bool = False
+    is_empty: bool = False
+    """Whether it is a column without any value, which fits numbers and texts."""
 
     def __str__(self) -> str:
         return _WORDS[self.kind]
@@ -45,6 +47,8 @@ def column_value(column: pa.ChunkedArray) -> Value:
         return Value("number", _finite(column))
     if pa.types.is_integer(kind):
         return Value("number", column.cast(pa.float64() if pa.types.is_uint64(kind) else pa.int64(), safe=False))
+    if pa.types.is_null(kind):
+        return Value("number", column.cast(pa.int64()), is_empty=True)
     return Value("text", column.cast(pa.string()))
 
 
@@ -95,9 +99,17 @@ def comparison(symbol: str, left: Value, right: Value) -> Value:
     """Return whether `left symbol right`; null where one of them is."""
     if "null" in {left.kind, right.kind}:
         raise ConditionError(f"nothing compares with null by {symbol}; write `is null` or `is not null`")
+    left, right = _of_kind(left, right.kind), _of_kind(right, left.kind)
     if left.kind != right.kind:
         raise ConditionError(f"{symbol} compares two numbers or two texts, got {left} and {right}")
     return Value("truth", _COMPARISONS[symbol](*_alike(left, right)))
+
+
+def _of_kind(value: Value, kind: Kind) -> Value:
+    """Return a column without values as texts if it is compared with one; another value as it is."""
+    if value.is_empty and kind == "text":
+        return Value("text", pa.array([""] * len(value.data), pa.string()))
+    return value
 
 
 def is_null(value: Value) -> Value:

@@ -94,9 +94,16 @@ def _csv(data: bytes, columns: SourceColumns) -> tuple[list[str], set[str], _Rea
 
     def read(names: Sequence[str]) -> Columns:
         cells = {name: texts[there.index(name)] for name in names}
-        return {name: coordinates(cell) if name.lower() in places else typed(name, cell) for name, cell in cells.items()}
+        return {name: coordinates(cell) if name.lower() in places else _cell_values(name, cell) for name, cell in cells.items()}
 
     return there, set(there), read
+
+
+def _cell_values(name: str, cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the cells of a CSV column with the type that all have; nulls of no type if all are empty, which fit every type."""
+    if pc.all(pc.equal(cells, "")).as_py():
+        return pa.chunked_array([pa.nulls(len(cells))])
+    return typed(name, cells)
 
 
 def _matching(there: Sequence[str], by_lower: Mapping[str, str], columns: SourceColumns) -> dict[str, str]:

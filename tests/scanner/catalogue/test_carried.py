@@ -19,16 +19,37 @@ def schema_of(**types):
     return pa.schema([pa.field(name, kind, metadata={"unit": "uJy"}) for name, kind in types.items()])
 
 
+def tiles(*schemas):
+    return {str(i): schema for i, schema in enumerate(schemas)}
+
+
 def test_types_hold_the_values_of_every_tile():
-    schemas = [schema_of(a=pa.int16(), b=pa.string()), schema_of(a=pa.float32()), schema_of(a=pa.int32(), c=pa.bool_())]
-    found = planned_columns(("c", "a", "nosuch", "b"), schemas)
+    one, two = schema_of(a=pa.int16(), b=pa.string()), schema_of(a=pa.float32())
+    found = planned_columns(("c", "a", "nosuch", "b"), tiles(one, two, schema_of(a=pa.int32(), c=pa.bool_())))
     assert [(column.name, column.type) for column in found] == [("c", "bool"), ("a", "double"), ("b", "string")]
     assert found[1].field.metadata[b"unit"] == b"uJy"
-    assert planned_columns(("a",), []) == ()
-    unsigned = planned_columns(("a", "b"), [schema_of(a=pa.uint16(), b=pa.uint32())])
+    assert planned_columns(("a",), {}) == ()
+    unsigned = planned_columns(("a", "b"), tiles(schema_of(a=pa.uint16(), b=pa.uint32())))
     assert [column.type for column in unsigned] == ["int32", "int64"]
-    with pytest.raises(PlanError, match="do not fit together"):
-        planned_columns(("a",), [schema_of(a=pa.int16()), schema_of(a=pa.string())])
+
+
+def test_tiles_whose_values_do_not_fit_are_named():
+    schemas = tiles(*(schema_of(a=kind, b=pa.int16()) for kind in (pa.null(), pa.int16(), pa.float32(), pa.string())))
+    says = "--columns: the catalogues of the tiles do not fit together: a is int16 in tile 1 and string in tile 3$"
+    with pytest.raises(PlanError, match=says):
+        planned_columns(("b", "a"), schemas)
+    # Another column, which only a condition needs, may differ.
+    assert [column.name for column in planned_columns(("b",), schemas)] == ["b"]
+
+
+def test_a_column_without_values_fits_every_type():
+    schemas = [schema_of(a=pa.null(), b=pa.null(), c=pa.null()), schema_of(a=pa.float64(), b=pa.string(), c=pa.null())]
+    for ordered in (schemas, schemas[::-1]):
+        found = planned_columns(("a", "b", "c"), tiles(*ordered))
+        assert [column.type for column in found] == ["double", "string", "string"]
+    table = pa.table({"a": pa.nulls(2), "b": pa.nulls(2)})
+    carried = carried_arrays(found, table, pa.array([True, True]))
+    assert [values.to_pylist() for values in carried.values()] == [[None, None], ["", ""], ["", ""]]
 
 
 def test_values_are_there_in_filled_rows_only():

@@ -32,6 +32,14 @@ def test_a_division_by_zero_is_null():
     assert arithmetic("/", integers, literal(4)).data.to_pylist() == [0.0, 0.5]
 
 
+def test_a_column_without_values_fits_numbers_and_texts():
+    empty = column_value(pa.chunked_array([pa.nulls(2)]))
+    assert comparison(">", empty, literal(1.5)).data.to_pylist() == [None, None]
+    assert comparison("=", arithmetic("&", empty, literal(4)), literal(0)).data.to_pylist() == [None, None]
+    assert comparison("<>", literal("star"), empty).data.to_pylist() == [True, True]
+    assert is_null(empty).data.to_pylist() == [True, True]
+
+
 def test_null_spreads_as_in_sql():
     truth = column_value(pa.chunked_array([[True, False, None]]))
     null = comparison("=", column_value(pa.chunked_array([pa.nulls(3, pa.float64())])), literal(1))

@@ -91,6 +91,13 @@ def test_a_csv_file_without_rows_has_no_sources(tmp_path):
     assert (len(found.ids), len(found.ra), len(found.dec)) == (0, 0, 0)
 
 
+def test_an_empty_column_of_a_csv_file_has_no_type(tmp_path):
+    (tmp_path / "c.csv").write_text("ObjID,RA,Dec,phz,class\n7,5,2,,\n8,1,2, ,star\n")
+    others = read_table_sources(str(tmp_path / "c.csv"), 2**20, COLUMNS, wanted=("phz", "class")).others
+    assert others.schema.types == [pa.null(), pa.string()]
+    assert others.to_pydict() == {"phz": [None, None], "class": ["", "star"]}
+
+
 def test_missing_columns_are_named(uri):
     with pytest.raises(MissingColumnsError) as caught:
         read_table_sources(uri, 2**20, COLUMNS, needed=("FLUX_I", "FLUX_Z"))
