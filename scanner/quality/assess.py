@@ -79,13 +79,15 @@ def _checks(
 
 
 def _recovery(night: NightMeasures, root_uri: str) -> Recovery | None:
-    """Return the injected lenses of the night, if they were injected into this plan of it."""
+    """Return the injected lenses of the night; without numbers if they were injected into another plan of it."""
     with suppress(InjectedError):
         injected = read_injected(root_uri, night_label(night.night))
-        if injected is not None and injected.arguments.shown[0][0] == night.plan_id:
+        if injected is None:
+            return None
+        if injected.arguments.shown[0][0] == night.plan_id:
             sample = injected.sample()
             return Recovery(len(sample.kind), int(sample.is_recovered.sum()))
-    return None
+    return Recovery(0, 0, is_of_another=True)
 
 
 def _named_reference(plan: Plan, root_uri: str, label: str) -> NightMeasures:

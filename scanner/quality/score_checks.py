@@ -20,6 +20,8 @@ class Recovery(NamedTuple):
 
     n_injected: int
     n_recovered: int
+    is_of_another: bool = False
+    """Whether they were injected into another scan of the night, so that this one's are unknown."""
 
 
 def score_checks(night: NightMeasures, reference: NightMeasures | None, limits: QualityLimits) -> Iterator[Check]:
@@ -47,6 +49,10 @@ def recovery_checks(night: Recovery | None, reference: Recovery | None, limits: 
 
     The upper limit of the 95 % interval counts, so that few lenses are no reason to fail.
     """
+    if night is not None and night.is_of_another:
+        text = "recovery is not measured: the night's injected lenses belong to another scan of it, or cannot be read"
+        yield Check(name="recovered", value=None, limit=limits.recovered_share, is_good=True, text=text)
+        return
     if night is None or not night.n_injected:
         return
     share = fraction(night.n_recovered, night.n_injected)

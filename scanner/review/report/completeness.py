@@ -54,7 +54,7 @@ def nights_completeness(root_uri: str, labels: Iterable[str]) -> list[NightCompl
         if is_current(injected, shown_plans(root_uri, label).get(label, [])):
             found.append(_completeness(label, injected))
         else:
-            trouble = "lenses were injected into an earlier scan of this night; `lensscan completeness` measures it again"
+            trouble = "lenses were injected into another scan of this night; `lensscan completeness` measures the shown one"
             found.append(NightCompleteness(label, trouble))
     return found
 

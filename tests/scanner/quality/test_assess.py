@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 
 from infra.store.storage import list_files
+from scanner.catalogue.injected import write_injected
 from scanner.catalogue.paths import measured_uri, quality_uri, seal_uri
 from scanner.catalogue.verdicts import newest_verdict
 from scanner.catalogue.visible import selected_plans
@@ -15,6 +16,7 @@ from scanner.quality.errors import QualityError
 from scanner.quality.limits import QualityLimits
 from scanner.quality.measures import stored_measures
 from scanner.quality.promote import promote
+from tests.scanner.injected_parts import injected_into
 from tests.scanner.quality.scanned import N_OBJECTS, N_TILES, scanned, write_night
 
 NIGHTS = ("2026-01-01", "2026-01-02", "2026-01-05")
@@ -70,6 +72,23 @@ def test_a_reference_of_another_version_is_named(root, tiles, caplog):
     assert Path(uri).read_bytes() == stored
     assert assess(second, root, LIMITS).reference_night == NIGHTS[0]
     assert not caplog.text
+
+
+def test_injected_lenses_of_another_scan_are_told(root, tiles):
+    plan, _ = judged(root, tiles, 0)
+    promote(plan, root, "ann")
+
+    def recovered():
+        return [check for check in assess(plan, root, LIMITS).checks if check.name == "recovered"]
+
+    assert recovered() == []
+    write_injected(injected_into(root, night=NIGHTS[0]), root)
+    (measured,) = recovered()
+    assert measured.value is not None
+    write_injected(injected_into(root, night=NIGHTS[0], shown=(("f" * 64, 0.5, 1),)), root)
+    (unknown,) = recovered()
+    assert (unknown.value, unknown.is_good) == (None, True)
+    assert "the night's injected lenses belong to another scan of it" in unknown.text
 
 
 def test_the_same_question_stores_nothing_new(root, tiles):

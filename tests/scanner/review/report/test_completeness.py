@@ -70,7 +70,9 @@ def test_an_older_scan_and_a_damaged_file_are_named(tmp_path):
     write_injected(injected_into(root), root)
     show(plan, root, 0.7)
     (found,) = nights_completeness(root, [NIGHT])
-    assert found.trouble == "lenses were injected into an earlier scan of this night; `lensscan completeness` measures it again"
+    assert (
+        found.trouble == "lenses were injected into another scan of this night; `lensscan completeness` measures the shown one"
+    )
     assert not found.charts
     replace(injected_uri(root, NIGHT), b"?")
     (found,) = nights_completeness(root, [NIGHT])
