@@ -7,12 +7,14 @@ from importlib.metadata import PackageNotFoundError, distribution
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.provenance import sha256_bytes
 from scanner.catalogue.nearest import NONE, NearestPositions
+from scanner.sources.object_tables import ID_NAMES
 from scanner.sources.positions import SkyPositions, positions_bytes, positions_in
 
 LIMIT_ARCSEC = 3.0
@@ -28,6 +30,8 @@ others, which ours do not."""
 _DIGITS = 12
 _NAMES, _GRADES, _REFERENCES = ("NAME",), ("GRADE", "GRADING"), ("REFERENCE", "REF")
 """Names of columns, in upper case, the likeliest first."""
+_IDS = tuple(name for name in ID_NAMES if name not in _NAMES)
+"""Names of columns of ids: a lens may be without a name, but not without an id if the table has some."""
 _IN_DEGREES = re.compile(rb"\s*\[deg\]")
 
 
@@ -106,8 +110,8 @@ def packaged_known() -> KnownLenses | None:
 
 
 def _known(data: bytes, uri: str, table: KnownTable) -> KnownLenses:
-    found = positions_in(_without_units(data) if uri.lower().endswith(".csv") else data, uri)
-    texts = {"known_name": _column(found, _NAMES, found.object_ids)}
+    found = positions_in(_without_units(data) if uri.lower().endswith(".csv") else data, uri, _IDS)
+    texts = {"known_name": _column(found, _NAMES, found.object_ids.cast(pa.string()))}
     empty = pa.nulls(len(found), pa.string())
     for name, names in (("known_grade", _GRADES), ("known_reference", _REFERENCES)):
         texts[name] = _column(found, names, empty)
@@ -121,7 +125,8 @@ def _without_units(data: bytes) -> bytes:
 
 
 def _column(found: SkyPositions, names: Sequence[str], default: pa.Array) -> pa.Array:
-    """Return the texts of the column that has the likeliest of the names, in any case, or the default."""
+    """Return the texts of the column that has the likeliest of the names, in any case, and the default where it is empty."""
     by_name = {name.upper(): column for name, column in found.others.items()}
-    column = next((by_name[name] for name in names if name in by_name), default)
-    return column.cast(pa.string()).fill_null("")
+    texts = next((by_name[name] for name in names if name in by_name), default).cast(pa.string())
+    is_empty = pc.equal(pc.utf8_trim_whitespace(texts.fill_null("")), "")
+    return pc.if_else(is_empty, default, texts).fill_null("")

@@ -59,8 +59,11 @@ def read_positions(uri: str) -> SkyPositions:
     return positions_in(positions_bytes(uri), uri)
 
 
-def positions_in(data: bytes, uri: str) -> SkyPositions:
-    """Read the content of a file as `read_positions` does; messages name the file `uri`."""
+def positions_in(data: bytes, uri: str, id_names: Sequence[str] = ID_NAMES) -> SkyPositions:
+    """Read the content of a file as `read_positions` does; messages name the file `uri`.
+
+    Ids come from the column that has the first of `id_names`, in any case; none of them may be empty.
+    """
     label = _label(uri)
     columns, units = _columns(label, data)
     ra_name, dec_name = (_named(label, columns, names) for names in (RA_NAMES, DEC_NAMES))
@@ -70,7 +73,7 @@ def positions_in(data: bytes, uri: str) -> SkyPositions:
     for name in (ra_name, dec_name):
         if says := wrong_unit(name, units.get(name, "")):
             raise ManifestError(f"{label}: {says}")
-    id_name = _named(label, columns, ID_NAMES)
+    id_name = _named(label, columns, id_names)
     ids = columns[id_name] if id_name else pa.chunked_array([np.arange(1, len(columns[ra_name]) + 1)])
     return SkyPositions(
         _ids(label, ids),

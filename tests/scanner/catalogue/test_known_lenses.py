@@ -52,6 +52,14 @@ def test_a_table_of_any_format_gives_all_columns(tmp_path, ending):
     assert found["known_separation_arcsec"].to_pylist() == [0.0] * 3
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet", "fits", "vot"])
+@pytest.mark.parametrize(("ids", "expected"), [(None, "2"), (["x7", "x8"], "x8")])
+def test_a_lens_without_a_name_has_its_id_or_number(tmp_path, ending, ids, expected):
+    columns = {"ra": [10.0, 20.0], "dec": [1.0, 2.0], "name": ["Jackpot", ""], **({"id": ids} if ids else {})}
+    known = read_known(write(tmp_path / f"lenses.{ending}", columns))
+    assert known.columns_of(np.array([10.0, 20.0]), np.array([1.0, 2.0]))["known_name"].to_pylist() == ["Jackpot", expected]
+
+
 @pytest.mark.parametrize("middle", [(0.0, 0.0), (359.9999, 40.0), (123.0, 89.9999)])
 def test_the_nearest_within_the_limit_is_that_of_astropy(tmp_path, rng, middle):
     centre, scale = SkyCoord(*middle, unit="deg"), 3 * LIMIT_ARCSEC * units.arcsec
