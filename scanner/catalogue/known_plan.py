@@ -11,7 +11,8 @@ from pydantic import Field, ValidationError
 
 from infra.frozen import Frozen
 from infra.provenance import canonical_json, digest
-from infra.store.storage import FileInfo, create_if_absent, join, list_files, read_bytes, read_many
+from infra.store.replacement import replace
+from infra.store.storage import CreateOutcome, FileInfo, create_if_absent, join, list_files, read_bytes, read_many
 from scanner.catalogue.paths import INPUTS, planned_input_uri
 from scanner.catalogue.selection import Selection
 from scanner.catalogue.units import LeftOut
@@ -73,7 +74,7 @@ def left_out_by_plan(root_uri: str) -> dict[str, tuple[LeftOut, ...]]:
     Raises:
         StorageError: the store failed.
     """
-    files = sorted(list_files(join(root_uri, INPUTS)), key=lambda file: file.modified.timestamp() if file.modified else 0.0)
+    files = sorted(list_files(join(root_uri, INPUTS)), key=_time)
     known = [_parsed(data) for data in read_many(files) if data is not None]
     return {record.plan_id: record.left_out for record in known if record is not None}
 
@@ -86,9 +87,27 @@ def _parsed(data: bytes) -> KnownPlan | None:
 
 
 def remember_plan(root_uri: str, key: str, known: KnownPlan) -> None:
-    """Record the plan of an input; the first record of it stays.
+    """Record the plan of an input.
+
+    The first record of an input stays, unless a newer one of another input says that the same plan has left out other tiles:
+    then it is written again, because `left_out_by_plan` reads the newest one.
 
     Raises:
         StorageError: the store failed.
     """
-    create_if_absent(planned_input_uri(root_uri, key), canonical_json(known.model_dump(mode="json")), known.plan_id)
+    uri, data = planned_input_uri(root_uri, key), canonical_json(known.model_dump(mode="json"))
+    if create_if_absent(uri, data, known.plan_id) is not CreateOutcome.CREATED and _is_outdated(root_uri, uri, known):
+        replace(uri, data)
+
+
+def _is_outdated(root_uri: str, uri: str, known: KnownPlan) -> bool:
+    """Return whether a newer record than the one at `uri` says that the same plan has left out other tiles."""
+    files = list_files(join(root_uri, INPUTS))
+    own_time = max((_time(file) for file in files if file.uri == uri), default=0.0)
+    newer = [file for file in files if file.uri != uri and _time(file) >= own_time]
+    records = [_parsed(data) for data in read_many(newer) if data is not None]
+    return any(one is not None and one.plan_id == known.plan_id and one.left_out != known.left_out for one in records)
+
+
+def _time(file: FileInfo) -> float:
+    return file.modified.timestamp() if file.modified else 0.0

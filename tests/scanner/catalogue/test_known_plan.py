@@ -8,7 +8,7 @@ import pytest
 
 from infra.provenance import sha256_bytes
 from infra.store.storage import create_if_absent, join, list_files
-from scanner.catalogue.known_plan import input_digest, known_plan
+from scanner.catalogue.known_plan import input_digest, known_plan, left_out_by_plan
 from scanner.catalogue.paths import plan_uri, planned_input_uri
 from scanner.catalogue.plan import ScanConfig, build_plan, encode_plan, freeze, load_plan
 from scanner.catalogue.selection import Selection
@@ -91,6 +91,34 @@ def test_a_known_plan_keeps_what_it_left_out(tiles, root):
     )
     assert [tile.reason for tile in again.left_out] == [LeftOutReason.UNREADABLE_CATALOGUE]
     assert len(list_files(f"{root}/_scan/inputs")) == 1
+
+
+def test_the_newest_scan_of_a_plan_tells_what_it_left_out(tiles, root):
+    """A tile is broken, then gone, then broken again: each time the same tiles are planned."""
+    (path,) = tiles.glob("*FINAL-CAT*TILE000000002*")
+    others = {path: path.read_bytes() for path in tiles.glob("*TILE000000002*")}
+    stamp = path.stat().st_mtime_ns
+
+    def broken():
+        for other, data in others.items():
+            other.write_bytes(data)
+            os.utime(other, ns=(stamp, stamp))
+        path.write_bytes(b"no table")
+        os.utime(path, ns=(stamp, stamp))
+        return planned(tiles, root)
+
+    first = broken()
+    for other in others:
+        other.unlink()
+    without = planned(tiles, root)
+    assert (without.plan_id, without.left_out) == (first.plan_id, ())
+    assert left_out_by_plan(root) == {first.plan_id: ()}
+    again = broken()
+    assert again.input_digest == first.input_digest != without.input_digest
+    assert left_out_by_plan(root) == {first.plan_id: first.left_out}
+    before = list_files(root)
+    planned(tiles, root)
+    assert list_files(root) == before
 
 
 def test_every_change_makes_a_new_plan(tiles, root):
