@@ -289,7 +289,7 @@ def test_verify_of_a_whole_catalogue_names_files_of_no_plan(lensscan, night):
     [
         (("--plan", "zzz"), "no plan begins with 'zzz'"),
         (("--night", "1999-01-01"), "no plan of 1999-01-01"),
-        (("--plan", ""), "2 plans begin with ''"),
+        (("--plan", ""), "must have at least one character, got ''"),
         (("--plan", "0", "--night", "1999-01-01"), "either a plan or a night"),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_known_plan_keeps_what_it_left_out(tiles, root):
     assert len(list_files(f"{root}/_scan/inputs")) == 1
 
 
-def test_the_newest_scan_of_a_plan_tells_what_it_left_out(tiles, root):
+def test_the_newest_scan_tells_what_a_plan_left_out(tiles, root):
     """A tile is broken, then gone, then broken again: each time the same tiles are planned."""
     (path,) = tiles.glob("*FINAL-CAT*TILE000000002*")
     others = {path: path.read_bytes() for path in tiles.glob("*TILE000000002*")}
