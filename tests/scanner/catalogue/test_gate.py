@@ -21,7 +21,7 @@ def test_a_held_plan_is_seen_only_after_it_is_shown(root):
     assert waiting_plans(root, "undated") == []
     # What `lensscan seal` does, with `--plan` and without.
     assert show_once(plan, root) is show_once(plan, root, replacing=True) is None
-    with pytest.raises(VisibleError, match="no complete scan"):
+    with pytest.raises(VisibleError, match="waits for its quality gate"):
         selected_plans(root)
     show(plan, root, 0.85)
     assert [one.plan_id for one in selected_plans(root)] == [plan.plan_id]
