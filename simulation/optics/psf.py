@@ -121,6 +121,12 @@ def model_psf(band: str, detector_angle_deg: float, fwhm_factor: float = 1.0) ->
     return ModelPsf(EUCLID[band].psf_fwhm_arcsec * fwhm_factor, detector_angle_deg, trefoil, PROFILES[band])
 
 
+def least_fwhm_factor(band: str, pixel_arcsec: float) -> float:
+    """Return the smallest `fwhm_factor` for which `model_psf` has a kernel on pixels of `pixel_arcsec`."""
+    # The excess keeps rounding of the product with the width from falling below the narrowest again.
+    return float(_widths(PROFILES[band], pixel_arcsec)[0][0]) / EUCLID[band].psf_fwhm_arcsec * (1 + 1e-9)
+
+
 @lru_cache(maxsize=32)
 def _widths(profile: Profile, pixel_arcsec: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return increasing FWHM that include the pixel, and the core radii that give them, both in arcsec.

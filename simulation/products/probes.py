@@ -18,6 +18,7 @@ from scanner.vocabulary.kinds import KINDS, UNCHANGED
 from simulation.lensing import effective_einstein_radius_arcsec
 from simulation.optics.artefacts import add_artefacts, add_hot_pixel
 from simulation.optics.observation import Conditions, Optics, add_noise, draw_conditions, sky_sigma_adu_per_s
+from simulation.optics.psf import least_fwhm_factor
 from simulation.population.draw import draw_surroundings
 from simulation.products.render import Images, Lensed, SimulationError, lens, render, visible_system
 from simulation.products.system_changes import (
@@ -70,7 +71,11 @@ class Probe:
     part: Part
     system: Change = unchanged
     optics: Callable[[Conditions], Conditions] | None = None
-    """Change of the conditions that the PSF depends on; noise and flaws keep theirs."""
+    """Change of the conditions that the PSF depends on; noise and flaws keep theirs.
+
+    A PSF becomes no narrower than the pixels of all bands allow: on pixels of 0.3 arcsec, one that is narrow already becomes
+    less than 20 % narrower.
+    """
     noise_factor: float = 1.0
     images: Callable[[Observation], Images] | None = None
     """Change of the finished images of the unchanged object."""
@@ -204,7 +209,7 @@ class _Field:
             return probe.images(Observation(self.images(), self.optics.geometry, self.conditions, band, self._elsewhere, rng))
         optics = self.optics
         if probe.optics is not None:
-            optics = Optics(optics.geometry, probe.optics(self.conditions))
+            optics = Optics(optics.geometry, _reachable(probe.optics(self.conditions), optics.geometry))
         return self._observed(probe.system(self.system, deepcopy(self.of_change)), optics, probe.noise_factor)
 
     def _elsewhere(self, distance_arcsec: float) -> Images:
@@ -228,6 +233,12 @@ class _Field:
         if same or not system.source1:
             return self.lensed
         return lens(system, self.optics, must_be_visible=False)
+
+
+def _reachable(conditions: Conditions, geometry: Geometry) -> Conditions:
+    """Return conditions whose PSF is no narrower than pixels of the geometry allow, by one factor for all bands."""
+    least = max(least_fwhm_factor(band, grid.pixel_scale_arcsec) for band, grid in geometry.grids.items())
+    return replace(conditions, fwhm_factor=max(conditions.fwhm_factor, least))
 
 
 def _nonlens(optics: Optics, rng: Generator) -> tuple[System, None]:

@@ -9,7 +9,7 @@ from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER
 from simulation.optics.light import FineGrid, draw
 from simulation.optics.observation import Conditions, Optics
-from simulation.optics.psf import MER_PSF_HDUS, ModelPsf, PsfError, SampledPsf, model_psf, read_psfs
+from simulation.optics.psf import MER_PSF_HDUS, ModelPsf, PsfError, SampledPsf, least_fwhm_factor, model_psf, read_psfs
 from simulation.systems import PointSource, Sed
 from tests.shared import REAL
 
@@ -340,3 +340,11 @@ def test_errors_name_the_problem_of_a_psf_file(tmp_path):
     fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.eye(30), name="VIS_PSF")]).writeto(tmp_path / "eye.fits")
     with pytest.raises(PsfError, match=r"eye.fits\[VIS_PSF\]: the peak of a PSF"):
         read_psfs(str(tmp_path / "eye.fits"))
+
+
+@pytest.mark.parametrize(("band", "pixel"), BAND_PIXELS)
+def test_the_least_factor_of_the_width_is_reached(band, pixel):
+    least = least_fwhm_factor(band, pixel)
+    assert model_psf(band, 0.0, least).kernel(0.05, pixel).sum() == pytest.approx(1, abs=1e-5)
+    with pytest.raises(PsfError, match="fwhm_arcsec"):
+        model_psf(band, 0.0, least * 0.999).kernel(0.05, pixel)

@@ -1,12 +1,16 @@
 """Probed images differ from the unchanged ones in what the probe names: noise, PSF, place, sky, orientation, bands."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from scanner.vocabulary.kinds import KINDS, UNCHANGED
+from simulation.optics.observation import draw_conditions
+from simulation.products import probes
 from simulation.products.probes import PROBES, PROBES_OF, probed_object
 
 SEED = 7
@@ -101,3 +105,15 @@ def test_an_object_depends_on_kind_index_and_seed_alone(objects):
     other = probed_object("nonlens", 2, SEED, MER_10)
     assert (other[UNCHANGED]["Y"] != again[UNCHANGED]["Y"]).any()
     assert [band for band, change in differences(other, "hot pixel").items() if change.any()] == ["J"]
+
+
+def test_a_narrow_psf_on_native_pixels_becomes_no_narrower_than_possible(monkeypatch):
+    """Where the PSF is the narrowest of the survey, 20 % less is below what a NISP pixel can show."""
+
+    def narrowest(rng, angle):
+        return replace(draw_conditions(rng, angle), fwhm_factor=0.85)
+
+    monkeypatch.setattr(probes, "draw_conditions", narrowest)
+    images = probed_object("nonlens", 0, SEED, CHALLENGE)
+    for band in EUCLID:
+        assert images["PSF 20 % narrower"][band].max() > images[UNCHANGED][band].max()
