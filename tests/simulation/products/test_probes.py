@@ -107,7 +107,7 @@ def test_an_object_depends_on_kind_index_and_seed_alone(objects):
     assert [band for band, change in differences(other, "hot pixel").items() if change.any()] == ["J"]
 
 
-def test_a_narrow_psf_on_native_pixels_becomes_no_narrower_than_possible(monkeypatch):
+def test_a_narrow_psf_becomes_no_narrower_than_pixels_allow(monkeypatch):
     """Where the PSF is the narrowest of the survey, 20 % less is below what a NISP pixel can show."""
 
     def narrowest(rng, angle):
