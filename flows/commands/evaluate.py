@@ -29,7 +29,7 @@ from training.evaluation.evaluation_text import evaluation_markdown
 from training.evaluation.matched_rates import matched_metrics
 from training.evaluation.score_correlation import correlation_metrics
 from training.evaluation.shard_scores import Footers, score_shards
-from training.evaluation.stated_data import FOR_TRAINING, data_sets, other_pixels, presets
+from training.evaluation.stated_data import FOR_TRAINING, data_sets, other_pixels, picked_by_hand, presets
 from training.evaluation.unknown_shards import unknown_footers
 
 BOOTSTRAP_SEED = 0
@@ -46,7 +46,8 @@ def evaluate_shards(
     """Score every object of the shards and write evaluation.json, EVALUATION.md and the plots.
 
     An ensemble beside whose weights they are written also gets its card's cuts from this evaluation, unless the thresholds are
-    those of other shards, or the shards state a preset for training, or stamps that are no scan's for these networks.
+    those of other shards, or the shards state a preset for training, objects picked by hand, or stamps that are no scan's for
+    these networks.
 
     Args:
         shards_uri: Folder or `s3://` prefix of shards with truth, in any geometry.
@@ -125,6 +126,8 @@ def _not_for_cards(footers: Footers, geometry: str) -> str | None:
     """Return why the purity on these shards is not that of a sky; None if it may be, or if they do not state what they hold."""
     if unnatural := presets(footers.values()) & set(FOR_TRAINING):
         return f"purity needs natural draws, and these are of the preset {min(unnatural)}"
+    if picked := picked_by_hand(footers.values()):
+        return f"purity needs natural draws, and these hold {picked}"
     if other := other_pixels(footers.values(), geometry):
         return f"the networks read stamps of the geometry {geometry}, and these are of {other}"
     return None

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from scanner.sources.shards import DATA_SET_KEY
 from scanner.vocabulary.geometry import GEOMETRIES, MER_PIXEL_ARCSEC, Grid
+from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
 
 _LEAST_SHARE_OF_SIDE = 0.98
@@ -99,9 +100,34 @@ def smaller_stamps(footers: Iterable[pq.FileMetaData], geometry: str) -> str | N
     return None
 
 
+def picked_by_hand(footers: Iterable[pq.FileMetaData]) -> str | None:
+    """Return what shards state of objects that were picked by hand, so that they are no natural draws; None if nothing.
+
+    The shares of non-lenses and of each kind of lens may be any.
+    """
+    for spec in _specs(footers):
+        if spec.get("pairs"):
+            return "each lens again without its arcs"
+        if least := spec.get("min_einstein_radius_arcsec"):
+            return f"lenses with an Einstein radius of at least {least} arcsec"
+        if picked := [name for name in _drawn(spec.get("kinds")) if name not in KINDS]:
+            return f"look-alikes chosen by name: {', '.join(picked)}"
+    return None
+
+
+def _drawn(kinds: Any) -> list[str]:
+    """Return the kinds that a description gives a share; none if it is that of another program, in another form."""
+    pairs = [entry for entry in kinds if isinstance(entry, list) and len(entry) == 2] if isinstance(kinds, list) else []
+    return [str(name) for name, share in pairs if share]
+
+
 def _values(key: str, footers: Iterable[pq.FileMetaData]) -> set[str]:
-    specs = {(footer.metadata or {}).get(DATA_SET_KEY, b"{}") for footer in footers}
-    return {str(spec[key]) for spec in map(json.loads, specs) if key in spec}
+    return {str(spec[key]) for spec in _specs(footers) if key in spec}
+
+
+def _specs(footers: Iterable[pq.FileMetaData]) -> list[dict[str, Any]]:
+    """Return the descriptions that shards state, each once, in the order of the shards."""
+    return [json.loads(spec) for spec in dict.fromkeys((of.metadata or {}).get(DATA_SET_KEY, b"{}") for of in footers)]
 
 
 def _stated(spec: Mapping[str, Any]) -> Iterator[str]:

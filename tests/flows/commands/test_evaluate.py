@@ -223,7 +223,11 @@ def test_thresholds_of_natural_shards_are_used_and_named(shards, tmp_path, monke
 
 @pytest.mark.parametrize(
     ("spec", "reason"),
-    [({"preset": "broad"}, "purity needs natural draws"), ({"geometry": "mer10"}, "read stamps of the geometry challenge")],
+    [
+        ({"preset": "broad"}, "purity needs natural draws"),
+        ({"pairs": True}, "purity needs natural draws, and these hold each lens again without its arcs"),
+        ({"geometry": "mer10"}, "read stamps of the geometry challenge"),
+    ],
 )
 def test_the_purity_of_no_sky_stays_off_the_card(tmp_path, monkeypatch, caplog, spec, reason):
     monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)

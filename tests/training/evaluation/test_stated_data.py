@@ -10,7 +10,15 @@ import pytest
 from scanner.sources.shards import DATA_SET_KEY
 from scanner.vocabulary.geometry import GEOMETRIES, MER_10, Geometry, Grid
 from simulation.products.dataset import DatasetSpec, simulate_objects, simulate_shard
-from training.evaluation.stated_data import data_sets, other_pixels, presets, same_objects, simulations, smaller_stamps
+from training.evaluation.stated_data import (
+    data_sets,
+    other_pixels,
+    picked_by_hand,
+    presets,
+    same_objects,
+    simulations,
+    smaller_stamps,
+)
 
 
 @pytest.fixture
@@ -128,3 +136,26 @@ def test_descriptions_without_a_seed_are_compared_whole():
     known = simulations([stating(preset="one"), stating(seed=None)])
     assert same_objects(simulations([stating(preset="one")]), known) == "preset one"
     assert same_objects(simulations([stating(preset="two"), stating(seed=0)]), known) is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        ({"kinds": (("double_ring", 0.25), ("twin", 0.25), ("ring_galaxy", 0.5))}, "chosen by name: twin, ring_galaxy"),
+        ({"kinds": (("nonlens", 0.9), ("single", 0.05), ("star", 0.05))}, "chosen by name: star"),
+        ({"pairs": True}, "each lens again without its arcs"),
+        ({"min_einstein_radius_arcsec": 1.8}, "Einstein radius of at least 1.8 arcsec"),
+    ],
+)
+def test_objects_picked_by_hand_are_named(footer, spec, found):
+    assert found in picked_by_hand([footer(), footer(seed=1), footer(seed=2, **spec)])
+
+
+@pytest.mark.parametrize("kinds", [None, (("nonlens", 0.9), ("single", 0.1), ("star", 0.0)), (("compound_arc", 1.0),)])
+def test_any_shares_of_lenses_are_natural_draws(footer, kinds):
+    assert picked_by_hand([footer(), footer(seed=1, **({"kinds": kinds} if kinds else {}))]) is None
+
+
+@pytest.mark.parametrize("kinds", ["all", {"star": 1.0}, ["star"], [["star"]], None, 3])
+def test_kinds_in_the_form_of_another_program_are_left_alone(kinds):
+    assert picked_by_hand([stating(kinds=kinds)]) is None
