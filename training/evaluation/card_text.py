@@ -11,7 +11,7 @@ from scanner.networks.combiner import MeanCombiner
 from scanner.networks.lens_regression import LensRegression
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.stage_cards import CandidateStage, EarlyExit
-from training.evaluation.evaluation_text import cuts_table, matched_table
+from training.evaluation.evaluation_text import cuts_table, matched_table, nonlenses_in_words
 from training.evaluation.map_text import maps_section
 from training.evaluation.matched_rates import recalls_on_card
 from training.evaluation.score_correlation import correlations_on_card
@@ -236,7 +236,7 @@ def _matched(card: EnsembleCard) -> list[str]:
     found = recalls_on_card(card.metrics)
     if not found:
         return []
-    introduction = f"Measured by `lensscan evaluate`; {found[0].n_nonlenses} non-lenses set the thresholds, in brackets 95 %:"
+    introduction = f"Measured by `lensscan evaluate`; {nonlenses_in_words(found)} set the thresholds, in brackets 95 %:"
     return ["## Recall at matched false-positive rates", "", introduction, "", *matched_table(found).splitlines(), ""]
 
 

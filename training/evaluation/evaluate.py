@@ -22,7 +22,7 @@ from training.errors import TrainingError
 from training.evaluation.calibrate import expected_calibration_error
 from training.evaluation.cuts import measured_cuts
 from training.evaluation.inspected import SHARES_FOUND, inspected_per_lens, threshold_of_share
-from training.evaluation.matched_rates import MatchedRecall, matched_recalls
+from training.evaluation.matched_rates import MatchedRecall, matched_recalls_by_sample
 from training.evaluation.metrics import (
     N_BOOTSTRAP,
     THRESHOLD,
@@ -119,8 +119,8 @@ def evaluate_scores(
         rng: Generator for bootstrap intervals, or its seed.
         thresholds: Thresholds for `RATES`, from `thresholds_of` other objects; by default those of these objects.
         default_cut: Smallest `p_lens` of candidates.
-        sample: Sample of non-lenses of the ensemble, which sets the thresholds of small false-positive rates if it is larger
-            than the number of non-lenses here.
+        sample: Sample of non-lenses of the ensemble, which sets the thresholds of matched false-positive rates if it is larger
+            than the number of non-lenses here, and where it stores enough scores.
         compound_share: Fraction of the lenses on the sky that are compound; None if it is not known.
 
     Raises:
@@ -138,7 +138,7 @@ def evaluate_scores(
         networks=_aurocs(objects, rng),
         groups=tuple(_groups(p, objects.truth, thresholds, default_cut)),
         cuts=() if prevalence is None else measured_cuts(p, kinds, prevalence, default_cut, compound_share),
-        matched=matched_recalls(p, kinds, *_nonlenses(objects, sample)),
+        matched=matched_recalls_by_sample(p, kinds, p[~is_lens], sample),
         correlations=score_correlations(objects.networks, is_lens),
         n_seen={name: int(is_seen.sum()) for name, is_seen in objects.seen.items() if not is_seen.all()},
     )
@@ -197,14 +197,6 @@ def _aurocs(objects: _Scored, rng: np.random.Generator) -> dict[str, ValueWithIn
         for name, seen in objects.seen.items()
         if 0 < objects.is_lens[seen].sum() < seen.sum()
     }
-
-
-def _nonlenses(objects: _Scored, sample: NonLensTail | None) -> tuple[Numbers, int]:
-    """Return scores and number of non-lenses: those of the sample if it is larger."""
-    others = objects.p[~objects.is_lens]
-    if sample is not None and sample.n > len(others):
-        return sample.p_lens.astype(np.float64), sample.n
-    return others, len(others)
 
 
 def thresholds_of(scores: pa.Table, truth: pa.Table) -> list[float]:

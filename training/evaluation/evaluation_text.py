@@ -112,6 +112,14 @@ def matched_table(matched: Sequence[MatchedRecall]) -> str:
     return _table(header, ([kind, *(cells[kind, rate] for rate in rates)] for kind in kinds))
 
 
+def nonlenses_in_words(matched: Sequence[MatchedRecall]) -> str:
+    """Return the number of non-lenses that set the thresholds, as `100000 non-lenses (at 0.01: 10000 others)`."""
+    by_rate = {of.rate: of.n_nonlenses for of in matched}
+    most = max(by_rate.values())
+    fewer = "; ".join(f"at {rate:g}: {n} others" for rate, n in by_rate.items() if n != most)
+    return f"{most} non-lenses ({fewer})" if fewer else f"{most} non-lenses"
+
+
 def _matched(of: MatchedRecall) -> str:
     return f"- (needs {of.n_needed} non-lenses)" if of.recall is None else shown(of.recall)
 
@@ -119,7 +127,7 @@ def _matched(of: MatchedRecall) -> str:
 def _matched_section(matched: Sequence[MatchedRecall]) -> list[str]:
     if not matched:
         return []
-    words = f"Recall where these shares of {matched[0].n_nonlenses} non-lenses pass; intervals as for TPR10."
+    words = f"Recall where these shares of {nonlenses_in_words(matched)} pass; intervals as for TPR10."
     return ["## Recall at matched false-positive rates", words, matched_table(matched)]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.frozen import Frozen
+from scanner.networks.nonlens_sample import NonLensTail
 from scanner.purity import ValueWithInterval
 from scanner.vocabulary.kinds import KINDS
 from training.evaluation.metrics import recall_at_false_positives, recall_interval
@@ -14,6 +15,8 @@ MATCHED_RATES = (1e-2, 1e-3, 1e-4)
 MIN_PASSING = 4
 """Smallest number of passing non-lenses for which a recall is given: with fewer, the next sample may have none, and the recall
 has no lower limit (`training.evaluation.metrics.recall_interval`)."""
+_NONLENSES = "matched_nonlenses_{}"
+_NONLENSES_AT = f"{_NONLENSES}_at_{{:g}}"
 _METRIC = "recall_{}_at_false_positives_{:g}"
 
 
@@ -64,10 +67,42 @@ def matched_recalls(
     return tuple(found)
 
 
+def matched_recalls_by_sample(
+    p: NDArray[np.floating], kinds: NDArray[np.str_], others: NDArray[np.floating], sample: NonLensTail | None
+) -> tuple[MatchedRecall, ...]:
+    """Return `matched_recalls` by a sample that is larger than `others`, and by `others` where it stores too few scores.
+
+    Args:
+        p: `[object]`.
+        kinds: `[object]`.
+        others: Scores of all non-lenses of the evaluation.
+        sample: Sample of the ensemble.
+    """
+    own = matched_recalls(p, kinds, others, len(others))
+    if sample is None or sample.n <= len(others):
+        return own
+    by_sample = matched_recalls(p, kinds, sample.p_lens.astype(np.float64), sample.n)
+    return tuple(_better(one, other) for one, other in zip(by_sample, own, strict=True))
+
+
+def _better(by_sample: MatchedRecall, own: MatchedRecall) -> MatchedRecall:
+    # Of two that have no recall, take one that has too few non-lenses: the text gives this as the reason.
+    is_too_small = own.recall is None and by_sample.n_nonlenses < by_sample.n_needed
+    return by_sample if by_sample.recall is not None or is_too_small else own
+
+
 def matched_metrics(recalls: Sequence[MatchedRecall]) -> dict[str, float]:
-    """Return the figures that a card keeps: recall and its limits by kind and rate, and the number of non-lenses."""
-    figures: dict[str, float] = {f"matched_nonlenses_{of.kind}": float(of.n_nonlenses) for of in recalls}
+    """Return the figures that a card keeps: recall and its limits by kind and rate, and the number of non-lenses.
+
+    That number is the largest of all rates; rates with another number have one of their own.
+    """
+    figures: dict[str, float] = {}
     for of in recalls:
+        name = _NONLENSES.format(of.kind)
+        figures[name] = max(figures.get(name, 0.0), float(of.n_nonlenses))
+    for of in recalls:
+        if of.n_nonlenses != figures[_NONLENSES.format(of.kind)]:
+            figures[_NONLENSES_AT.format(of.kind, of.rate)] = float(of.n_nonlenses)
         if of.recall is not None:
             name = _METRIC.format(of.kind, of.rate)
             figures |= {name: of.recall.value, f"{name}_low": of.recall.low, f"{name}_high": of.recall.high}
@@ -78,8 +113,9 @@ def recalls_on_card(metrics: Mapping[str, float]) -> tuple[MatchedRecall, ...]:
     """Return the recalls among the metrics of a card, as `matched_metrics` names them; none if it has none."""
     found = []
     for kind in KINDS[1:]:
-        n = metrics.get(f"matched_nonlenses_{kind}")
-        for rate in MATCHED_RATES if n is not None else ():
+        n_most = metrics.get(_NONLENSES.format(kind))
+        for rate in MATCHED_RATES if n_most is not None else ():
+            n = metrics.get(_NONLENSES_AT.format(kind, rate), n_most)
             name = _METRIC.format(kind, rate)
             limits = {
                 end: metrics.get(f"{name}{suffix}") for end, suffix in (("value", ""), ("low", "_low"), ("high", "_high"))

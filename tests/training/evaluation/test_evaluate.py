@@ -225,6 +225,13 @@ def test_the_larger_sample_of_non_lenses_sets_thresholds(tables, evaluation, rng
     assert evaluate_scores(*tables, PREVALENCE, 0, sample=few).matched == evaluation.matched
 
 
+def test_a_short_sample_leaves_the_recalls_of_these_objects(tables, evaluation):
+    sample = NonLensTail(np.linspace(0.99, 1, 64, dtype=np.float32), 0.99, 100_000)
+    found = evaluate_scores(*tables, PREVALENCE, 0, sample=sample).matched
+    by_rate = [[of for of in recalls if of.rate == 0.01] for recalls in (found, evaluation.matched)]
+    assert by_rate[0] == by_rate[1]
+
+
 def test_a_sample_must_reach_down_to_the_threshold():
     # Eight of ten lenses are three quarters, and reach 0.2; an interpolated quantile would be 0.225.
     lenses = np.array([0.9, 0.8, 0.7, 0.6, 0.6, 0.5, 0.3, 0.2, 0.1, 0.0])

@@ -7,7 +7,8 @@ import pytest
 
 from scanner.networks.locate import SHIPPED_DIR
 from training.evaluation.evaluate import Evaluation, ValueWithInterval
-from training.evaluation.evaluation_text import cuts_table, evaluation_markdown, shown
+from training.evaluation.evaluation_text import cuts_table, evaluation_markdown, nonlenses_in_words, shown
+from training.evaluation.matched_rates import MatchedRecall
 from training.evaluation.score_correlation import ScoreCorrelation
 
 
@@ -82,3 +83,10 @@ def test_shipped_evaluations_show_their_json(name):
     results = Evaluation.model_validate({field: content[field] for field in Evaluation.model_fields if field in content})
     objects = re.search(rf"^On (simulated objects of {content['shards']} .*?)\. Scored:", text, re.MULTILINE)[1]
     assert text == evaluation_markdown(results, f"{name} `{content['sha256'][:12]}`", objects)
+
+
+def test_rates_with_other_non_lenses_are_named():
+    numbers = {0.01: 10_000, 0.001: 100_000, 0.0001: 100_000}
+    found = [MatchedRecall(kind="single", rate=rate, n_nonlenses=n, recall=None) for rate, n in numbers.items()]
+    assert nonlenses_in_words(found) == "100000 non-lenses (at 0.01: 10000 others)"
+    assert nonlenses_in_words(found[1:]) == "100000 non-lenses"

@@ -3,7 +3,13 @@ import pytest
 from scipy.stats import norm
 
 from scanner.networks.nonlens_sample import NonLensTail
-from training.evaluation.matched_rates import MATCHED_RATES, matched_metrics, matched_recalls, recalls_on_card
+from training.evaluation.matched_rates import (
+    MATCHED_RATES,
+    matched_metrics,
+    matched_recalls,
+    matched_recalls_by_sample,
+    recalls_on_card,
+)
 
 
 def binormal(rng, n_lenses, n_others, shift=2.5):
@@ -61,3 +67,28 @@ def test_recalls_come_back_from_the_card(rng):
     assert metrics["recall_single_at_false_positives_0.01"] == found[0].recall.value
     assert "recall_single_at_false_positives_0.0001" not in metrics
     assert recalls_on_card({"auroc": 0.9}) == ()
+
+
+@pytest.mark.parametrize(
+    ("n_stored", "set_by"),
+    [(3000, [100_000] * 3), (300, [10_000, 100_000, 100_000]), (64, [10_000, 10_000, 100_000]), (9, [10_000] * 3)],
+)
+def test_a_sample_that_stores_too_few_scores_leaves_recalls(rng, n_stored, set_by):
+    """The sample stores 2010, 210 and 30 scores or more for the three rates, or else the evaluation's own non-lenses serve."""
+    lenses, others = binormal(rng, 500, 10_000)
+    kinds = np.array(["single", "double_ring"] * 250)
+    sample = NonLensTail(np.sort(np.float32(binormal(rng, 0, 100_000)[1]))[-n_stored:], 0.5, 100_000)
+    found = matched_recalls_by_sample(lenses, kinds, others, sample)
+    assert [of.n_nonlenses for of in found] == set_by * 2
+    own, by_sample = (matched_recalls(lenses, kinds, *of) for of in ((others, 10_000), (sample.p_lens, sample.n)))
+    for of, one, other in zip(found, own, by_sample, strict=True):
+        assert of == (other if of.n_nonlenses == sample.n else one)
+        assert of.recall is not None or of.n_nonlenses < of.n_needed
+    assert recalls_on_card(matched_metrics(found)) == found
+
+
+def test_a_sample_no_larger_than_the_evaluation_is_not_used(rng):
+    lenses, others = binormal(rng, 500, 5000)
+    kinds = np.array(["single"] * 500)
+    for sample in (None, NonLensTail(np.float32(others), 0.0, 5000)):
+        assert matched_recalls_by_sample(lenses, kinds, others, sample) == matched_recalls(lenses, kinds, others, 5000)
