@@ -23,7 +23,7 @@ from scanner.networks.engines import resolve_engine
 from scanner.networks.nonlens_sample import read_sample
 from scanner.networks.package import load_scorer, with_cuts
 from training.evaluation.card_text import write_card_with_text
-from training.evaluation.evaluate import Evaluation, evaluate_scores, thresholds_of
+from training.evaluation.evaluate import Evaluation, Numbers, evaluate_scores, nonlens_scores
 from training.evaluation.evaluation_plots import draw_scored
 from training.evaluation.evaluation_text import evaluation_markdown
 from training.evaluation.matched_rates import matched_metrics
@@ -68,10 +68,10 @@ def evaluate_shards(
     check_place(folder, package, card)
     sample = read_sample(package, card)
     scorer = load_scorer(package, resolve_engine(Settings.read().engine))
-    scores, truth, thresholds = _scored(shards, scorer, progress)
+    scores, truth, natural = _scored(shards, scorer, progress)
     cut = card.candidate_threshold
     share = card.combiner.assumed_compound_share if isinstance(card.combiner, SoftmaxStack) else None
-    evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, thresholds, cut, sample, share)
+    evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, natural, cut, sample, share)
     _write(folder, evaluation, card, shards)
     draw_scored(folder, evaluation, scores, truth, scorer.network_names, sample)
     if folder.resolve() == package.resolve() and natural_uri is None:
@@ -99,14 +99,14 @@ class _Shards:
         return cls(uri, footers, natural_uri, unknown_footers(natural_uri, card, _ADVICE) if natural_uri else {})
 
 
-def _scored(shards: _Shards, scorer: Scorer, progress: Progress) -> tuple[pa.Table, pa.Table, list[float] | None]:
-    """Return scores and truth of the shards, and the thresholds that the natural ones set; None if there are none."""
+def _scored(shards: _Shards, scorer: Scorer, progress: Progress) -> tuple[pa.Table, pa.Table, Numbers | None]:
+    """Return scores and truth of the shards, and the scores of the natural non-lenses; None if there are none."""
     n_objects, n_natural = (sum(footer.num_rows for footer in files.values()) for files in (shards.footers, shards.natural))
     n_all = n_objects + n_natural
     scores, truth = score_shards(shards.footers, scorer, part_of(progress, 0, n_all))
     if not shards.natural:
         return scores, truth, None
-    return scores, truth, thresholds_of(*score_shards(shards.natural, scorer, part_of(progress, n_objects, n_all)))
+    return scores, truth, nonlens_scores(*score_shards(shards.natural, scorer, part_of(progress, n_objects, n_all)))
 
 
 def _write(folder: Path, evaluation: Evaluation, card: EnsembleCard, shards: _Shards) -> None:

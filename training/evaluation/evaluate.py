@@ -105,7 +105,7 @@ def evaluate_scores(
     truth: pa.Table,
     prevalence: float | None,
     rng: np.random.Generator | int,
-    thresholds: Sequence[float] | None = None,
+    natural: Numbers | None = None,
     default_cut: float | None = None,
     sample: NonLensTail | None = None,
     compound_share: float | None = None,
@@ -117,10 +117,11 @@ def evaluate_scores(
         truth: The same rows, with the truth columns of shards.
         prevalence: Fraction of lenses that `p_lens` assumes; None if `p_lens` is not calibrated.
         rng: Generator for bootstrap intervals, or its seed.
-        thresholds: Thresholds for `RATES`, from `thresholds_of` other objects; by default those of these objects.
+        natural: `nonlens_scores` of other objects; they set the thresholds of every recall at a rate or number of false
+            positives, and the number to inspect per lens. By default the non-lenses of these objects do.
         default_cut: Smallest `p_lens` of candidates.
         sample: Sample of non-lenses of the ensemble, which sets the thresholds of matched false-positive rates if it is larger
-            than the number of non-lenses here, and where it stores enough scores.
+            than the number of non-lenses here, and where it stores enough scores; `natural` replaces it there.
         compound_share: Fraction of the lenses on the sky that are compound; None if it is not known.
 
     Raises:
@@ -129,16 +130,17 @@ def evaluate_scores(
     rng = np.random.default_rng(rng)
     objects = _Scored.of(scores, truth)
     p, kinds, is_lens = objects.p, objects.kinds, objects.is_lens
-    thresholds = thresholds or _thresholds(p, is_lens)
+    others = p[~is_lens] if natural is None else natural
+    thresholds = [threshold_at_rate(others, np.zeros(len(others), bool), rate) for rate in RATES]
     return Evaluation(
         n_objects=_counts(kinds),
         n_rejected=_counts(objects.rejected),
         prevalence=prevalence,
-        overall=_overall(objects, prevalence, thresholds, sample, rng),
+        overall=_overall(objects, others, prevalence, thresholds, sample, rng),
         networks=_aurocs(objects, rng),
         groups=tuple(_groups(p, objects.truth, thresholds, default_cut)),
         cuts=() if prevalence is None else measured_cuts(p, kinds, prevalence, default_cut, compound_share),
-        matched=matched_recalls_by_sample(p, kinds, p[~is_lens], sample),
+        matched=matched_recalls_by_sample(p, kinds, others, sample if natural is None else None),
         correlations=score_correlations(objects.networks, is_lens),
         n_seen={name: int(is_seen.sum()) for name, is_seen in objects.seen.items() if not is_seen.all()},
     )
@@ -199,8 +201,8 @@ def _aurocs(objects: _Scored, rng: np.random.Generator) -> dict[str, ValueWithIn
     }
 
 
-def thresholds_of(scores: pa.Table, truth: pa.Table) -> list[float]:
-    """Return the thresholds of `p_lens` that the shares `RATES` of the scored non-lenses exceed.
+def nonlens_scores(scores: pa.Table, truth: pa.Table) -> Numbers:
+    """Return `p_lens` of each scored non-lens.
 
     Raises:
         TrainingError: there are no scored non-lenses.
@@ -209,22 +211,19 @@ def thresholds_of(scores: pa.Table, truth: pa.Table) -> list[float]:
     is_lens = np.array([kind != "nonlens" for kind in truth["kind"].to_pylist()])[is_scored]
     if is_lens.all():
         raise TrainingError("thresholds need scored non-lenses, got none")
-    return _thresholds(scores["p_lens"].to_numpy()[is_scored].astype(np.float64), is_lens)
-
-
-def _thresholds(p: Numbers, is_lens: Flags) -> list[float]:
-    return [threshold_at_rate(p, is_lens, rate) for rate in RATES]
+    return scores["p_lens"].to_numpy()[is_scored][~is_lens].astype(np.float64)
 
 
 def _overall(
     objects: _Scored,
+    others: Numbers,
     prevalence: float | None,
     thresholds: Sequence[float],
     sample: NonLensTail | None,
     rng: np.random.Generator,
 ) -> dict[str, ValueWithInterval]:
     return (
-        _of_p_lens(objects.p, objects.kinds, prevalence, thresholds, rng)
+        _of_p_lens(objects.p, objects.kinds, others, prevalence, thresholds, rng)
         | _work_by_sample(objects.p[objects.is_lens], sample, prevalence)
         | _compound(objects.scores, objects.kinds, rng)
         | _colour_probe(objects.p, objects.truth, thresholds[-1])
@@ -234,6 +233,7 @@ def _overall(
 def _of_p_lens(
     p: Numbers,
     kinds: NDArray[np.str_],
+    others: Numbers,
     prevalence: float | None,
     thresholds: Sequence[float],
     rng: np.random.Generator,
@@ -241,8 +241,8 @@ def _of_p_lens(
     is_lens = kinds != "nonlens"
     measured = {
         "auroc": _ranked(auroc, p, is_lens, rng),
-        "tpr_at_0_false_positives": _recall_before(p, is_lens, n_false=0),
-        "tpr_at_10_false_positives": _recall_before(p, is_lens, n_false=10),
+        "tpr_at_0_false_positives": _recall_before(p[is_lens], others, n_false=0),
+        "tpr_at_10_false_positives": _recall_before(p[is_lens], others, n_false=10),
         "f_beta_max": _ranked(max_f_beta, p, is_lens, rng),
     }
     # The objects called lenses at p = 0.5 depend on the prevalence that p assumes: here, the share of lenses in these objects.
@@ -257,9 +257,8 @@ def _of_p_lens(
         natural = partial(expected_calibration_error, prevalence=prevalence)
         measured["calibration_error_at_prevalence"] = _ranked(natural, p, is_lens, rng, reflected_interval)
         for share in SHARES_FOUND:
-            measured[f"inspected_per_lens_at_{share:g}"] = inspected_per_lens(
-                p[is_lens], p[~is_lens], int(np.sum(~is_lens)), prevalence, share
-            )
+            name = f"inspected_per_lens_at_{share:g}"
+            measured[name] = inspected_per_lens(p[is_lens], others, len(others), prevalence, share)
     for rate, threshold in zip(RATES, thresholds, strict=True):
         for kind in KINDS[1:]:
             if np.any(kinds == kind):
@@ -358,7 +357,8 @@ def _ranked(
     return with_interval(statistic(p, is_lens), interval_of(statistic, p, is_lens, rng))
 
 
-def _recall_before(p: Numbers, is_lens: Flags, n_false: int) -> ValueWithInterval:
+def _recall_before(lenses: Numbers, others: Numbers, n_false: int) -> ValueWithInterval:
+    p, is_lens = np.concatenate([lenses, others]), np.arange(len(lenses) + len(others)) < len(lenses)
     return with_interval(recall_at_false_positives(p, is_lens, n_false), recall_interval(p, is_lens, n_false))
 
 

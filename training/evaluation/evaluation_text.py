@@ -48,6 +48,10 @@ Brackets hold 95 % intervals:
 - all others: percentiles of {N_BOOTSTRAP} bootstrap resamples of lenses and of non-lenses.
 
 "At p = 0.5" means after p_lens is restated for the share of lenses in these objects, if p_lens is calibrated."""
+_OTHERS = (
+    "Non-lenses of {} set the thresholds of TPR0, TPR10 and every recall at a false-positive rate, and the objects to inspect "
+    "per lens."
+)
 _SHARES = "For lenses this is recall, for look-alikes the false positives."
 _CANDIDATES = " Candidates: share at or above the ensemble's default cut, which loses the other lenses of the group."
 _ONLY_SCORED = "all other figures count scored objects only, although a rejected lens is a missed lens."
@@ -78,6 +82,7 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str, thresh
         f"# {ensemble}, evaluated",
         f"On {data}. Scored: {_counts(evaluation.n_objects)}. Rejected: {_counts(evaluation.n_rejected)}; {_ONLY_SCORED}",
         _HOW,
+        *([_OTHERS.format(thresholds_from)] if thresholds_from else []),
         _table(
             ("all objects", ""),
             ([_NAMES.get(name, name.replace("_", " ")), shown(m)] for name, m in evaluation.overall.items()),

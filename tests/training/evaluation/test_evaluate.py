@@ -19,7 +19,7 @@ from training.evaluation.evaluate import (
     _calibration_floor,
     _work_by_sample,
     evaluate_scores,
-    thresholds_of,
+    nonlens_scores,
 )
 from training.evaluation.evaluation_text import evaluation_markdown
 from training.evaluation.inspected import inspected_per_lens
@@ -178,13 +178,10 @@ def test_groups_by_brute_force(tables, evaluation):
 
 def test_thresholds_may_come_from_other_objects(tables, evaluation):
     p, truth = arrays(tables)
-    assert thresholds_of(*tables) == pytest.approx(
-        [
-            np.sort(p["p_lens"][truth["kind"] == "nonlens"])[::-1][int(rate * np.sum(truth["kind"] == "nonlens"))]
-            for rate in RATES
-        ]
-    )
-    stricter = evaluate_scores(*tables, PREVALENCE, 0, [0.9, 0.5], 0.27)
+    np.testing.assert_array_equal(nonlens_scores(*tables), p["p_lens"][truth["kind"] == "nonlens"])
+    # One of these hundred exceeds 0.9, and five exceed 0.5.
+    natural = np.array([0.95, 0.9, 0.6, 0.6, 0.6, 0.5] + [0.1] * 94)
+    stricter = evaluate_scores(*tables, PREVALENCE, 0, natural, 0.27)
     assert [cut.p_lens for cut in stricter.cuts] == sorted([*CUTS, 0.27])
     single = next(g for g in stricter.groups if (g.property, g.group) == ("kind", "single"))
     expected = [(p["p_lens"][truth["kind"] == "single"] > threshold).mean() for threshold in (0.9, 0.5)]
@@ -197,7 +194,30 @@ def test_thresholds_may_come_from_other_objects(tables, evaluation):
     assert "all non-lenses of other numbers exceed" in text
     lenses_alone = [table.filter(pa.compute.not_equal(tables[1]["kind"], "nonlens")) for table in tables]
     with pytest.raises(TrainingError, match="need scored non-lenses"):
-        thresholds_of(*lenses_alone)
+        nonlens_scores(*lenses_alone)
+
+
+def test_all_recalls_and_the_work_are_by_natural_non_lenses(tables, evaluation, rng):
+    p, truth = arrays(tables)
+    natural, is_single = rng.uniform(0, 1, 5000) ** 20, truth["kind"] == "single"
+    sample = NonLensTail.of(np.float32(rng.uniform(0, 1, 20_000)), 0.0)
+    found = evaluate_scores(*tables, PREVALENCE, 0, natural, sample=sample)
+    ranked = np.sort(natural)[::-1]
+    single = {of.rate: of for of in found.matched if of.kind == "single"}
+    assert {of.n_nonlenses for of in found.matched} == {5000}
+    assert (
+        single[0.01].recall.value
+        == found.overall["recall_single_at_0.01"].value
+        == (p["p_lens"] > ranked[50])[is_single].mean()
+    )
+    lenses = p["p_lens"][truth["kind"] != "nonlens"]
+    for n_false in (0, 10):
+        assert found.overall[f"tpr_at_{n_false}_false_positives"].value == (lenses > ranked[n_false]).mean()
+    work = inspected_per_lens(lenses, natural, 5000, PREVALENCE, 0.5)
+    assert found.overall["inspected_per_lens_at_0.5"] == work != evaluation.overall["inspected_per_lens_at_0.5"]
+    words = "Non-lenses of other shards set the thresholds of TPR0, TPR10 and"
+    assert words in evaluation_markdown(found, "test", "numbers", "other shards")
+    assert words not in evaluation_markdown(found, "test", "numbers")
 
 
 def test_the_sample_of_the_card_counts_the_work_too(tables, rng):
@@ -261,9 +281,14 @@ def test_cells_of_several_properties_need_a_hundred_lenses(tables):
         n_galaxies_inside=[1] * 41 + [0] * 199 + [None] * 10,
         einstein_radius1_arcsec=[1.0] * 240 + [None] * 10,
     )
-    found = [g for g in evaluate_scores(*given, PREVALENCE, 0, [0.6, 0.6]).groups if g.property == ", ".join(CELLS)]
+    found = [g for g in evaluate_scores(*given, PREVALENCE, 0, np.full(100, 0.6)).groups if g.property == ", ".join(CELLS)]
     # The cell with one galaxy inside holds 41 lenses, that without and with a flux ratio of 0.2 holds 99.
     assert [(g.group, g.n, g.above[0].value) for g in found] == [("0.8 to inf; 0 to 1; 0.8 to 1.3", 100, 0.25)]
+
+
+def natural(at_1_percent, at_5_percent):
+    """Return the scores of a hundred non-lenses that set two thresholds."""
+    return np.array([at_1_percent] * 2 + [at_5_percent] * 98)
 
 
 def test_groups_of_twenty_objects_at_edges(tables):
@@ -276,7 +301,7 @@ def test_groups_of_twenty_objects_at_edges(tables):
         lens_mag_vis=[18.0] * 79,
         n_galaxies_inside=[1] * 20 + [2] * 19 + [None] * 40,
     )
-    found = evaluate_scores(*given, PREVALENCE, 0, [0.6, 0.5], 0.5)
+    found = evaluate_scores(*given, PREVALENCE, 0, natural(0.6, 0.5), 0.5)
     assert [(g.property, g.group, g.n, *(of.value for of in g.above), g.kept.value) for g in found.groups] == [
         ("kind", "single", 20, 0, 5 / 20, 10 / 20),
         ("look-alike", "ring", 20, 0, 4 / 20, 4 / 20),
@@ -371,7 +396,7 @@ def test_the_colour_probe_by_hand(tables):
         magnification1=[*np.where(blue, 10.0, 1.0), None],
         source1_vis_minus_h=[colour for _, colour, n, _ in rows for _ in range(n)] + [None],
     )
-    found = evaluate_scores(*given, PREVALENCE, 0, [0.9, 0.5]).overall["recall_blue_minus_red"]
+    found = evaluate_scores(*given, PREVALENCE, 0, natural(0.9, 0.5)).overall["recall_blue_minus_red"]
     # Weights of a difference of means of n and m objects are n m / (n + m).
     first, second = (4 / 3) / (4 / 3 + 2), 2 / (4 / 3 + 2)
     value = first * (3 / 4 - 1 / 2) + second * (2 / 3 - 3 / 6)
