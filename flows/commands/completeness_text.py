@@ -38,6 +38,7 @@ def completeness_lines(injected: Injected, *, is_new: bool) -> dict[str, Any]:
         "recovered": f"{int(sample.is_recovered.sum())} with p_lens of at least {about.threshold:g}",
         **{f"of {kind}": str(sample.at(kind)) for kind in kinds_of(injected)},
         "hosts": facts.hosts,
+        "left out": facts.left_out_in_words,
         "PSF": facts.psf,
         "realism": facts.realism_in_words,
     }

@@ -183,6 +183,15 @@ class InjectionFacts(Frozen):
     """None if there are too few real candidates."""
     n_real: int = 0
     """Number of likely real candidates."""
+    unlike_share: float | None = None
+    """Share of the lenses drawn whose galaxy no host looks like, which were drawn again; None in files of earlier versions."""
+
+    @property
+    def left_out_in_words(self) -> str:
+        """Say which share of the population the completeness leaves out."""
+        if self.unlike_share is None:
+            return "not counted"
+        return f"{100 * self.unlike_share:.0f} % of the lenses drawn, because none of these galaxies looks like theirs"
 
     @property
     def realism_in_words(self) -> str:

@@ -1,7 +1,8 @@
 """Inject lenses into the galaxies of a unit and score them as a scan does: nothing of it enters the catalogue.
 
 Each lens is drawn from the population first, by its own seed, and placed about one of the night's galaxies that looks like its
-lens galaxy. So properties are distributed as in the population, whatever galaxies the night has more of.
+lens galaxy. So properties do not follow the galaxies that the night has more of. A lens whose galaxy no host looks like is
+drawn again: those with galaxies fainter than any host are missing, and `UnitResult` counts what was left out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,12 +67,25 @@ class UnitResult:
     """How hosts were chosen."""
     failure: str = ""
     """Why the unit could not be read."""
+    n_drawn: int = 0
+    """Number of lenses drawn from the population."""
+    n_unlike: int = 0
+    """Number of these whose galaxy no host looks like."""
 
 
 @dataclass(frozen=True)
 class _Lens:
     host: MeasuredHost
     injected: Injected
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Lenses drawn until one could be injected."""
+
+    lens: _Lens | None
+    n: int
+    n_unlike: int
 
 
 class Census:
@@ -131,8 +145,12 @@ class Census:
             return UnitResult(task, [], [], 0, "", str(rejection))
         rows: list[dict[str, Any]] = []
         measured: list[dict[str, float]] = []
-        for start in range(0, task.n, _BATCH):
-            lenses = list(self._lenses(task, range(start, min(start + _BATCH, task.n)), hosts, progress))
+        n_drawn = n_unlike = 0
+        # Without hosts, no draw can succeed.
+        for start in range(0, task.n if hosts.found else 0, _BATCH):
+            draws = list(self._draws(task, range(start, min(start + _BATCH, task.n)), hosts, progress))
+            n_drawn, n_unlike = n_drawn + sum(of.n for of in draws), n_unlike + sum(of.n_unlike for of in draws)
+            lenses = [of.lens for of in draws if of.lens is not None]
             if lenses:
                 stamps = {
                     band: np.stack([lens.injected.stamps[band] for lens in lenses]) for band in self._scorer.geometry.grids
@@ -140,30 +158,30 @@ class Census:
                 scores = self._scorer.score(stamps)
                 rows += [_row(task, lens, scores, i) for i, lens in enumerate(lenses)]
                 measured += self._measured(lenses, stamps, scores)
-        return UnitResult(task, rows, measured, len(hosts.found), hosts.how)
+        return UnitResult(task, rows, measured, len(hosts.found), hosts.how, n_drawn=n_drawn, n_unlike=n_unlike)
 
-    def _lenses(self, task: UnitTask, numbers: range, hosts: Hosts, progress: Progress) -> Iterator[_Lens]:
+    def _draws(self, task: UnitTask, numbers: range, hosts: Hosts, progress: Progress) -> Iterator[_Draws]:
         looks = np.array([found.look for found in hosts.found]).reshape(-1, len(TOLERANCES))
         for number in numbers:
             progress(number, task.n)
-            lens = self._lens(_seed(self._seed, task.unit_id, number), hosts.found, looks)
-            if lens is not None:
-                yield lens
+            yield self._drawn(_seed(self._seed, task.unit_id, number), hosts.found, looks)
 
-    def _lens(self, seed: int, hosts: Sequence[MeasuredHost], looks: NDArray[np.float64]) -> _Lens | None:
-        """Draw lenses until one finds a galaxy like its own, in which its arcs are visible; None after `_MAX_DRAWS`."""
+    def _drawn(self, seed: int, hosts: Sequence[MeasuredHost], looks: NDArray[np.float64]) -> _Draws:
+        """Draw lenses until one finds a galaxy like its own, in which its arcs are visible; no lens after `_MAX_DRAWS`."""
         kind, rng = draw_arcs_kind(seed)
         optics = Optics(MER, Conditions.nominal(float(rng.uniform(0, 360))), self._psfs)
-        for _ in range(_MAX_DRAWS):
+        n_unlike = 0
+        for n in range(1, _MAX_DRAWS + 1):
             system = forecast.draw_lens(kind, rng, optics.conditions.detector_angle_deg)
             among = alike(looks, lens_look(system, optics))
             if not len(among):
+                n_unlike += 1
                 continue
             host = hosts[int(rng.choice(among))]
             moved, lensed = host.host.lensed(system, optics)
             if lensed is not None:
-                return _Lens(host, host.host.with_arcs(moved, lensed, optics, rng))
-        return None
+                return _Draws(_Lens(host, host.host.with_arcs(moved, lensed, optics, rng)), n, n_unlike)
+        return _Draws(None, _MAX_DRAWS, n_unlike)
 
     def _measured(self, batch: Sequence[_Lens], stamps: Stamps, scores: EnsembleScores) -> list[dict[str, float]]:
         """Return what candidates have too, of the likely single lenses of a batch: hardly any real lens is compound."""

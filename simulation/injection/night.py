@@ -213,6 +213,7 @@ def _injected(
         psf="the file that was given" if arguments.psf_sha256 else "the model of Euclid's PSFs, turned at random",
         realism=realism(measured, real),
         n_real=len(real),
+        unlike_share=sum(result.n_unlike for result in done) / max(sum(result.n_drawn for result in done), 1),
     )
     return Injected(injected_table(rows), arguments, facts)
 

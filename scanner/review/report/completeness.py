@@ -74,6 +74,7 @@ def _completeness(label: str, injected: Injected) -> NightCompleteness:
         charts=completeness_charts(sample),
         facts=(
             ("galaxies", f"of {len(facts.units)} of {facts.n_units} tiles or shards, chosen {facts.hosts}"),
+            ("left out", facts.left_out_in_words),
             ("PSF", facts.psf),
             ("ensemble", f"{about.ensemble_name} {about.ensemble_sha256[:12]}, in float32"),
             ("asked for", f"{about.n} lenses, seed {about.seed}; {facts.n_failed} found no galaxy like their own"),

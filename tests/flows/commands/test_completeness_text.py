@@ -1,6 +1,7 @@
 """Completeness in words, tables and JSON: the numbers are those of the cells."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -60,3 +61,11 @@ def test_json_has_all_cells(injected):
 )
 def test_ranges_read_well(bounds, text):
     assert range_text(bounds) == text
+
+
+def test_lines_say_which_share_was_left_out(injected):
+    """Files of earlier versions do not know it."""
+    assert completeness_lines(injected, is_new=True)["left out"] == "not counted"
+    facts = injected.facts.model_copy(update={"unlike_share": 0.146})
+    told = completeness_lines(replace(injected, facts=facts), is_new=True)["left out"]
+    assert told == "15 % of the lenses drawn, because none of these galaxies looks like theirs"

@@ -10,6 +10,7 @@ from scanner.vocabulary.rejections import RejectCode, Rejection
 from simulation.injection import census as module
 from simulation.injection.census import Census, UnitTask
 from simulation.injection.hosts import find_hosts
+from simulation.injection.looks import alike
 from tests.simulation.injection.hosting import PACKAGE, hosting, simulated_tile
 
 
@@ -82,8 +83,17 @@ def test_the_psf_of_a_file_is_used(there, made, psf_file):
     assert [row["p_lens"] for row in wide.rows] != [row["p_lens"] for row in made[0].rows[:2]]
 
 
-def test_without_hosts_nothing_is_made(there, monkeypatch):
-    monkeypatch.setattr(module, "_MAX_DRAWS", 2)
+def test_lenses_that_no_host_looks_like_are_counted(there, made, monkeypatch):
+    draws = []
+    monkeypatch.setattr(module, "alike", lambda looks, look: draws.append(alike(looks, look)) or draws[-1])
+    result = census_of(there).unit(task_of(there))
+    assert result.rows == made[0].rows
+    assert result.n_drawn == len(draws) >= 5
+    assert result.n_unlike == sum(not len(found) for found in draws) > 0
+
+
+def test_without_hosts_nothing_is_drawn(there, monkeypatch):
+    monkeypatch.setattr(module.forecast, "draw_lens", None)
     census = Census(there.root, {there.plan.plan_id: there.plan}, PACKAGE, "openvino", 1e-9, 4)
     result = census.unit(task_of(there, 2))
     assert (result.rows, result.measured, result.n_hosts, result.failure) == ([], [], 0, "")

@@ -71,6 +71,7 @@ def test_the_record_says_what_was_done(scanned, made):
     assert about.shown == ((scanned.plan.plan_id, about.threshold, 1),)
     assert (facts.n_units, facts.realism, facts.psf) == (2, None, "the model of Euclid's PSFs, turned at random")
     assert "the catalogue lacks spurious_prob" in facts.hosts
+    assert 0 < facts.unlike_share < 1
     assert current_injected(scanned.root).table.equals(made.table)
 
 
