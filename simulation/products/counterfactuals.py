@@ -4,21 +4,20 @@ Each image of a lens has the same surroundings, optics and noise; only the chang
 ring that becomes larger or more crowded, and a deflector that becomes fainter stay lenses; a lens without its sources is none.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 from numpy.random import Generator, SeedSequence, default_rng
 
-from scanner.vocabulary.geometry import Geometry, Stamps
+from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.kinds import UNCHANGED
 from simulation.lensing import effective_einstein_radius_arcsec
 from simulation.optics.artefacts import add_artefacts
 from simulation.optics.observation import Optics, add_noise, draw_conditions
 from simulation.population.draw import draw_surroundings
-from simulation.products.render import Images, SimulationError, lens, render, stack, visible_system
+from simulation.products.render import Images, SimulationError, lens, render, visible_system
 from simulation.products.system_changes import (
     Change,
     blue_source,
@@ -58,25 +57,13 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
 """Changes of a single lens, by what changes; the first changes nothing, and only the last makes a non-lens."""
 
 
-@dataclass(frozen=True)
-class Counterfactuals:
-    """Images of the same lenses under each change: change to band to `[lens, y, x]`, in ADU/s a pixel."""
-
-    stamps: Mapping[str, Stamps]
-
-
-def counterfactuals(n: int, seed: int, geometry: Geometry, progress: Callable[[int, int], Any]) -> Counterfactuals:
-    """Simulate `n` visible single lenses under every change; lens i depends on the seed and i alone.
+def counterfactual(index: int, seed: int, geometry: Geometry) -> dict[str, Images]:
+    """Simulate one visible single lens under every change; it depends on the seed and the index alone.
 
     Raises:
-        SimulationError: a lens could not be made.
+        SimulationError: the lens could not be made.
     """
-    made: dict[str, list[Images]] = {name: [] for name in CHANGES}
-    for index in range(n):
-        for name, images in changed_lens(default_rng(SeedSequence(seed, spawn_key=(index,))), geometry).items():
-            made[name].append(images)
-        progress(index + 1, n)
-    return Counterfactuals({name: stack(images, geometry) for name, images in made.items()})
+    return changed_lens(default_rng(SeedSequence(seed, spawn_key=(index,))), geometry)
 
 
 def changed_lens(rng: Generator, geometry: Geometry) -> dict[str, Images]:

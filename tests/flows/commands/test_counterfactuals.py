@@ -73,3 +73,15 @@ def test_a_shipped_ensemble_is_not_changed(tmp_path, monkeypatch, capsys):
     assert "the median log-odds must fall by at most" in printed
     assert (tmp_path / "evaluation-mer3-sim" / "COUNTERFACTUALS.md").exists()
     assert (SHIPPED_DIR / "mer3-sim" / "card.json").read_bytes() == before
+
+
+def test_few_lenses_are_in_memory_together(judged, tmp_path, monkeypatch):
+    """The results are those of all lenses at once."""
+    sizes, gates = [], []
+    stack = counterfactuals.stack
+    monkeypatch.setattr(counterfactuals, "stack", lambda images, geometry: sizes.append(len(images)) or stack(images, geometry))
+    for at_once in (2, 3):
+        monkeypatch.setattr(counterfactuals, "_AT_ONCE", at_once)
+        gates.append(judge_counterfactuals(3, str(judged), str(tmp_path / str(at_once)), no_progress)[0])
+    assert gates[0] == gates[1]
+    assert [size / len(CHANGES) for size in sizes] == [2, 1, 3]
