@@ -15,6 +15,7 @@ from infra.frozen import Frozen
 from scanner.networks.log_odds import log_odds
 from scanner.purity import ValueWithInterval
 from scanner.vocabulary.kinds import UNCHANGED
+from training.evaluation.exceeding import beyond
 from training.evaluation.metrics import N_BOOTSTRAP, share_with_interval
 
 NO_ARCS = "no arcs"
@@ -96,14 +97,16 @@ def _failures(odds: Mapping[str, NDArray[np.float64]], effects: Sequence[ChangeE
     for fainter, brighter in pairwise(steps):
         fall = float(np.median(odds[fainter]) - np.median(odds[brighter]))
         if fall > 0:
-            found.append(f"{brighter}: the median log-odds must not fall as sources brighten, they fall by {fall:.2f}")
+            found.append(
+                f"{brighter}: the median log-odds must not fall as sources brighten, they fall by {beyond(fall, 0, 2)}"
+            )
     for change, most in MOST_FALL.items():
         if change in by_change and by_change[change].median_change.value < -most:
             fall = -by_change[change].median_change.value
-            found.append(f"{change}: the median log-odds must fall by at most {most:g}, they fall by {fall:.2f}")
+            found.append(f"{change}: the median log-odds must fall by at most {most:g}, they fall by {beyond(fall, most, 2)}")
     if NO_ARCS in by_change and by_change[NO_ARCS].below_cut.value < LEAST_EXCLUDED:
-        share = by_change[NO_ARCS].below_cut.value
-        found.append(f"{NO_ARCS}: at least {LEAST_EXCLUDED:.0%} must be below the candidates' threshold, {share:.1%} are")
+        share = beyond(100 * by_change[NO_ARCS].below_cut.value, 100 * LEAST_EXCLUDED, 1)
+        found.append(f"{NO_ARCS}: at least {LEAST_EXCLUDED:.0%} must be below the candidates' threshold, {share}% are")
     return found
 
 

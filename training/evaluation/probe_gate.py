@@ -13,6 +13,7 @@ from infra.frozen import Frozen
 from scanner.networks.log_odds import log_odds
 from scanner.purity import ValueWithInterval
 from scanner.vocabulary.kinds import KINDS, UNCHANGED
+from training.evaluation.exceeding import beyond
 from training.evaluation.metrics import N_BOOTSTRAP, share_with_interval
 from training.evaluation.probe_limits import (
     LEAST_NOTICED,
@@ -196,19 +197,20 @@ def _beyond(limit: Limit, lenses: KindEffect, kinds: Mapping[str, KindEffect]) -
                 yield f"the log-odds of {kind} {surely}"
     lost = lenses.below_after.value - lenses.below_before
     if limit.most_lost is not None and lost > limit.most_lost + _ROUNDING:
-        yield f"at most {limit.most_lost:g} of the lenses may fall below the threshold, {lost:.3f} do"
+        yield f"at most {limit.most_lost:g} of the lenses may fall below the threshold, {beyond(lost, limit.most_lost, 3)} do"
     if limit.most_gained is not None and _NONLENS in kinds:
         gained = kinds[_NONLENS].below_before - kinds[_NONLENS].below_after.value
         if gained > limit.most_gained + _ROUNDING:
-            yield f"at most {limit.most_gained:g} of the non-lenses may rise above the threshold, {gained:.3f} do"
+            share = beyond(gained, limit.most_gained, 3)
+            yield f"at most {limit.most_gained:g} of the non-lenses may rise above the threshold, {share} do"
 
 
 def _moved(limit: Limit, change: ValueWithInterval) -> str:
     """Return the limit that a median exceeds, and the median; an empty text if it exceeds none."""
     if limit.most_fall is not None and change.value < -limit.most_fall:
-        return f"may fall by at most {limit.most_fall:g}, they fall by {-change.value:.2f}"
+        return f"may fall by at most {limit.most_fall:g}, they fall by {beyond(-change.value, limit.most_fall, 2)}"
     if limit.most_rise is not None and change.value > limit.most_rise:
-        return f"may rise by at most {limit.most_rise:g}, they rise by {change.value:.2f}"
+        return f"may rise by at most {limit.most_rise:g}, they rise by {beyond(change.value, limit.most_rise, 2)}"
     return ""
 
 
@@ -222,13 +224,13 @@ def _unnoticed(least: float, lenses: KindEffect) -> Iterator[str]:
     if lenses.noticed is None:
         yield f"at least {least:g} of the lenses' rows must say so, none was asked"
     elif lenses.noticed.value < least:
-        yield f"at least {least:g} of the lenses' rows must say so, {lenses.noticed.value:.3f} do"
+        yield f"at least {least:g} of the lenses' rows must say so, {beyond(lenses.noticed.value, least, 3)} do"
 
 
 def _false_alarms(what: str, of_kind: KindEffect) -> Iterator[str]:
     if of_kind.noticed is not None and of_kind.noticed.value > MOST_FALSE_ALARMS:
-        share = of_kind.noticed.value
-        yield f"at most {MOST_FALSE_ALARMS:g} of the {what} may be said to have a shifted band, {share:.3f} are"
+        share = beyond(of_kind.noticed.value, MOST_FALSE_ALARMS, 3)
+        yield f"at most {MOST_FALSE_ALARMS:g} of the {what} may be said to have a shifted band, {share} are"
 
 
 def _drop_out_failures(drop_outs: tuple[DropOut, ...]) -> Iterator[str]:

@@ -68,3 +68,9 @@ def test_scores_must_be_of_the_same_lenses():
         judge({"unchanged": np.full(3, 0.5), "no arcs": np.full(2, 0.5)}, 0.001, 0)
     with pytest.raises(ValueError, match="'unchanged' among the changes"):
         judge({"no arcs": np.full(2, 0.5)}, 0.001, 0)
+
+
+@pytest.mark.parametrize(("change", "most"), MOST_FALL.items())
+def test_a_fall_just_beyond_its_limit_looks_so(change, most):
+    (failure,) = judged(**{change.replace(" ", "_"): -most - 0.0004}).failures
+    assert failure.endswith(f"by at most {most:g}, they fall by {most + 0.0004:.4f}")

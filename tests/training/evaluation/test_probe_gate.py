@@ -163,3 +163,9 @@ def test_scores_must_be_of_the_same_objects():
         judge_probes({"single": {"unchanged": scores_of(), "hot pixel": ProbedScores(np.full(3, 0.5))}}, (), CUT, 0)
     with pytest.raises(ValueError, match="'unchanged' among the changes of single"):
         judge_probes({"single": {"hot pixel": scores_of()}}, (), CUT, 0)
+
+
+def test_a_fall_just_beyond_its_limit_looks_so():
+    most = LIMITS["turned by 90 deg"].most_fall
+    (failure,) = judged("turned by 90 deg", all=-most - 0.0004).failures
+    assert failure.endswith(f"by at most {most:g}, they fall by {most + 0.0004:.4f}")
