@@ -105,7 +105,7 @@ def simulate_object(
         preset: Population, and with it the conditions: those of the paper are the same for every object.
         psfs: PSF by band, instead of the model's.
         textures: Real galaxies, of which some late types become pictures; a picture draws numbers of a generator of its own, so
-            that an object without one is the same as without textures.
+            that an object without one is the same as without textures, unless a picture hid the arcs of an earlier draw of it.
         arcless_lens_shares: Kinds of lens whose galaxies become lenses without arcs, with their shares.
         min_einstein_radius_arcsec: Least Einstein radius of a lens, and of what a lens without arcs was before.
         keep_components: Also render the noise-free components separately.
