@@ -123,7 +123,7 @@ def test_sql_that_is_not_one_query_is_not_run(catalogue, sql, tmp_path, monkeypa
     assert not list(tmp_path.glob("*.csv"))
 
 
-def test_a_table_that_is_not_there_is_answered_with_the_views(disk):
+def test_an_unknown_table_is_answered_with_the_views(disk):
     finished(disk, {"a": {1: 0.9}})
     with pytest.raises(QueryError, match=r"Table with name candidate does not exist! The views are candidates, scores\.$"):
         query(disk, sql="select * from candidate")

@@ -47,3 +47,18 @@ def arrays(tables):
     return {name: scores[name].to_numpy()[kept] for name in ("p_A", "p_lens", "p_compound")}, {
         name: np.array(truth[name].to_pylist(), dtype=object)[kept] for name in truth.column_names
     }
+
+
+def replaced(tables, p, **truth):
+    """Return scored rows with these `p_lens`, and this truth; properties that are not given are unknown."""
+    scores, like = (pa.concat_tables([table.slice(0, 1)] * len(p)) for table in tables)
+    for name in like.column_names:
+        values = pa.array(truth.get(name, [None] * len(p)), like.schema.field(name).type)
+        like = like.set_column(like.column_names.index(name), name, values)
+    scores = scores.set_column(scores.column_names.index("status"), "status", pa.array(["scored"] * len(p)))
+    return scores.set_column(scores.column_names.index("p_lens"), "p_lens", pa.array(p)), like
+
+
+def natural(at_1_percent, at_5_percent):
+    """Return the scores of a hundred non-lenses that set two thresholds."""
+    return np.array([at_1_percent] * 2 + [at_5_percent] * 98)

@@ -281,5 +281,5 @@ def test_a_shown_plan_is_removed_if_asked(root):
     forget_plan(old.plan_id, root, shown=True)
     assert [file.uri for file in list_files(root) if file.uri.endswith(".parquet")] == []
     assert wrong_night_files(root, deep=True) == {}
-    with pytest.raises(VisibleError, match="no complete scan|does not exist"):
+    with pytest.raises(VisibleError, match=r"no complete scan|does not exist"):
         query(root)
