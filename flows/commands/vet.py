@@ -86,15 +86,19 @@ def desk_of(wishes: Wishes, wanted: Wanted, report: Progress) -> Desk:
     """Read the candidates that the grader asks for, and find or make the gold subjects.
 
     Raises:
-        VettingError: there is nothing to grade, or the grader's name cannot be used.
+        VettingError: there is nothing to grade, the grader's name cannot be used, or subjects whose answers the page shows
+            are to be mixed in.
         LensscanError: the catalogue or the votes cannot be read.
     """
+    if wishes.n_gold and not wishes.is_blind:
+        raise VettingError(f"--gold must be 0 or left out with --no-blind, which shows the answers, got {wishes.n_gold}")
     grader = _grader(wishes.grader)
     root = absolute(wishes.catalogue)
     rows = gradable_rows(root, wanted)
     log = _log_of(wishes)
     gold, why = gold_of(root, log.root_uri, rows[0]["plan_id"], wishes.n_gold, report)
-    mixed_in = gold.of_role("gold")
+    # A grade after the answer would measure no skill.
+    mixed_in = gold.of_role("gold") if wishes.is_blind else []
     known = [*mixed_in, *(gold.of_role("training") if wishes.has_training else [])]
     terms = Terms(grader, wishes.seed, wishes.is_blind, page_version(), root.rstrip("/").rpartition("/")[2])
     said = {"grader": grader, "candidates": len(rows), "gold": len(mixed_in), **({"gold, note": why} if why else {})}

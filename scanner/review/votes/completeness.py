@@ -51,7 +51,8 @@ class Skill:
 def skills(votes: Iterable[Vote], lens_grades: Sequence[Grade] = LENS_GRADES) -> dict[str, Skill]:
     """Return the skill of each grader, by name.
 
-    The subjects of the training at the start do not count: their answers are shown. Only the first view of gold counts.
+    The subjects of the training at the start do not count: their answers are shown. Only the first view of gold counts, and
+    that only if its grade is blind.
 
     Args:
         votes: Grades that count (`effective_votes`).
@@ -67,7 +68,8 @@ def _skill(votes: list[Vote], lens_grades: Sequence[Grade]) -> Skill:
     first = {vote.subject: vote for vote in sorted(votes, key=lambda vote: vote.repeat, reverse=True)}
     again = [vote for vote in votes if vote is not first[vote.subject]]
     lens, other = (
-        [vote.grade in lens_grades for vote in first.values() if vote.role == role] for role in ("gold_lens", "gold_nonlens")
+        [vote.grade in lens_grades for vote in first.values() if vote.role == role and not vote.may_know_answer]
+        for role in ("gold_lens", "gold_nonlens")
     )
     return Skill(
         len(votes),

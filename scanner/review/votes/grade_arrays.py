@@ -60,13 +60,15 @@ def first_views(votes: Iterable[Vote]) -> list[Vote]:
 def grade_arrays(votes: Iterable[Vote]) -> GradeArrays:
     """Return the first grades of graders as arrays; argument as for `first_views`.
 
+    Grades that may follow from the answer (`Vote.may_know_answer`) are left out; their graders and subjects stay.
+
     Raises:
         VoteError: a subject is a known lens in one vote and a known non-lens in another.
     """
     given = [*votes]
     answers = _answers(given)
-    first = first_views(given)
-    graders, subjects = sorted({vote.grader for vote in first}), sorted(answers)
+    first = [vote for vote in first_views(given) if not vote.may_know_answer]
+    graders, subjects = sorted({vote.grader for vote in given}), sorted(answers)
     place_of_grader, place_of_subject = ({name: i for i, name in enumerate(names)} for names in (graders, subjects))
     return GradeArrays(
         tuple(graders),

@@ -64,6 +64,8 @@ class Swap:
 def swap(votes: Iterable[Vote], priors: Mapping[str, float], *, supervised_only: bool = False) -> Swap:
     """Return the state after the votes that count, one after the other by time; only a grader's first view of a subject counts.
 
+    Grades that may follow from the answer (`Vote.may_know_answer`) change nothing.
+
     Args:
         votes: Acts in any order.
         priors: Probability of a lens by subject, such as its p_lens; 0.5 for a subject that is not named.
@@ -78,6 +80,8 @@ def swap(votes: Iterable[Vote], priors: Mapping[str, float], *, supervised_only:
             continue
         seen.add((vote.grader, vote.subject))
         says_lens, answer = vote.grade in LENS_GRADES, ANSWERS[vote.role]
+        if vote.may_know_answer:
+            continue
         if answer != UNKNOWN:
             agents[vote.grader] = agent.learn(answer, says_lens=says_lens)
             continue

@@ -48,6 +48,11 @@ class Vote(Frozen):
     graded_at: datetime
     """Time of the act by the grader's clock, with a time zone."""
 
+    @property
+    def may_know_answer(self) -> bool:
+        """True for a grade of a known subject whose answer may have been shown before: it says nothing about the grader."""
+        return self.role != "candidate" and not self.is_blind
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.act == "undo" and (self.undoes is None or self.grade is not None):

@@ -145,6 +145,17 @@ def test_training_can_be_left_out(root, served, monkeypatch, tmp_path, training,
     assert {view["subject"]["role"] for view in views_in(path.read_text())} == expected | {"candidate"}
 
 
+def test_gold_is_not_mixed_in_where_its_answers_are_shown(root, served, monkeypatch, tmp_path):
+    made = GoldSet(gold_of(4, ("gold_lens", "training_lens")))
+    monkeypatch.setattr(module, "gold_of", lambda *_: (made, ""))
+    path = tmp_path / "x.html"
+    said = json.loads(served(root, gold=None, blind=False, static=str(path)))
+    assert said["gold"] == 0
+    assert {view["subject"]["role"] for view in views_in(path.read_text())} == {"training_lens", "candidate"}
+    with pytest.raises(VettingError, match="--gold must be 0 or left out with --no-blind, which shows the answers, got 30"):
+        served(root, gold=30, blind=False)
+
+
 def test_gold_that_cannot_be_made_is_told_in_one_line(root, served):
     said = json.loads(served(root, gold=4))
     assert said["gold"] == 0

@@ -46,3 +46,9 @@ def test_gold_is_counted_and_training_is_not():
     assert (ann.n_votes, ann.median_decision_s) == (16, 2)
     assert (found["bob"].completeness, found["bob"].false_positives) == (Share.of(0, 1), Share.of(0, 0))
     assert skills(votes, ("A", "B", "C"))["ann"].completeness == Share.of(4, 5)
+
+
+def test_gold_that_was_graded_after_its_answer_is_not_counted():
+    told = [*of("AA", "gold_lens", 0, is_blind=False), *of("A", "gold_nonlens", 10, is_blind=False)]
+    found = skills([*told, *of("X", "gold_lens", 20)])["ann"]
+    assert (found.completeness, found.false_positives, found.n_votes) == (Share.of(0, 1), Share.of(0, 0), 4)

@@ -39,6 +39,14 @@ def test_contradicting_answers_are_refused(order):
         grade_arrays(votes[::order])
 
 
+def test_a_grade_after_the_answer_says_nothing_about_its_grader():
+    told = [vote_of(1, "ann", is_blind=False, **LENS), vote_of(2, "bob", is_blind=False, **NONLENS)]
+    found = grade_arrays([*told, vote_of(3, "ann", "C", is_blind=False), vote_of(4, "ann", "X", **NONLENS)])
+    assert (found.graders, found.subjects) == (("ann", "bob"), ("gold:1", "gold:2", "object:3"))
+    np.testing.assert_array_equal(found.as_matrix(), [[-1, -1], [3, -1], [2, -1]])
+    np.testing.assert_array_equal(found.answer, [1, 0, -1])
+
+
 def test_no_votes_are_empty_arrays():
     found = grade_arrays([])
     assert (found.subjects, found.as_matrix().shape) == ((), (0, 0))

@@ -8,6 +8,7 @@ import pytest
 from infra.json_values import finite
 from scanner.review.votes.agreement import alpha
 from scanner.review.votes.effective import effective_votes
+from scanner.review.votes.em import TYPICAL
 from scanner.review.votes.grade_arrays import grade_arrays
 from scanner.review.votes.grades import GRADES
 from scanner.review.votes.summary import summary
@@ -87,3 +88,10 @@ def test_a_single_vote_has_a_summary():
     assert found.agreement_ordinal.n_units == 0
     assert finite(asdict(found))["agreement_ordinal"]["alpha"] is None
     assert found.n_by_grade == {"A": 1, "B": 0, "C": 0, "X": 0}
+
+
+def test_a_grader_who_was_told_every_answer_has_a_summary():
+    known = vote_of(1, subject="gold:1", object_id=None, role="gold_lens", is_blind=False)
+    found = summary([known, vote_of(2, "bob")], {}, 1).graders
+    assert (found["ann"].skill.completeness.n_all, found["ann"].information_bits) == (0, 0)
+    assert found["ann"].of_lenses["A"].p == pytest.approx(TYPICAL[1, 0])

@@ -26,6 +26,11 @@ def test_training_changes_one_skill():
         assert found.p_lens == {}
 
 
+def test_a_grade_after_the_answer_changes_no_skill():
+    for role in ("training_lens", "gold_lens", "gold_nonlens"):
+        assert swap([vote_of(1, role=role, is_blind=False)], {}).agents == {"ann": Agent()}
+
+
 def test_a_vote_changes_the_subject_and_then_the_grader():
     agent = Agent(p_lens=0.8, p_not=0.9, n_lens=10, n_not=20)
     p = 0.01
