@@ -37,6 +37,7 @@
   async function show() {
     const act = work.grade(work.at);
     isTold = false;
+    restAskedAt = -Infinity;
     board.outline = null;
     draft = { is_compound: act?.is_compound ?? false, is_interesting: act?.is_interesting ?? false };
     get("comment").value = act?.comment ?? "";
@@ -158,7 +159,6 @@
       restAskedAt = performance.now();
       return toast(`Once more: the other ${open.length} of this page are no lenses.`);
     }
-    restAskedAt = -Infinity;
     work.give(open.map((i) => ({ item: work.items[i].key, grade: "X", decision_s: album.secondsSince(work.items[i].key) })));
     const following = work.nextOpen(board.cells().at(-1));
     if (following >= 0) work.at = following;
@@ -358,11 +358,17 @@
       return;
     }
     const isButton = event.target.matches("button, a, label, input") && !event.target.closest(".mosaic");
-    if (isButton && ["Enter", " "].includes(event.key)) return;
+    if (isButton && ["Enter", " "].includes(event.key)) {
+      /* A held key would press the button again and again. */
+      if (event.repeat) event.preventDefault();
+      return;
+    }
     const rows = { ArrowUp: -1, ArrowDown: 1 };
     const action = board.isMosaic && event.key === "Enter" ? `cell ${work.at}` : Keys.action(event, work.reasons.length);
     if (!action) return;
     event.preventDefault();
+    /* A held key moves on, but says nothing about what it has not shown. */
+    if (event.repeat && /^(grade|reason|rest|undo)/.test(action)) return;
     if (board.isMosaic && rows[event.key]) moveRow(rows[event.key]);
     else run(action);
   }
