@@ -163,6 +163,26 @@ def test_old_images_make_room_for_new_ones(run):
     assert found == [True, True, True, True, False, True]
 
 
+def test_many_acts_are_sent_in_small_messages(run):
+    """A message must be answered in time by a store that takes a second for each act."""
+    sizes = run(
+        """async () => {
+          const sizes = [];
+          const send = async (acts) => {
+            sizes.push(acts.length);
+            return { stored: acts.map((act) => act.act_id), refused: [] };
+          };
+          const queue = new Acts.Queue("many", send, () => {});
+          for (let i = 0; i < 35; i++) queue.add({ act_id: `${i}` });
+          await queue.stored("34");
+          return [...sizes, queue.waiting.size, queue.kept.all().length];
+        }"""
+    )
+    assert sizes[0] == 1
+    assert max(sizes[:-2]) <= 10
+    assert (sum(sizes[:-2]), sizes[-2:]) == (35, [0, 0])
+
+
 def test_ids_of_acts_are_random(run):
     ids = run("() => Array.from({ length: 1000 }, Acts.newId)")
     assert len(set(ids)) == 1000

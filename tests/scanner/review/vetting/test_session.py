@@ -56,6 +56,16 @@ def test_an_act_that_comes_twice_counts_once(root):
     assert session.take(acts(other))["refused"][0]["act_id"] == act["act_id"]
 
 
+def test_an_act_that_is_stored_needs_no_store(root, monkeypatch):
+    session = session_of(root)
+    sent = [act_of(item.key) for item in session.items[:5]]
+    session.take(acts(*sent[:4]))
+    asked = []
+    monkeypatch.setattr(session._log, "append", asked.append)
+    assert session.take(acts(*sent))["stored"] == [act["act_id"] for act in sent]
+    assert [vote.act_id for vote in asked] == [sent[4]["act_id"]]
+
+
 def test_contradictions_and_unknown_views_are_refused_alone(root):
     session = session_of(root)
     good, bad, lost = act_of(session.items[0].key), act_of(session.items[1].key, "A", reason="star"), act_of("0" * 20)
