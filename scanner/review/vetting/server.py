@@ -36,6 +36,8 @@ HEADERS = {
     "cache-control": "no-store",
 }
 """Headers of every answer."""
+SESSION = "x-lensscan-session"
+"""Header in which a page names the session that its state came from; a page of an earlier version names none."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -54,13 +56,16 @@ def application(session: Session, guard: Guard) -> ASGIApp:
         return JSONResponse(await run_in_threadpool(session.state))
 
     async def images(request: Request) -> Response:
+        _check_session(request, session)
         keys = request.query_params.get("keys", "").split(",")
         return Response(await run_in_threadpool(session.images, keys), media_type="application/octet-stream")
 
     async def facts(request: Request) -> Response:
+        _check_session(request, session)
         return JSONResponse(finite(await run_in_threadpool(session.facts, request.query_params.get("key", ""))))
 
     async def acts(request: Request) -> Response:
+        _check_session(request, session)
         read, refused = PageActs.model_validate_json(await _body(request)).read()
         found = await run_in_threadpool(session.take, read)
         return JSONResponse({**found, "refused": [*refused, *found["refused"]]})
@@ -73,13 +78,30 @@ def application(session: Session, guard: Guard) -> ASGIApp:
         Route("/api/facts", facts),
         Route("/api/acts", acts, methods=["POST"]),
     ]
-    kinds = (NotYetError, ValidationError, _TooLargeError, LensscanError, OSError, Exception)
+    kinds = (NotYetError, ValidationError, _TooLargeError, _OtherSessionError, LensscanError, OSError, Exception)
     handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = dict.fromkeys(kinds, _answer_to)
     return _Guarded(_Unbroken(Starlette(routes=routes, exception_handlers=handlers | {404: _missing, 405: _missing})), guard)
 
 
 class _TooLargeError(Exception):
     """A message has too many bytes."""
+
+
+class _OtherSessionError(Exception):
+    """A page that was opened on another server sends to this one."""
+
+
+def _check_session(request: Request, session: Session) -> None:
+    """Refuse a page that stayed open while its port went to another catalogue: the keys of its views may be known here, too.
+
+    Raises:
+        _OtherSessionError: the page names another session.
+    """
+    if request.headers.get(SESSION, session.name) != session.name:
+        raise _OtherSessionError(
+            "this page is of another catalogue or grader, and its votes stay in this browser: "
+            "open the address that `lensscan vet` prints now"
+        )
 
 
 async def _body(request: Request) -> bytes:
@@ -97,7 +119,7 @@ async def _answer_to(request: Request, error: Exception) -> Response:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return _trouble(400, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    codes = ((NotYetError, 403), (_TooLargeError, 413), (LensscanError, 503), (OSError, 503))
+    codes = ((NotYetError, 403), (_TooLargeError, 413), (_OtherSessionError, 409), (LensscanError, 503), (OSError, 503))
     code = next((code for kind, code in codes if isinstance(error, kind)), 500)
     # Only a defect is the program's own: its traceback belongs in the log, that of a full disk does not.
     _LOG.log(logging.ERROR if code == 500 else logging.DEBUG, "%s %s failed", request.method, request.url.path, exc_info=error)

@@ -79,6 +79,11 @@ class Session:
         self._own = {vote.act_id: vote for vote in log.votes(terms.grader)}
 
     @property
+    def name(self) -> str:
+        """Name of the log and the grader, the same after each start: a page keeps its acts under it, and sends it along."""
+        return digest([self._log.root_uri, self._terms.grader])[:16]
+
+    @property
     def n_graded(self) -> int:
         """Number of the views that are graded."""
         return len(self._graded().keys() & self._views.keys())
@@ -94,7 +99,7 @@ class Session:
         with self._lock:
             self._own |= found
             acts = [act_of(vote, item) for vote in self._own.values() if (item := self._views.get((vote.subject, vote.repeat)))]
-        return page_state(self._terms, self.items, acts, digest([self._log.root_uri, self._terms.grader])[:16])
+        return page_state(self._terms, self.items, acts, self.name)
 
     def images(self, keys: Sequence[str]) -> bytes:
         """Return the records of the images of some views.

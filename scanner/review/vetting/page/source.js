@@ -14,10 +14,14 @@ const Source = (() => {
       this.token = new URLSearchParams(location.search).get("token");
       /* A page that was opened before the server was started again finds the new token here. */
       Look.keep(TOKEN, this.token);
+      /* What a server of another catalogue must refuse, once it has this page's port. */
+      this.session = null;
     }
 
     async state() {
-      return (await this.answer("api/state")).json();
+      const state = await (await this.answer("api/state")).json();
+      this.session = state.session;
+      return state;
     }
 
     async images(keys) {
@@ -40,6 +44,7 @@ const Source = (() => {
 
     async answer(path, options = {}) {
       const headers = { ...options.headers, "X-Lensscan-Token": Look.kept(TOKEN, this.token) };
+      if (this.session) headers["X-Lensscan-Session"] = this.session;
       let answer;
       try {
         answer = await fetch(path, { ...options, headers, signal: AbortSignal.timeout(TIME_LIMIT_MS) });
