@@ -10,8 +10,8 @@ from typing import Any
 STYLE, SCRIPT = "style.css", "script.js"
 """Names of the files that the page loads."""
 _SCRIPTS = (
-    *("look.js", "stretch.js", "picture.js", "acts.js", "table.js", "source.js", "keys.js", "view.js", "album.js", "work.js"),
-    *("trail.js", "board.js", "page.js"),
+    *("look.js", "stretch.js", "picture.js", "acts.js", "table.js", "source.js", "keys.js", "view.js", "album.js"),
+    *("kept_names.js", "work.js", "trail.js", "board.js", "page.js"),
 )
 """Parts of the script, in their order."""
 _LINKS = "<!-- files -->"

@@ -26,6 +26,12 @@ const Keys = (() => {
 
   /* Return what a key does: an action, and for a digit the reason of that number. Null for other keys. */
   function action(event, nReasons) {
+    const found = pressed(event, nReasons);
+    /* A held key moves on, but says nothing about what it has not shown. */
+    return event.repeat && /^(grade|reason|rest|undo)/.test(found) ? null : found;
+  }
+
+  function pressed(event, nReasons) {
     if (event.ctrlKey || event.altKey || event.metaKey) return null;
     const { key } = event;
     if (/^[1-9]$/.test(key) && Number(key) <= nReasons) return `reason ${Number(key) - 1}`;

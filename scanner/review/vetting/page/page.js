@@ -120,7 +120,7 @@
     const [act] = work.give([{ ...fields, decision_s: album.secondsSince(item.key) }]);
     if (item.isTraining) return tell(item, act);
     const counted = work.grade(work.at);
-    const stays = `${name}: ${counted.grade} stays, from before you saw the evidence`;
+    const stays = `${name}: ${counted.grade} stays, from ${work.origin(counted)}`;
     const done = counted === act ? `${name}: ${letter}${reason ? `, ${reason}` : ""}` : stays;
     const open = board.isMosaic ? nextInMosaic() : work.nextOpen(work.at);
     if (Look.habits.advance && open >= 0) work.at = open;
@@ -169,7 +169,7 @@
   function flag(name) {
     draft[name] = !draft[name];
     showWords();
-    if (work.isSettled) toast("You have seen the evidence: a new flag does not count.");
+    if (work.isSettled) toast(`${work.whySettled}: a new flag does not count.`);
     else if (work.grade(work.at)) toast("Grade again to store the flag.");
   }
 
@@ -358,17 +358,12 @@
       return;
     }
     const isButton = event.target.matches("button, a, label, input") && !event.target.closest(".mosaic");
-    if (isButton && ["Enter", " "].includes(event.key)) {
-      /* A held key would press the button again and again. */
-      if (event.repeat) event.preventDefault();
-      return;
-    }
+    /* A held key presses a button once. */
+    if (isButton && ["Enter", " "].includes(event.key)) return event.repeat ? event.preventDefault() : undefined;
     const rows = { ArrowUp: -1, ArrowDown: 1 };
     const action = board.isMosaic && event.key === "Enter" ? `cell ${work.at}` : Keys.action(event, work.reasons.length);
     if (!action) return;
     event.preventDefault();
-    /* A held key moves on, but says nothing about what it has not shown. */
-    if (event.repeat && /^(grade|reason|rest|undo)/.test(action)) return;
     if (board.isMosaic && rows[event.key]) moveRow(rows[event.key]);
     else run(action);
   }

@@ -10,8 +10,10 @@ class Work {
     this.real = this.items.flatMap((item, i) => (item.isTraining ? [] : [i]));
     this.reasons = Object.keys(state.reasons);
     this.acts = new Map([...state.acts, ...queue.kept.all()].map((act) => [act.act_id, act]));
-    this.seenName = `lensscan:${state.session}:revealed`;
-    this.revealed = new Set(Look.kept(this.seenName, []));
+    /* Views whose evidence was shown in this browser. */
+    this.revealed = new KeptNames(`lensscan:${state.session}:revealed`);
+    /* Acts that were made in this browser. */
+    this.here = new KeptNames(`lensscan:${state.session}:here`);
     /* Grades that were given with one key, for undo. */
     this.batches = [];
     this.recount();
@@ -39,9 +41,30 @@ class Work {
     return this.current.get(this.items[i]?.key);
   }
 
-  /* Whether the present grade stays: it was blind, and the grader has seen the evidence since. */
+  /* Whether the present grade stays: it was blind, and the grader may have seen the evidence since. */
   get isSettled() {
-    return Boolean(this.grade(this.at)?.is_blind && this.revealed.has(this.item.key));
+    return Boolean(this.grade(this.at)?.is_blind && this.informed.has(this.item.key));
+  }
+
+  get whySettled() {
+    return this.isFromHere(this.grade(this.at)) ? "You have seen the evidence" : "This has a grade from another browser or port";
+  }
+
+  /* Return where a grade that stays comes from, in words. */
+  origin(act) {
+    return this.isFromHere(act) ? "before you saw the evidence" : "another browser or port";
+  }
+
+  /* Whether an act was made in this browser, which then knows whether the evidence was shown since. */
+  isFromHere(act) {
+    return this.here.all().has(act.act_id);
+  }
+
+  /* Return the keys of the views whose evidence the grader may know: it was shown here, or could be where the grade was given. */
+  get informed() {
+    const here = this.here.all();
+    const elsewhere = [...this.acts.values()].filter((act) => act.act === "grade" && !here.has(act.act_id));
+    return new Set([...this.revealed.all(), ...elsewhere.map((act) => act.item)]);
   }
 
   /* Name a view for the grader. */
@@ -66,7 +89,7 @@ class Work {
 
   /* Give grades with one key; each of `fields` is the beginning of an act. */
   give(fields) {
-    const given = fields.map((one) => this.add({ act: "grade", ...one }));
+    const given = this.add(fields.map((one) => ({ act: "grade", ...one })));
     /* The answer to a training subject is told: its grade stays. */
     if (!this.item.isTraining) this.batches.push(given.map((act) => act.act_id));
     this.recount();
@@ -76,7 +99,7 @@ class Work {
   /* Take back what the last key gave; without one, the last grade. Return the acts that are taken back. */
   undo() {
     const undone = (this.batches.pop() ?? this.last()).map((id) => this.acts.get(id));
-    for (const { act_id: undoes, item } of undone) this.add({ act: "undo", item, undoes });
+    this.add(undone.map(({ act_id: undoes, item }) => ({ act: "undo", item, undoes })));
     this.recount();
     if (undone.length) this.at = this.places.get(undone[0].item);
     return undone;
@@ -88,31 +111,33 @@ class Work {
     return counted.slice(-1).map((act) => act.act_id);
   }
 
-  add(fields) {
-    const act = {
+  add(beginnings) {
+    const { informed } = this;
+    const acts = beginnings.map((fields) => ({
       act_id: Acts.newId(), undoes: null, grade: null, reason: null, is_compound: false, is_interesting: false, comment: "",
-      is_blind: this.state.is_blind && !this.revealed.has(fields.item), decision_s: 0, page_version: this.state.page_version,
+      is_blind: this.state.is_blind && !informed.has(fields.item), decision_s: 0, page_version: this.state.page_version,
       graded_at: new Date().toISOString(), ...fields,
-    };
+    }));
+    this.here.add(acts.map((act) => act.act_id));
+    acts.forEach((act) => this.put(act));
+    return acts;
+  }
+
+  put(act) {
     this.acts.set(act.act_id, act);
     this.queue.add(act);
-    return act;
   }
 
   /* Add acts of a file; return how many were new. */
   take(acts) {
     const missing = acts.filter((act) => !this.acts.has(act.act_id));
-    for (const act of missing) {
-      this.acts.set(act.act_id, act);
-      this.queue.add(act);
-    }
+    missing.forEach((act) => this.put(act));
     this.recount();
     return missing.length;
   }
 
   /* Note that the grader knows the evidence of views: later grades of these are not blind. */
   know(keys) {
-    for (const key of keys) this.revealed.add(key);
-    Look.keep(this.seenName, [...this.revealed]);
+    this.revealed.add(keys);
   }
 }
