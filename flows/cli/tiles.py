@@ -114,12 +114,15 @@ def selection(options: TileOptions) -> "Selection":
     """Return the tiles and sources that the options select.
 
     Raises:
-        TilesArgumentsError: what should be the number of a tile is none.
+        TilesArgumentsError: `--tile` names no tile, or what should be the number of a tile is none.
         PlanError: the circle is not on the sky, the file of `--tiles-from` cannot be used, or `--columns` is no list of names.
     """
     from scanner.catalogue.selection import Selection, column_names, tiles_in_file
 
     names = [name.strip() for name in (options.tile or "").split(",") if name.strip()]
+    # An empty list would mean all tiles: a script whose variable is unset must not scan a whole release.
+    if options.tile is not None and not names:
+        raise TilesArgumentsError(f"--tile: must be numbers (or names) of tiles separated by commas, got {options.tile!r}")
     # Other surveys name their tiles as they like; the plan says which tiles there are.
     if options.survey is None and (odd := [name for name in names if not name.isdigit()]):
         raise TilesArgumentsError(f"--tile: must be numbers of tiles such as 102018211, got {odd[0]}")

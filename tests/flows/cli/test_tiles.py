@@ -57,6 +57,8 @@ def test_sources_are_selected_by_options():
     ("options", "message"),
     [
         ({"tile": "3,x"}, "--tile: must be numbers of tiles such as 102018211, got x"),
+        ({"tile": ""}, "--tile: must be numbers (or names) of tiles separated by commas, got ''"),
+        ({"tile": " ,", "survey": "hsc-pdr3"}, "--tile: must be numbers (or names) of tiles separated by commas, got ' ,'"),
         ({"columns": "a,A"}, "--columns: must be different names separated by commas, or none, got 'a,A'"),
         ({"region": (0.0, 91.0, 1.0)}, "--region: dec_deg: Input should be less than or equal to 90, got 91"),
     ],
