@@ -5,18 +5,22 @@ from pathlib import Path
 from typing import Annotated
 
 from prefect import flow
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from flows.artifacts import flow_progress
 from flows.commands.train import TrainResult, train_package
 from flows.retries import retried
+from infra.store.storage import local_only
 from scanner.vocabulary.choices import TrainingPreset
+
+LocalFolder = Annotated[Path, BeforeValidator(lambda value: local_only(value) if isinstance(value, str) else value)]
+"""Folder that cannot be on S3: a deployed run gets its parameters as texts, and `Path` would make a folder named `s3:`."""
 
 
 @flow(name="train", persist_result=True, result_serializer="json")
 def train(
     shards_uri: str,
-    out: Path,
+    out: LocalFolder,
     name: str,
     preset: TrainingPreset = "laptop",
     epochs: Annotated[int | None, Field(ge=1)] = None,

@@ -2,11 +2,12 @@
 
 from datetime import date
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter, validators
 
-from flows.cli.arguments import whole_number
+from flows.cli.arguments import local_place, whole_number
 from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
 
 app = App(
@@ -29,6 +30,8 @@ AtLeastTwo = Annotated[int, Parameter(converter=whole_number, validator=validato
 MapsPerUnit = Annotated[int, Parameter(converter=whole_number, validator=validators.Number(gte=0, lte=MOST_MAPS_PER_UNIT))]
 AboveZero = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 Fraction = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]
+LocalPath = Annotated[Path, Parameter(converter=local_place)]
+"""File or folder that cannot be on S3."""
 Night = date | Literal["undated"]
 """Night of a scan; `undated` stands for scans without a night."""
 AsFlow = Annotated[bool, Parameter(negative=())]

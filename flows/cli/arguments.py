@@ -1,4 +1,4 @@
-"""Arguments of any command, before and while they are parsed: `--verbose`, lists with spaces, whole numbers."""
+"""Arguments of any command, before and while they are parsed: `--verbose`, lists with spaces, whole numbers, local paths."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from infra import json_logs
@@ -84,6 +85,21 @@ def whole_number(_: type, tokens: Sequence[Any]) -> int:
     except (ValueError, OverflowError):
         pass
     raise ValueError(f"must be a whole number, such as 1000, 1e3 or 1_000, got {word}")
+
+
+def local_place(_: type, tokens: Sequence[Any]) -> Path:
+    """Return the path that a word of the command line is.
+
+    Raises:
+        ValueError: it is an `s3://` URI, or another one.
+    """
+    # Imported here: pyarrow takes as long as all other imports of `--help`.
+    from infra.store.storage import StorageError, local_only
+
+    try:
+        return local_only(tokens[0].value)
+    except StorageError as error:
+        raise ValueError(str(error)) from error
 
 
 def _log_to_stderr() -> None:

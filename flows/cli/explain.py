@@ -1,17 +1,16 @@
 """The `explain` command."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from flows.cli.app import Positive, app
+from flows.cli.app import LocalPath, Positive, app
 
 
 @app.command
 def explain(
     *images: str,
-    out: Path,
+    out: LocalPath,
     objects: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     survey: str | None = None,
     ensemble: str | None = None,

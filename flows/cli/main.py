@@ -32,7 +32,7 @@ import flows.cli.vet
 import flows.cli.votes
 import flows.cli.yields
 import flows.cli.zooniverse  # noqa: F401 - all of them register their commands
-from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, app
+from flows.cli.app import AboveZero, AsFlow, Fraction, LocalPath, MapsPerUnit, Positive, app
 from flows.cli.arguments import complain, prepared, told
 from flows.cli.interrupt import ends_on_interrupt
 from flows.cli.mistakes import one_line_about
@@ -117,7 +117,7 @@ def _server_trouble(error: Exception) -> str | None:
 
 
 @app.command
-def demo(*, out: Path = Path("demo-output"), flow: AsFlow = False, json: bool = False) -> None:
+def demo(*, out: LocalPath = Path("demo-output"), flow: AsFlow = False, json: bool = False) -> None:
     """Simulate a small survey night, scan it, and show the best candidates.
 
     For example: `lensscan demo --out demo-output`

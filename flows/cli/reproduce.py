@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from flows.cli.app import NotNegative, Positive, app
+from flows.cli.app import LocalPath, NotNegative, Positive, app
 
 reproduction = App(name="reproduce", help="Repeat the tables and figures of a paper on simulations.")
 app.command(reproduction)
@@ -13,11 +13,11 @@ app.command(reproduction)
 @reproduction.command
 def wilde2022(
     *,
-    out: Path = Path("wilde2022"),
+    out: LocalPath = Path("wilde2022"),
     n: Positive = 20_000,
     seed: NotNegative = 2022,
-    published: Path | None = None,
-    compound: Path | None = None,
+    published: LocalPath | None = None,
+    compound: LocalPath | None = None,
     ensemble: str = "ou7-sim",
     flagship: str = "mer3-cascade",
     steps: Positive = 5000,

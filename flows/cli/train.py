@@ -1,9 +1,8 @@
 """The command that trains networks."""
 
-from pathlib import Path
 from typing import Any
 
-from flows.cli.app import AboveZero, AsFlow, Positive, app
+from flows.cli.app import AboveZero, AsFlow, LocalPath, Positive, app
 from flows.cli.arguments import warn
 from scanner.vocabulary.choices import TrainingPreset
 
@@ -14,7 +13,7 @@ GAIN_COLUMNS = ("objects", "ensemble", "lenses", "others", "AUROC", "recall at 1
 def train(
     shards: str,
     *,
-    out: Path,
+    out: LocalPath,
     name: str,
     preset: TrainingPreset = "laptop",
     epochs: Positive | None = None,

@@ -42,6 +42,7 @@ __all__ = [
     "is_s3",
     "join",
     "list_files",
+    "local_only",
     "local_path",
     "open_read",
     "probe",
@@ -282,6 +283,17 @@ def local_path(uri: str) -> Path:
     """Return the path of a local URI; `~` alone or before a slash is the user's home, and part of a name elsewhere."""
     path = Path(uri.removeprefix("file://"))
     return path.expanduser() if uri == "~" or uri.startswith("~/") else path
+
+
+def local_only(uri: str) -> Path:
+    """Return the path of a local URI, for what is never on S3: `Path` itself makes a folder named `s3:` of an S3 URI.
+
+    Raises:
+        StorageError: the URI is on S3, or is not one that this program reads.
+    """
+    if is_s3(uri):
+        raise PlaceError(f"{uri}: is on S3, must be a local path")
+    return local_path(uri)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from flows.cli.models import simulate
 from flows.cli.train import train
 from flows.commands.simulate import SimulateResult
 from flows.commands.train import TrainResult
+from infra.store.storage import StorageError
 
 SIMULATE = {
     "n": 7,
@@ -80,3 +81,10 @@ def test_train_passes_the_same_options(asked):
     for flow in (False, True):
         train("shards", out=Path("out"), name="new", flow=flow, json=True, **TRAIN)
     assert asked == [{"shards_uri": "shards", "out": Path("out"), "name": "new", **TRAIN}] * 2
+
+
+def test_a_deployed_training_refuses_a_folder_on_s3():
+    given = {"shards_uri": "shards", "out": "s3://bucket/runs", "name": "new"}
+    with pytest.raises(StorageError, match=r"s3://bucket/runs: is on S3, must be a local path"):
+        flows.train.train.validate_parameters(given)
+    assert flows.train.train.validate_parameters({**given, "out": "runs"})["out"] == Path("runs")

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from pathlib import Path
 
 import pytest
 from cyclopts import CycloptsError
@@ -58,6 +59,25 @@ def test_other_numbers_are_refused(command, option, word):
     assert line.startswith(
         f"Invalid value for {option}: must be a whole number, such as 1000, 1e3 or 1_000, got {word}".strip()
     )
+
+
+LOCAL = ("demo", "explain a.fits", "train shards --name net", "reproduce wilde2022")
+
+
+@pytest.mark.parametrize("command", LOCAL)
+@pytest.mark.parametrize(("uri", "says"), [("s3://bucket/a.png", "is on S3, must be a local path"), ("ftp://a", "got ftp://")])
+def test_a_local_output_on_another_store_is_refused(command, uri, says):
+    with pytest.raises(CycloptsError) as raised:
+        app([*command.split(), "--out", uri])
+    line = one_line_about(raised.value)
+    assert line.startswith(f"Invalid value for --out: {uri}: ")
+    assert says in line
+
+
+@pytest.mark.parametrize("command", LOCAL)
+def test_a_local_output_may_be_a_file_uri(command):
+    _, bound, _ = app.parse_args([*command.split(), "--out", "file:///a/b"], exit_on_error=False, print_error=False)
+    assert bound.arguments["out"] == Path("/a/b")
 
 
 def test_lists_may_have_spaces_after_their_commas():

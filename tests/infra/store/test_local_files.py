@@ -20,6 +20,7 @@ from infra.store.storage import (
     is_s3,
     join,
     list_files,
+    local_only,
     local_path,
     probe,
     read_blocks,
@@ -79,6 +80,12 @@ def test_a_new_folder_is_accepted_but_a_file_is_not(tmp_path):
         check_folder(f"file://{tmp_path}/file")
     with pytest.raises(StorageError, match=f"below/it: {tmp_path}/file is a file, must be a folder"):
         check_folder(f"{tmp_path}/file/below/it")
+
+
+def test_what_is_on_s3_is_no_local_path(tmp_path):
+    assert local_only(f"file://{tmp_path}/a") == tmp_path / "a"
+    with pytest.raises(PlaceError, match="s3://bucket/a: is on S3, must be a local path"):
+        local_only("s3://bucket/a")
 
 
 def test_the_etag_of_a_file_is_its_time_and_size(tmp_path):
