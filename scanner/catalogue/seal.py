@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pyarrow as pa
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from infra.errors import LensscanError
 from infra.frozen import Frozen
@@ -46,6 +46,8 @@ class Seal(Frozen):
     candidates_sha256: str
     units: dict[str, str]
     """SHA-256 of every unit file, by unit id."""
+    units_unscored: tuple[str, ...] = Field(default=(), exclude_if=lambda units: not units)
+    """Units with rejected rows and no scored row; earlier versions of the program did not record them."""
 
 
 class SealReport(Seal):
@@ -63,6 +65,8 @@ class Tally:
         self.statuses: Counter[str] = Counter()
         self.sha256s: dict[str, str] = {}
         """SHA-256 of each unit file added so far, by unit id."""
+        self.unscored: set[str] = set()
+        """Units added so far with rejected rows and no scored row."""
 
     def add(self, stored: UnitFile) -> None:
         """Add a unit to the counts.
@@ -73,7 +77,10 @@ class Tally:
         if not self.candidates.add(candidates_of(stored.table, self._plan)):
             raise SealError(f"unit {stored.footer.unit_id}: the unit files of a plan must have the same columns")
         self.statuses.update(count_statuses(stored.table))
-        self.sha256s[stored.footer.unit_id] = stored.sha256
+        footer = stored.footer
+        self.sha256s[footer.unit_id] = stored.sha256
+        if footer.n_rejected and not footer.n_scored:
+            self.unscored.add(footer.unit_id)
 
     def record(self, n_candidates: int, candidates_sha256: str) -> Seal:
         """Return the seal, once all units are added."""
@@ -91,6 +98,7 @@ class Tally:
             candidates_path=sealed_path(plan.plan_id),
             candidates_sha256=candidates_sha256,
             units=self.sha256s,
+            units_unscored=tuple(sorted(self.unscored)),
         )
 
 

@@ -64,7 +64,7 @@ class NightSummary(Frozen):
     targets_unmatched: UnmatchedTargets | None
     """Targets without a source; None if there are no targets."""
     tiles_rejected: tuple[str, ...]
-    """Tiles of which this run could score no object: a mosaic is missing or damaged."""
+    """Tiles of which no object could be scored, in this run or before: a mosaic is missing or damaged."""
     units_by_outcome: dict[str, int]
     """Number of units by outcome; units committed before this run count as `already_committed`."""
     n_rows: int
@@ -199,7 +199,7 @@ def _summary(night: PlannedNight, run: ScanRun, end: _End, start: float) -> Nigh
         tiles_left_out=plan.left_out,
         sources=plan.sources,
         targets_unmatched=plan.unmatched,
-        tiles_rejected=_rejected(plan, run),
+        tiles_rejected=end.sealed.units_unscored if plan.units[0].kind == "tile" else (),
         units_by_outcome=_outcomes(plan, run),
         n_rows=end.sealed.n_rows,
         rows_by_status=end.sealed.rows_by_status,
@@ -219,10 +219,3 @@ def _outcomes(plan: Plan, run: ScanRun) -> dict[str, int]:
     outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
     outcomes["already_committed"] += len(plan.units) - len(run.receipts)
     return {name: n for name, n in sorted(outcomes.items()) if n}
-
-
-def _rejected(plan: Plan, run: ScanRun) -> tuple[str, ...]:
-    """Return the tiles without a scored object among those that this run committed."""
-    if plan.units[0].kind != "tile":
-        return ()
-    return tuple(sorted(receipt.unit_id for receipt in run.receipts if receipt.n_rejected and not receipt.n_scored))

@@ -213,12 +213,15 @@ class _PlanVerifier:
             tally, n_candidates, unknown = self._tally, candidates.n_rows, set()
         if self._tally and self._candidates and not any(fault.part is Part.CANDIDATES for fault in self._report.faults):
             sha256 = sha256_bytes(self._candidates)
-        expected = tally.record(n_candidates, sha256).model_dump(exclude=unknown)
+        expected = tally.record(n_candidates, sha256).model_dump(exclude={*unknown, "units_unscored"})
         wrong = {name for name, value in expected.items() if getattr(seal, name) != value}
         if sum(seal.rows_by_status.values()) != seal.n_rows:
             wrong.add("rows_by_status")
         if set(seal.units) != {unit.unit_id for unit in self._plan.units}:
             wrong.add("units")
+        # A seal of an earlier version of the program names none.
+        if not unknown and seal.units_unscored and set(seal.units_unscored) != tally.unscored:
+            wrong.add("units_unscored")
         if wrong:
             # The URI does not come from the plan id in the seal, which may be that of another plan with a good seal.
             uri = seal_uri(self._root, self._report.plan_id)

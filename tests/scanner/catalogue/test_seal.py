@@ -10,9 +10,11 @@ import pytest
 from infra.provenance import sha256_bytes
 from infra.store.storage import StorageError, list_files, read_bytes
 from scanner.catalogue import seal as seals
+from scanner.catalogue.audit.verify import verify_plan
 from scanner.catalogue.columns import candidate_schema
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.paths import seal_uri, unit_uri
+from scanner.catalogue.plan import freeze
 from scanner.catalogue.seal import SealError, load_seal, seal
 from tests.scanner.catalogue_parts import NETWORKS, plan_of, random_scores, scores
 
@@ -55,6 +57,19 @@ def test_a_seal_holds_the_candidates_and_the_totals(root, plan, tables):
     origin = ("plan_id", "night", "ensemble_name", "ensemble_sha256", "code_version")
     assert {name: record[name] for name in origin} == {name: getattr(plan, name) for name in origin}
     assert report.model_dump() == record | {"candidates_uri": f"{root}/{record['candidates_path']}"}
+
+
+def test_a_seal_names_units_without_a_scored_row(tmp_path, plan, tables):
+    """An empty unit is none of them; a seal without the field is one of an earlier version of the program."""
+    freeze(plan, str(tmp_path))
+    commit_all(plan, str(tmp_path), tables | {"b": scores([4, 5], [None, None])})
+    assert seal(plan, str(tmp_path)).units_unscored == ("b",)
+    path = tmp_path / "_scan" / "seals" / f"{plan.plan_id}.json"
+    record = json.loads(path.read_bytes())
+    assert record.pop("units_unscored") == ["b"]
+    path.write_text(json.dumps(record))
+    assert load_seal(str(tmp_path), plan.plan_id).units_unscored == ()
+    assert verify_plan(plan.plan_id, str(tmp_path), deep=True).faults == []
 
 
 def test_the_candidate_file_is_sorted_and_annotated(tmp_path, plan, tables):

@@ -242,3 +242,7 @@ def test_tiles_that_cannot_be_scanned_are_named_and_others_scanned(tmp_path, til
     text = scan_lines(found)
     assert text["left out"] == "1 tile with mosaics and no catalogue: 000000001"
     assert text["unusable"].startswith("2 tiles of which no object could be scored: 000000002, 000000003; ")
+    # The seal names them, so that a repetition ends with the same exit code.
+    again = here(request, root)
+    assert again.units_by_outcome == {"already_committed": 3}
+    assert again.tiles_rejected == found.tiles_rejected

@@ -120,7 +120,11 @@ TOLD_BY_THE_PLAN = {
     # Their sum is not the number of rows.
     "rows_by_status": {"rejected:blank": 1, "scored": 8},
 }
-TOLD_BY_THE_FILES = {"n_candidates": 5, "rows_by_status": {"rejected:blank": 2, "scored": 6}}
+TOLD_BY_THE_FILES = {
+    "n_candidates": 5,
+    "rows_by_status": {"rejected:blank": 2, "scored": 6},
+    "units_unscored": ["a"],
+}
 
 
 def edit_seal(night, changes):
