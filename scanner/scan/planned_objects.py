@@ -47,14 +47,17 @@ def read_planned(plan: Plan, ids_by_unit: Mapping[str, Sequence[int]], geometry:
         if not len(asked):
             continue
         try:
-            for found in read_unit_objects(unit, asked, geometry, plan.described):
-                if isinstance(found.row, Rejection):
-                    unusable[found.object_id] = why_unusable(found.row)
-                else:
-                    ids.append(found.object_id)
-                    parts.append(found.row.stamps)
+            # Read to the end first: damage that only the end shows rejects all objects of the unit.
+            read = list(read_unit_objects(unit, asked, geometry, plan.described))
         except (*UNUSABLE, Rejection) as error:
-            unusable |= dict.fromkeys(set(asked.tolist()) - set(ids), why_unusable(error))
+            unusable |= dict.fromkeys(asked.tolist(), why_unusable(error))
+            continue
+        for found in read:
+            if isinstance(found.row, Rejection):
+                unusable[found.object_id] = why_unusable(found.row)
+            else:
+                ids.append(found.object_id)
+                parts.append(found.row.stamps)
     stamps = {band: np.stack([part[band] for part in parts]) for band in geometry.grids} if parts else {}
     return PlannedObjects(np.array(ids, np.int64), stamps, unusable)
 

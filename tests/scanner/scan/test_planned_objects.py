@@ -10,6 +10,7 @@ from scanner.catalogue.find_units import find_input
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.scan.chosen_objects import read_objects
 from scanner.scan.planned_objects import read_planned, together
+from scanner.scan.unit_objects import read_unit_objects
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
@@ -57,6 +58,24 @@ def test_a_unit_that_changed_leaves_the_others(tmp_path):
     assert found.object_ids.tolist() == [ids[4]]
     assert found.unusable.keys() == {int(ids[0])}
     assert catalogue.name in found.unusable[int(ids[0])]
+
+
+def test_damage_at_the_end_leaves_no_object_usable(tiles, monkeypatch):
+    """The checksum of a mosaic's last tile is wrong, for example."""
+    folder, ids = tiles
+    plan = plan_for(folder)
+
+    def reads_then_fails(unit, *arguments):
+        yield from read_unit_objects(unit, *arguments)
+        if unit is plan.units[0]:
+            raise Rejection(RejectCode.FITS_UNREADABLE, "VIS: the checksum is wrong")
+
+    monkeypatch.setattr("scanner.scan.planned_objects.read_unit_objects", reads_then_fails)
+    first, second = (unit.unit_id for unit in plan.units)
+    found = read_planned(plan, {first: [int(ids[0]), int(ids[1])], second: [int(ids[6])]}, MER_10)
+    assert found.object_ids.tolist() == [ids[6]]
+    assert found.unusable.keys() == {int(ids[0]), int(ids[1])}
+    assert found.unusable[int(ids[0])].endswith("VIS: the checksum is wrong")
 
 
 def test_an_object_without_usable_pixels_has_its_reason(tmp_path):
