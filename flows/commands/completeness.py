@@ -11,6 +11,8 @@ from scanner.catalogue.injected import Injected
 from scanner.catalogue.shown import show_records
 from scanner.catalogue.table_files import check_path, write_table
 from scanner.networks.locate import find_scanning_package
+from scanner.sources.survey import EUCLID_MER, Survey
+from scanner.vocabulary.geometry import GEOMETRIES, MER_PIXEL_ARCSEC
 
 
 class CompletenessCommandError(LensscanError):
@@ -57,6 +59,21 @@ def measure_completeness(
         return find_scanning_package(name, settings.ensembles_dir)
 
     return inject_into_night(wanted, package_of, workers or settings.workers, progress)
+
+
+def check_measurable(survey: Survey, geometry: str) -> None:
+    """Check, before a scan, that lenses can be injected into tiles of this survey for an ensemble of this geometry.
+
+    Raises:
+        CompletenessCommandError: they cannot.
+    """
+    if survey != EUCLID_MER:
+        raise CompletenessCommandError(f"--completeness: arcs are simulated for images of Euclid, not of {survey.name}")
+    if any(grid.pixel_scale_arcsec != MER_PIXEL_ARCSEC for grid in GEOMETRIES[geometry].grids.values()):
+        raise CompletenessCommandError(
+            f"--completeness: arcs are painted into pixels of {MER_PIXEL_ARCSEC} arcsec, not into those of {geometry}; "
+            "choose another ensemble"
+        )
 
 
 def check_table_path(out: str, *, overwrite: bool) -> Path:

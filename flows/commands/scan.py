@@ -14,6 +14,7 @@ from infra.progress import NamingProgress
 from infra.settings import Settings
 from scanner.catalogue.paths import night_label
 from scanner.catalogue.selection import Selection
+from scanner.networks.card_file import read_card
 from scanner.scan.request import ScanRequest
 from scanner.sources.survey import find_survey
 from scanner.workers.run import NightSummary, Recovered, scan_night
@@ -37,20 +38,22 @@ def scan_tiles(
     selection: Callable[[], Selection] | None = None,
     early: WorkerProcess | None = None,
 ) -> NightSummary:
-    """Scan a night, then measure its completeness and publish the catalogue if the options say so.
+    """Scan a night, then publish the catalogue and measure the night's completeness if the options say so.
 
     Settings stand in for options that are None. A scan with a gate is kept from readers until it is promoted, and only then
     published. `selection` makes the selection of tiles in place of the options, and `early` is a worker of `early_worker`, for
     a scan without Ray.
 
     Raises:
-        CompletenessCommandError: the scan is complete, and its completeness cannot be measured.
+        CompletenessCommandError: the scan is complete, and its completeness cannot be measured; or that of no such scan can be.
         PublishError: the scan is complete, and its catalogue cannot be published; or `publish_to` is no place for it.
         LensscanError: an option is invalid, no input is found, or a unit cannot be scanned.
     """
     settings = Settings.read()
     known = None if options.publish_to is None else _known_to_publish(root_uri, options.publish_to)
     request = _request(input_uri, night, options, (selection or options.selection)(), options.engine or settings.engine)
+    if options.completeness is not None:
+        _check_measurable(request)
     ray_address = options.ray_address or settings.ray_address
     summary = scan_night(
         request,
@@ -63,14 +66,15 @@ def scan_tiles(
         metrics_dir=settings.metrics_dir,
         run_id=_flow_run_id(),
     )
-    if options.completeness is not None:
-        # Lenses are injected in processes of this machine, also after a scan on a cluster.
-        workers = options.workers or settings.workers
-        summary = _with_completeness(summary, root_uri, options.completeness, workers, request.engine, progress)
     # A night that waits for its gate is published by its promotion.
-    if options.publish_to is None or summary.awaits_gate:
+    if options.publish_to is not None and not summary.awaits_gate:
+        # Before the measurement, which the collection does not hold, and which may find no galaxy to inject lenses into.
+        summary = _published(summary, root_uri, options, known, ray_address)
+    if options.completeness is None:
         return summary
-    return _published(summary, root_uri, options.publish_to, known, ray_address)
+    # Lenses are injected in processes of this machine, also after a scan on a cluster.
+    workers = options.workers or settings.workers
+    return _with_completeness(summary, root_uri, options.completeness, workers, request.engine, progress)
 
 
 def _known_to_publish(root_uri: str, collection: str) -> "KnownLenses | None":
@@ -81,6 +85,13 @@ def _known_to_publish(root_uri: str, collection: str) -> "KnownLenses | None":
 
     checked_roots(root_uri, collection)
     return chosen_known()
+
+
+def _check_measurable(request: ScanRequest) -> None:
+    """Check, before the scan, that lenses can be injected into such tiles."""
+    from flows.commands.completeness import check_measurable
+
+    check_measurable(request.survey, read_card(request.package).geometry)
 
 
 def _request(input_uri: str, night: date | None, options: ScanOptions, selection: Selection, engine: EngineName) -> ScanRequest:
@@ -119,27 +130,35 @@ def _with_completeness(
             root_uri, label, n=n, workers=workers, engine=engine, plan_id=plan_id, progress=progress
         )
     except LensscanError as error:
-        again = f"`lensscan completeness {root_uri} --night {label} --n {n}`"
+        done = f"complete, and published as {summary.published}" if summary.published else "complete"
+        again = "the same command again" if summary.awaits_gate else _completeness_command(root_uri, label, n)
         raise CompletenessCommandError(
-            f"this scan is complete, but its completeness is not measured: {error}. Once that is mended, run "
-            f"{'the same command again' if summary.awaits_gate else again}"
+            f"this scan is {done}, but its completeness is not measured: {error}. Once that is mended, run {again}"
         ) from error
     sample = injected.sample()
     found = Recovered(n_injected=len(sample.kind), n_recovered=int(sample.is_recovered.sum()))
     return summary.model_copy(update={"completeness": found})
 
 
+def _completeness_command(root_uri: str, label: str, n: int) -> str:
+    return f"`lensscan completeness {root_uri} --night {label} --n {n}`"
+
+
 def _published(
-    summary: NightSummary, root_uri: str, collection: str, known: "KnownLenses | None", ray_address: str | None
+    summary: NightSummary, root_uri: str, options: ScanOptions, known: "KnownLenses | None", ray_address: str | None
 ) -> NightSummary:
     from scanner.hats.errors import PublishError
     from scanner.hats.publish import publish
 
+    collection = str(options.publish_to)
     try:
         done = publish(root_uri, collection, known=known, ray_address=ray_address)
         return summary.model_copy(update={"published": done.version})
     except (LensscanError, OSError) as error:
+        commands = f"`lensscan publish {root_uri} {collection}`"
+        if options.completeness is not None:
+            measure = _completeness_command(root_uri, night_label(summary.night), options.completeness)
+            commands += f", and {measure}, which has not begun"
         raise PublishError(
-            f"this scan is complete, but the catalogue is not published: {error}. Once that is mended, run "
-            f"`lensscan publish {root_uri} {collection}`"
+            f"this scan is complete, but the catalogue is not published: {error}. Once that is mended, run {commands}"
         ) from error

@@ -159,3 +159,32 @@ def test_a_scan_that_cannot_be_measured_is_complete(places):
     ):
         flow.scan_night.fn("tiles", places[0], NIGHT, completeness=5)
     assert flow.scan_night.fn("tiles", places[0], NIGHT).n_candidates == 14
+
+
+def test_a_night_is_published_though_it_cannot_be_measured(places):
+    catalogue, collection = places
+    with pytest.raises(CompletenessCommandError, match=r"^this scan is complete, and published as \S+, but its completeness"):
+        flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection, completeness=5)
+    assert set(ids_by_night(read(current(collection)))) == {NIGHTS[0]}
+
+
+def test_a_failed_publication_names_the_measurement_too(places, measured, tmp_path):
+    catalogue, collection = places
+    (tmp_path / "collection").mkdir()
+    (tmp_path / "collection" / "collection.properties").write_text("obs_collection=other\n")
+    with pytest.raises(PublishError, match=rf"`lensscan publish .*, and `lensscan completeness {catalogue} .*--n 5`"):
+        flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection, completeness=5)
+    assert measured == []
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"survey": "kids-dr4"}, r"^--completeness: arcs are simulated for images of Euclid, not of "),
+        ({"ensemble": "ou7-sim"}, r"^--completeness: arcs are painted into pixels of 0\.1 arcsec, not into those of challenge"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_the_scan(places, tmp_path, options, says):
+    with pytest.raises(CompletenessCommandError, match=says):
+        flow.scan_night.fn("tiles", places[0], NIGHT, completeness=5, **options)
+    assert not (tmp_path / "catalogue").exists()
