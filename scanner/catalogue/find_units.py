@@ -93,8 +93,9 @@ def find_input(
     """Find the selected tiles under `input_uri`, or, for the default survey, the shards if there are no tiles.
 
     A tile that lacks its catalogue or all mosaics, or whose catalogue cannot be used, is left out and named: it does not stop
-    the scan of the others. An object that several units hold (tiles overlap) belongs to the first that has its position, or to
-    the first if none has. `listed` is the result of `list_tiles`, if there is one already.
+    the scan of the others. An object that several units hold (tiles overlap) belongs to one that has its position, if any has;
+    among these to one with the mosaics of most bands; and among these to the first. `listed` is the result of `list_tiles`, if
+    there is one already.
 
     Raises:
         PlanError: there is no unit, a selected tile is not there, a shard repeats an id or cannot be read, shards of different
@@ -183,14 +184,21 @@ def _owned(inputs: Sequence[_UnitInput]) -> list[npt.NDArray[np.bool_]]:
     """Mask the objects `[n]` that each unit owns; in one pass, because a survey has 56 000 tiles."""
     ids = np.concatenate([unit.ids for unit in inputs])
     is_own = np.zeros(len(ids), dtype=bool)
-    if all(unit.has_position is None for unit in inputs):
+    all_files = {role for unit in inputs for role in unit.files}
+    if all(unit.has_position is None and len(unit.files) == len(all_files) for unit in inputs):
         is_own[np.unique(ids, return_index=True)[1]] = True
     else:
-        # An object that has no position in one tile may have one in another. Such surveys need another copy of the ids.
-        placed = [np.ones(len(unit.ids), bool) if unit.has_position is None else unit.has_position for unit in inputs]
-        order = np.argsort(~np.concatenate(placed), kind="stable")
+        # An object that cannot be scored in one tile may be in another, which has its position or more bands. This needs
+        # another copy of the ids.
+        order = np.argsort(np.concatenate([_hindrances(unit, len(all_files)) for unit in inputs]), kind="stable")
         is_own[order[np.unique(ids[order], return_index=True)[1]]] = True
     return np.split(is_own, np.cumsum([len(unit.ids) for unit in inputs])[:-1])
+
+
+def _hindrances(unit: _UnitInput, n_files: int) -> npt.NDArray[np.int8]:
+    """Return a number `[n]` for each object of a unit, larger if it has no position, and for each file that others have."""
+    has_position = np.ones(len(unit.ids), bool) if unit.has_position is None else unit.has_position
+    return np.where(has_position, 0, n_files).astype(np.int8) + np.int8(n_files - len(unit.files))
 
 
 def _tiles(input_uri: str, selection: Selection, survey: Survey) -> FoundTiles:

@@ -90,7 +90,7 @@ class Unit(Frozen):
     id_digest: str = Field(pattern="^[0-9a-f]{64}$")
     """`id_digest` of the ids of these rows."""
     owned_elsewhere: tuple[int, ...] = ()
-    """Ids in the files that an earlier unit owns, as for objects where tiles overlap; the unit file leaves them out."""
+    """Ids in the files that another unit owns, as for objects where tiles overlap; the unit file leaves them out."""
     selected: SelectedRows | None = Field(default=None, exclude_if=lambda value: value is None)
     """Rows to score; None for all."""
 

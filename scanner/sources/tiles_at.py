@@ -12,6 +12,8 @@ from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, on_sky
 from scanner.vocabulary.rejections import Rejection
 
 OUTSIDE = -1
+WELL_INSIDE_PIXELS = 100
+"""Distance from a tile's edge at which stamps are whole: half of the largest stamp, in pixels of Euclid MER."""
 
 
 def tiles_at(
@@ -19,7 +21,8 @@ def tiles_at(
 ) -> tuple[NDArray[np.int64], dict[str, Rejection]]:
     """Return the number of the tile that holds each position, `[n]`, and the tiles whose place cannot be read.
 
-    Where tiles overlap, the position belongs to the one in which it is farthest from the edge.
+    Where tiles overlap, the position belongs to the one in which it is farthest from the edge; but first come tiles that have
+    the mosaics of all bands that any tile has, and hold the position well inside.
 
     Args:
         tiles: URIs of the mosaics by band, by name of the tile; the first mosaic of a tile gives its place.
@@ -33,7 +36,8 @@ def tiles_at(
     Raises:
         StorageError: the store failed.
     """
-    number, depth = np.full(len(ra), OUTSIDE), np.full(len(ra), -np.inf)
+    number, depth, is_good = np.full(len(ra), OUTSIDE), np.full(len(ra), -np.inf), np.zeros(len(ra), bool)
+    all_bands = {band for mosaics in tiles.values() for band in mosaics}
     unread: dict[str, Rejection] = {}
     for i, (name, mosaics) in enumerate(tiles.items()):
         try:
@@ -44,8 +48,9 @@ def tiles_at(
             unread[name] = rejection
             continue
         # A mosaic reaches half a pixel beyond the centres of its outer pixels.
-        is_better = (inside > -0.5) & (inside > depth)
-        number[is_better], depth[is_better] = i, inside[is_better]
+        good = (inside >= WELL_INSIDE_PIXELS) & (mosaics.keys() == all_bands)
+        is_better = (inside > -0.5) & np.where(good == is_good, inside > depth, good)
+        number[is_better], depth[is_better], is_good[is_better] = i, inside[is_better], good[is_better]
     return number, unread
 
 

@@ -54,7 +54,7 @@ class Reconciliation(Frozen):
     """Number of rows that the plan's selection of sources leaves out."""
     n_candidates: int
     n_owned_elsewhere: int
-    """Number of input rows that an earlier unit owns, as for objects where tiles overlap."""
+    """Number of input rows that another unit owns, as for objects where tiles overlap."""
     is_sealed: bool
     missing_ids: Difference
     extra_ids: Difference

@@ -1,5 +1,6 @@
 """Check that inputs become units, and that each id has one owner."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from infra.store.replacement import replace
 from infra.store.storage import StorageError, create_if_absent, info, list_files
 from scanner.catalogue import find_units as module
 from scanner.catalogue.find_units import _owned, _UnitInput, find_input, find_units, list_tiles
-from scanner.catalogue.plan import ScanConfig, build_plan
+from scanner.catalogue.plan import ScanConfig, build_plan, make_plan
 from scanner.catalogue.unit_inputs import shard_file_objects
 from scanner.catalogue.units import PlanError, id_digest
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, write_shard
@@ -52,21 +53,57 @@ def test_an_object_in_two_files_belongs_to_the_first(tmp_path):
     assert [(u.n_rows, u.id_digest) for u in units] == [(3, id_digest([1, 2, 3])), (1, id_digest([4])), (0, id_digest([]))]
 
 
-@given(st.lists(st.dictionaries(st.integers(0, 30), st.booleans(), max_size=12), min_size=1, max_size=8))
-def test_each_id_belongs_to_the_first_unit_with_its_position(units):
-    """A unit is `{id: whether it has a position}`."""
+UNITS = st.tuples(st.integers(1, 4), st.dictionaries(st.integers(0, 30), st.booleans(), max_size=12))
+
+
+@given(st.lists(UNITS, min_size=1, max_size=8))
+def test_each_id_belongs_to_the_first_unit_that_fits_best(units):
+    """A unit is its number of bands and `{id: whether it has a position}`."""
     expected = []
-    for i, unit in enumerate(units):
+    for i, (n_bands, unit) in enumerate(units):
         is_own = []
         for object_id, has_position in unit.items():
-            others = [(other[object_id], k < i) for k, other in enumerate(units) if k != i and object_id in other]
-            is_own.append(not any(placed > has_position or (placed == has_position and before) for placed, before in others))
+            ranks = [(other[object_id], n, -k) for k, (n, other) in enumerate(units) if object_id in other]
+            is_own.append(max(ranks) == (has_position, n_bands, -i))
         expected.append(is_own)
     inputs = [
-        _UnitInput("", "tile", {}, np.array([*unit], np.int64), None if all(unit.values()) else np.array([*unit.values()]))
-        for unit in units
+        _UnitInput(
+            *("", "tile", dict.fromkeys(["VIS", "Y", "J", "H"][:n_bands]), np.array([*unit], np.int64)),
+            None if all(unit.values()) else np.array([*unit.values()]),
+        )
+        for n_bands, unit in units
     ]
     assert [mask.tolist() for mask in _owned(inputs)] == expected
+
+
+def test_an_object_in_an_overlap_belongs_to_the_tile_with_all_bands(tmp_path):
+    write_tiles(tmp_path, 2, 3)
+    shutil.copy(catalogue_of(tmp_path, "000000001"), catalogue_of(tmp_path, "000000002"))
+    whole = find_units(str(tmp_path))
+    assert [unit.n_rows for unit in whole] == [3, 0]
+    next(tmp_path.glob("*NIR-H*TILE000000001*")).unlink()
+    assert [unit.n_rows for unit in find_units(str(tmp_path))] == [0, 3]
+    # With equal bands, the first tile owns the objects.
+    next(tmp_path.glob("*NIR-H*TILE000000002*")).unlink()
+    assert [unit.n_rows for unit in find_units(str(tmp_path))] == [3, 0]
+
+
+def test_plans_of_overlapping_complete_tiles_keep_their_ids(tmp_path, monkeypatch):
+    """The id was written down before tiles with all bands came first."""
+    monkeypatch.setattr("scanner.catalogue.plan.code_version", lambda: "0")
+    write_tiles(tmp_path, 2, 3)
+    shutil.copy(catalogue_of(tmp_path, "000000001"), catalogue_of(tmp_path, "000000002"))
+    for path in tmp_path.iterdir():
+        os.utime(path, ns=(0, 2**40))
+    units = [
+        unit.model_copy(update={"files": {role: f.model_copy(update={"uri": role}) for role, f in unit.files.items()}})
+        for unit in find_units(str(tmp_path))
+    ]
+    assert [len(unit.owned_elsewhere) for unit in units] == [0, 3]
+    assert (
+        make_plan(NIGHT, EnsembleName(), ScanConfig(), units).plan_id
+        == "596f00a207e9bb7ac61fe66740a53dfaf206c67f80e33a2b93027014be47d88e"
+    )
 
 
 def test_an_object_twice_in_one_file_is_refused(tmp_path):

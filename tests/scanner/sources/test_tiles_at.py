@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
@@ -43,3 +44,19 @@ def test_a_tile_that_cannot_be_read_is_named(tmp_path):
     number, unread = tiles_at({"2": {"VIS": str(tmp_path / "2.fits")}, "1": one}, ra, dec)
     assert number.tolist() == [1]
     assert unread["2"].code == "fits_unreadable"
+
+
+@pytest.mark.parametrize(
+    ("complete", "expected"), [((), [0, 1, 0, 1]), ((0, 1), [0, 1, 0, 1]), ((0,), [0, 0, 0, 1]), ((1,), [1, 1, 0, 1])]
+)
+def test_tiles_with_all_bands_come_first_well_inside(tmp_path, complete, expected):
+    """Distances from the edges are 149 and 109 pixels in the two tiles, 120 and 139, 99 and 59, 60 and 100."""
+    step = 40 * 0.1 / 3600 / np.cos(np.radians(40))
+    written = [write_mosaic(tmp_path / f"{i}.fits", 10 + i * step) for i in range(2)]
+    for mosaics, _ in written:
+        with fits.open(mosaics["VIS"]) as file:
+            header = file[0].header
+        fits.writeto(mosaics["VIS"], np.zeros((2 * NY, NX), np.float32), header, overwrite=True)
+    ra, dec = written[0][1].all_pix2world(np.array([150, 120, 200, 60]), np.full(4, NY), 0)
+    tiles = {str(i): mosaics | ({"H": "not read"} if i in complete else {}) for i, (mosaics, _) in enumerate(written)}
+    assert tiles_at(tiles, ra, dec)[0].tolist() == expected
