@@ -14,7 +14,7 @@ from scanner.catalogue.units import Ids, Unit
 from scanner.scan.unit_objects import read_unit_objects
 from scanner.sources.batches import Row
 from scanner.sources.cutouts import Cutout
-from scanner.sources.image_arguments import names_cutouts, read_images
+from scanner.sources.image_arguments import names_cutouts, names_file, read_images
 from scanner.sources.images import Images
 from scanner.sources.manifests import Manifest, manifest_cutouts
 from scanner.sources.survey import EUCLID_MER, Survey
@@ -103,12 +103,13 @@ def _by_name(missing: Sequence[str]) -> str:
 def _rows_of_files(
     label: str, images: Sequence[str], objects: Sequence[str], geometry: Geometry, most: int, survey: Survey
 ) -> Iterator[NamedRow]:
+    # A folder may hold tiles of this survey, whatever they are called.
+    if survey != EUCLID_MER and (len(images) != 1 or names_file(images[0])):
+        raise ObjectsError(f"{label}: --survey describes tiles, not cutouts; name one folder or prefix of tiles")
     if len(images) != 1 or (survey == EUCLID_MER and names_cutouts(images[0])):
         return _rows_of_list(label, read_images(images), objects, geometry, most)
     if not objects:
-        raise ObjectsError(
-            f"{label}: is no FITS file, manifest or folder of FITS files; name the objects of tiles with --objects"
-        )
+        raise ObjectsError(f"{label}: is no FITS file, manifest or folder of FITS files; name the objects of tiles (--objects)")
     return _rows_of_units(images[0], objects, geometry, survey)
 
 
@@ -123,7 +124,7 @@ def _rows_of_list(label: str, manifest: Manifest, objects: Sequence[str], geomet
     names = [str(name) for name in manifest.object_ids.to_pylist()]
     chosen = [i for i, name in enumerate(names) if not objects or name in objects]
     if len(chosen) > most:
-        raise ObjectsError(f"{label}: has {len(chosen)} such objects, more than the limit of {most}: choose with --objects")
+        raise ObjectsError(f"{label}: has {len(chosen)} such objects, more than the limit of {most}: choose some (--objects)")
     yield from zip([names[i] for i in chosen], manifest_cutouts(manifest.rows(chosen), geometry), strict=True)
 
 

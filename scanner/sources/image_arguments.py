@@ -13,10 +13,15 @@ from scanner.sources.tiles import is_tile_file
 
 def names_cutouts(argument: str) -> bool:
     """Return whether an argument names a manifest, a FITS file, or a folder that holds FITS files and no tiles."""
-    if argument.lower().endswith((*MANIFEST_SUFFIXES, *FITS_SUFFIXES)) and not _is_folder(argument):
+    if names_file(argument):
         return True
     names = [file.uri for file in list_files(argument)] if _is_folder(argument) else []
     return any(_is_fits(name) for name in names) and not any(is_tile_file(name) for name in names)
+
+
+def names_file(argument: str) -> bool:
+    """Return whether an argument names a manifest or a FITS file, and no folder."""
+    return argument.lower().endswith((*MANIFEST_SUFFIXES, *FITS_SUFFIXES)) and not _is_folder(argument)
 
 
 def read_images(arguments: Sequence[str]) -> Manifest:

@@ -99,7 +99,7 @@ def test_mistakes_give_one_line_and_write_no_file(manifest, tmp_path, change, sa
 def test_too_many_objects_are_refused(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(flows.commands.portray, "MOST_OBJECTS", 20)
     monkeypatch.setattr(flows.commands.portray, "load_network", None)
-    with pytest.raises(ObjectsError, match="has 27 such objects, more than the limit of 20: choose with --objects"):
+    with pytest.raises(ObjectsError, match="has 27 such objects, more than the limit of 20: choose some"):
         portray(manifest, tmp_path / "p.png")
     # The folder is not read: the ids alone are too many.
     with pytest.raises(ObjectsError, match="21 objects are named, more than the limit of 20"):

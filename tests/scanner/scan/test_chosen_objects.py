@@ -8,6 +8,7 @@ from astropy.io import fits
 
 from scanner.scan.chosen_objects import ObjectsError, read_objects
 from scanner.sources.shards import encode_shard, shard_table
+from scanner.sources.survey import shipped_survey
 from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 from scanner.vocabulary.geometry import MER_10
 from tests.cutouts import write_cutout
@@ -46,7 +47,7 @@ def test_stamps_are_those_of_the_named_objects_in_order(shards):
 @pytest.mark.parametrize(
     ("objects", "says"),
     [
-        ([], "name the objects of tiles with --objects"),
+        ([], r"name the objects of tiles \(--objects\)"),
         (["1", "77", "78"], "has no object 77, 78"),
         (["6"], "no usable object: 6: constant"),
         ([str(i) for i in range(MOST + 1)], f"{MOST + 1} objects are named, more than the limit of {MOST}"),
@@ -82,7 +83,7 @@ def test_all_objects_of_a_manifest_are_read_by_default(manifest):
     assert read.ids == [f"o{i}" for i in range(9)]
     assert {images.shape for images in read.stamps.values()} == {(9, 100, 100)}
     assert read.rejected == {"o9": "missing_file: H: gone.fits: no such file"}
-    with pytest.raises(ObjectsError, match="has 10 such objects, more than the limit of 9: choose with --objects"):
+    with pytest.raises(ObjectsError, match="has 10 such objects, more than the limit of 9: choose some"):
         read_objects(manifest, [], MER_10, 9)
     assert read_objects(manifest, ["o7", "o2"], MER_10, 2).ids == ["o7", "o2"]
 
@@ -95,6 +96,14 @@ def test_fits_files_and_folders_are_read_without_a_manifest(tmp_path):
     np.testing.assert_array_equal(again["H"][0], read.stamps["H"][1])
     with pytest.raises(ObjectsError, match="has 2 such objects, more than the limit of 1"):
         read_objects(files, [], MER_10, 1)
+
+
+def test_a_survey_of_cutouts_is_refused(tmp_path, manifest):
+    kids = shipped_survey("kids-dr4")
+    files = [write_cutout(tmp_path / f"{name}.fits") for name in "ab"]
+    for images in (files[0], files, manifest, [str(tmp_path), manifest]):
+        with pytest.raises(ObjectsError, match="--survey describes tiles, not cutouts; name one folder or prefix of tiles"):
+            read_objects(images, [], MER_10, MOST, kids)
 
 
 def test_changes_of_pixels_are_notes_of_their_objects(manifest):
