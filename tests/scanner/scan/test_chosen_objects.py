@@ -100,7 +100,7 @@ def test_fits_files_and_folders_are_read_without_a_manifest(tmp_path):
 
 def test_a_survey_of_cutouts_is_refused(tmp_path, manifest):
     kids = shipped_survey("kids-dr4")
-    files = [write_cutout(tmp_path / f"{name}.fits") for name in "ab"]
+    files = [write_cutout(tmp_path / f"cut_{name}.fits") for name in "ab"]
     for images in (files[0], files, manifest, [str(tmp_path), manifest]):
         with pytest.raises(ObjectsError, match="--survey describes tiles, not cutouts; name one folder or prefix of tiles"):
             read_objects(images, [], MER_10, MOST, kids)
