@@ -215,6 +215,10 @@ def export(
     """
     arrow_without_pandas()
     if file.lower().endswith(".png"):
+        if grades or links:
+            from scanner.catalogue.export import ExportError
+
+            raise ExportError(f"--grades and --links add columns, of which a picture has none, got {file}")
         _draw(catalogue, chosen, limit, file, overwrite=overwrite, as_json=json)
     else:
         wanted = chosen.wanted(limit, catalogue)
