@@ -239,7 +239,7 @@ def scan(
     """
     from flows.terminal import print_json, print_lines
 
-    uri = input_uri(tiles, chosen)
+    uri = input_uri(tiles, chosen, out, publish_to)
     options: dict[str, Any] = {
         "ensemble": ensemble,
         "candidate_threshold": threshold,

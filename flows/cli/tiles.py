@@ -1,5 +1,6 @@
 """Options that say what a command reads: a release by name, a part of a survey, and sources of its tiles."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter, validators
 
 from infra.errors import LensscanError
-from infra.store.s3_access import read_anonymously
+from infra.store.s3_access import bucket_of, read_anonymously
 from scanner.catalogue.releases import RELEASES, ReleaseName
 from scanner.vocabulary.choices import MATCH_RADIUS_ARCSEC, MOST_MATCH_RADIUS_ARCSEC
 
@@ -93,11 +94,14 @@ class TileOptions:
 ALL_TILES = TileOptions()
 
 
-def input_uri(tiles: str | None, options: TileOptions) -> str:
+def input_uri(tiles: str | None, options: TileOptions, *written: str | None) -> str:
     """Return the folder or prefix of the tiles, and read it without credentials if that is asked for.
 
+    `written` are the places that the command writes to.
+
     Raises:
-        TilesArgumentsError: neither a folder nor a release is given, or both.
+        TilesArgumentsError: neither a folder nor a release is given, or both; or `--anonymous` would keep credentials from a
+            bucket that is written to.
     """
     if (tiles is None) == (options.release is None):
         raise TilesArgumentsError("give either a folder or prefix of tiles, or --release")
@@ -105,9 +109,22 @@ def input_uri(tiles: str | None, options: TileOptions) -> str:
         raise TilesArgumentsError(f"--survey describes the tiles of a folder; those of release {options.release} are known")
     uri = tiles if options.release is None else RELEASES[options.release].mosaics_uri
     if options.anonymous:
-        for read in filter(None, (uri, options.catalogues)):
+        reads = [read for read in (uri, options.catalogues) if read]
+        _check_apart(reads, [place for place in written if place])
+        for read in reads:
             read_anonymously(read)
     return str(uri)
+
+
+def _check_apart(reads: Sequence[str], written: Sequence[str]) -> None:
+    """Check that no place that is written to is in a bucket that is read: credentials are left out for a bucket as a whole."""
+    buckets = {bucket for read in reads if (bucket := bucket_of(read))}
+    for place in written:
+        if bucket_of(place) in buckets:
+            raise TilesArgumentsError(
+                f"--anonymous reads the bucket {bucket_of(place)} without credentials, and {place} in it must be written with "
+                "yours: leave the option out, or write to another bucket"
+            )
 
 
 def selection(options: TileOptions) -> "Selection":

@@ -38,13 +38,17 @@ def access_to(bucket: str) -> Access:
     return Access(_endpoint(), None, bucket in _anonymous_buckets())
 
 
+def bucket_of(uri: str) -> str | None:
+    """Return the bucket of an `s3://` URI, or None for a local path."""
+    return uri.removeprefix("s3://").partition("/")[0] if uri.startswith("s3://") else None
+
+
 def read_anonymously(uri: str) -> None:
     """Read the bucket of an `s3://` URI without credentials from now on, in this process and those that it starts.
 
     Nothing changes for a local path.
     """
-    if uri.startswith("s3://"):
-        bucket = uri.removeprefix("s3://").partition("/")[0]
+    if bucket := bucket_of(uri):
         os.environ[ANONYMOUS_BUCKETS] = ",".join(sorted({bucket, *_anonymous_buckets()}))
 
 

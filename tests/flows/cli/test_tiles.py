@@ -38,6 +38,18 @@ def test_mosaics_and_catalogues_are_read_without_credentials(monkeypatch):
     assert access_variables() == {ANONYMOUS_BUCKETS: "a,b"}
 
 
+@pytest.mark.parametrize("written", ["s3://a/catalogue", "s3://b"])
+def test_a_bucket_read_without_credentials_is_not_written(monkeypatch, written):
+    monkeypatch.setenv(ANONYMOUS_BUCKETS, "")
+    options = TileOptions(catalogues="s3://b/y", anonymous=True)
+    for places in ((written, None), ("catalogue", written)):
+        with pytest.raises(TilesArgumentsError, match=f"without credentials, and {written} in it must be written with yours"):
+            input_uri("s3://a/x", options, *places)
+    assert access_variables() == {}
+    assert input_uri("s3://a/x", options, "s3://c/catalogue", "collection") == "s3://a/x"
+    assert input_uri("tiles", TileOptions(anonymous=True), "catalogue", None) == "tiles"
+
+
 def test_numbers_come_from_the_command_and_a_file(tmp_path):
     (tmp_path / "list.csv").write_text("9,x\n7\n")
     options = TileOptions(tile=" 3, 7", tiles_from=tmp_path / "list.csv", region=(350.0, -4.0, 2.0))
