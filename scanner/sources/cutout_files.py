@@ -163,7 +163,8 @@ def _add_piece(objects: dict[tuple[str, str], _Object], file: _File) -> None:
     band = next(iter(file.by_band), named)
     name = rest or posixpath.basename(folder) if band is not None and named == band else file.stem
     key, column = (folder, name), band or BANDS[0]
-    if key in objects and column in objects[key].references:
+    # A file of unknown band takes no band's place among files that others name alike.
+    if band is None or (key in objects and column in objects[key].references):
         key, name = (file.uri, ""), file.stem
     found = objects.setdefault(key, _Object(name))
     if band is None or not images:

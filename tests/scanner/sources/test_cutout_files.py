@@ -88,11 +88,15 @@ def test_a_damaged_file_stays_the_band_of_its_name(tmp_path):
     assert str(row).startswith("fits_unreadable: H: 17_NIR-H.fits")
 
 
-def test_a_file_of_unknown_band_replaces_no_other(tmp_path):
-    files = [write_band(tmp_path / f"{name}.fits") for name in ("17-VIS", "17-H", "17")]
-    found = objects_of_files(files, ()).references
-    names = {band: [cell and cell.replace(f"{tmp_path}/", "") for cell in found[band]] for band in ("VIS", "H")}
-    assert names == {"VIS": ["17-VIS.fits#PRIMARY", "17.fits#VIS"], "H": ["17-H.fits#PRIMARY", None]}
+@pytest.mark.parametrize("at", range(3))
+def test_a_file_of_unknown_band_replaces_no_other(tmp_path, at):
+    """It comes first in a folder, where names are sorted."""
+    order = ["17-VIS", "17-H"]
+    order.insert(at, "17")
+    manifest = objects_of_files([write_band(tmp_path / f"{name}.fits") for name in order], ())
+    cells = zip(*(manifest.references[band] for band in ("VIS", "H")), strict=True)
+    found = {tuple(cell and cell.replace(f"{tmp_path}/", "") for cell in row) for row in cells}
+    assert found == {("17-VIS.fits#PRIMARY", "17-H.fits#PRIMARY"), ("17.fits#VIS", None)}
 
 
 def test_files_that_the_user_named_keep_a_row(tmp_path):
