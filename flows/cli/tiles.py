@@ -30,7 +30,13 @@ class TileOptions:
         ReleaseName | None,
         Parameter(help="Public release, instead of a folder: `q1` is Euclid's Quick Release 1, read from its bucket."),
     ] = None
-    tile: Annotated[str | None, Parameter(help="Numbers (or names) of some tiles, separated by commas; by default all.")] = None
+    tile: Annotated[
+        str | None,
+        Parameter(
+            help="Numbers (or names) of some tiles, separated by commas; by default all. In a name write `-` for a comma, "
+            "and for any other sign but `.`, `_` and `+`: HSC's 9813-4,4 is 9813-4-4."
+        ),
+    ] = None
     tiles_from: Annotated[
         Path | None, Parameter(help="Text file with the number of a tile at the beginning of each line, such as a CSV.")
     ] = None

@@ -9,8 +9,10 @@ import pytest
 from flows.cli.tiles import TileOptions, TilesArgumentsError, input_uri, selection
 from infra.errors import LensscanError
 from infra.store.s3_access import ANONYMOUS_BUCKETS, access_variables
+from scanner.catalogue.find_units import list_tiles
 from scanner.catalogue.query import query
 from scanner.catalogue.selection import Circle, Selection
+from scanner.sources.survey import shipped_survey, shipped_text
 from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 from tests.scanner.healpix import cell_of
 from tests.scanner.source_tables import write_mer_tile
@@ -56,6 +58,16 @@ def test_numbers_come_from_the_command_and_a_file(tmp_path):
     circle = Circle(ra_deg=350, dec_deg=-4, radius_deg=2)
     assert selection(options) == Selection(tiles=("3", "7", "9"), circle=circle)
     assert selection(TileOptions()) == Selection()
+
+
+def test_a_patch_of_hsc_is_named_without_its_comma(lensscan, tmp_path):
+    """The help says so, because an option splits its names at commas."""
+    for name in ("calexp-HSC-I-9813-4,4", "meas-HSC-I-9813-4,4", "calexp-HSC-I-9813-4,5"):
+        (tmp_path / f"{name}.fits").touch()
+    chosen = selection(TileOptions(tile="9813-4-4", survey="hsc-pdr3"))
+    assert [tile.tile_id for tile in list_tiles(str(tmp_path), chosen, shipped_survey("hsc-pdr3")).tiles] == ["9813-4-4"]
+    assert "9813-4-4" in lensscan("scan", "--help").stdout
+    assert "9813-4-4" in shipped_text("hsc-pdr3")
 
 
 def test_sources_are_selected_by_options():
