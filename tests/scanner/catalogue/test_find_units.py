@@ -57,7 +57,7 @@ UNITS = st.tuples(st.integers(1, 4), st.dictionaries(st.integers(0, 30), st.bool
 
 
 @given(st.lists(UNITS, min_size=1, max_size=8))
-def test_each_id_belongs_to_the_first_unit_that_fits_best(units):
+def test_each_id_belongs_to_the_unit_that_fits_best(units):
     """A unit is its number of bands and `{id: whether it has a position}`."""
     expected = []
     for i, (n_bands, unit) in enumerate(units):
@@ -76,7 +76,7 @@ def test_each_id_belongs_to_the_first_unit_that_fits_best(units):
     assert [mask.tolist() for mask in _owned(inputs)] == expected
 
 
-def test_an_object_in_an_overlap_belongs_to_the_tile_with_all_bands(tmp_path):
+def test_an_overlap_belongs_to_the_tile_with_all_bands(tmp_path):
     write_tiles(tmp_path, 2, 3)
     shutil.copy(catalogue_of(tmp_path, "000000001"), catalogue_of(tmp_path, "000000002"))
     whole = find_units(str(tmp_path))
