@@ -31,6 +31,8 @@ class AxisRegrid:
     operator: Operator
     crop_start: int | None
     """First input pixel if the operator is a plain crop, so that each output pixel equals one input pixel; else None."""
+    used: slice
+    """Input pixels that the sums use."""
 
 
 @lru_cache(maxsize=64)
@@ -47,7 +49,9 @@ def axis_regrid(n_in: int, scale_in_arcsec: float, n_out: int, scale_out_arcsec:
     covered = coverage(n_in, scale_in_arcsec, n_out, scale_out_arcsec)
     for shared in (starts, weights, covered):
         shared.setflags(write=False)
-    return AxisRegrid(starts, weights, covered, operator, int(starts[0]) if is_crop else None)
+    used = np.flatnonzero(is_used.any(axis=0))
+    crop_start = int(starts[0]) if is_crop else None
+    return AxisRegrid(starts, weights, covered, operator, crop_start, slice(int(used[0]), int(used[-1]) + 1))
 
 
 def regrid_image(pixels: Image, rows: AxisRegrid, columns: AxisRegrid) -> Image:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.preprocess.regridding import axis_regrid, regrid_image
+from scanner.preprocess.regridding import AxisRegrid, axis_regrid, regrid_image
 from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import Geometry, Grid, Image
 from scanner.vocabulary.rejections import RejectCode, Rejection
@@ -15,7 +15,9 @@ from scanner.vocabulary.rejections import RejectCode, Rejection
 MIN_SIDE_PIXELS = 16
 """Smallest side of a cutout: a smaller one does not hold a galaxy with its surroundings."""
 MAX_FILLED_FRACTION = 0.1
-"""Largest fraction of non-finite pixels that are filled; with more, the band is refused."""
+"""Largest fraction of non-finite pixels in a network's field that are filled; with more, the band is refused."""
+NEAR_ARCSEC = 1.0
+"""Distance from the middle within which filled pixels are noted: they hide the object or its images and change its score."""
 MIN_COVERED_FRACTION = 0.1
 """Smallest fraction (by area) of a network's field that a cutout must cover; with less, it is refused, not padded."""
 MIN_RELATIVE_SPAN = 1e-5
@@ -33,20 +35,22 @@ class Cutout:
 
     stamps: Mapping[str, Image]
     notes: tuple[str, ...] = field(default=())
-    """Changes made to the pixels, for the row's `detail`: `padded`, `filled`."""
+    """Changes made to the pixels, for the row's `detail`: `padded`, `filled`, `filled within 1 arcsec of the middle`."""
 
 
 def to_cutout(bands: Mapping[str, BandImage], geometry: Geometry) -> Cutout:
     """Resample every band of an object to `geometry`.
 
     Larger images are cropped about their centre, smaller ones are padded with sky drawn from their own border, and other
-    pixel scales are regridded with flux conserved. A few non-finite pixels are filled with sky.
+    pixel scales are regridded with flux conserved. A few non-finite pixels are filled with sky; those beyond the field of
+    `geometry` do not matter.
 
     Raises:
         Rejection: MISSING_BAND, WRONG_SHAPE, NOT_FINITE, BLANK, CONSTANT or NO_PIXEL_SCALE, naming the band.
     """
     stamps: dict[str, Image] = {}
     filled: list[str] = []
+    near: list[str] = []
     padded: list[str] = []
     for band, grid in geometry.grids.items():
         if band not in bands:
@@ -54,12 +58,14 @@ def to_cutout(bands: Mapping[str, BandImage], geometry: Geometry) -> Cutout:
         image = bands[band]
         _check_shape(band, image)
         inside = np.ones(image.pixels.shape, dtype=bool) if image.outside is None else ~image.outside
-        pixels, n_filled = _fill_non_finite(band, image.pixels, inside)
+        pixels, is_filled = _fill_non_finite(band, image, inside, grid)
         stamps[band], is_padded = _to_grid(band, pixels, inside, image.pixel_scale_arcsec, grid)
-        filled += [band] if n_filled else []
+        filled += [band] if is_filled.any() else []
+        near += [f"{band} {share:.1%}"] if (share := _share_near_middle(is_filled, image.pixel_scale_arcsec)) else []
         padded += [band] if is_padded else []
     notes = [f"padded: {', '.join(padded)}"] if padded else []
     notes += [f"filled: {', '.join(filled)}"] if filled else []
+    notes += [f"filled within {NEAR_ARCSEC:g} arcsec of the middle: {', '.join(near)}"] if near else []
     return Cutout(stamps, tuple(notes))
 
 
@@ -93,18 +99,40 @@ def _check_shape(band: str, image: BandImage) -> None:
     check_pixel_scale(band, image.pixel_scale_arcsec)
 
 
-def _fill_non_finite(band: str, pixels: Image, inside: NDArray[np.bool_]) -> tuple[Image, int]:
-    """Return a native float32 copy with non-finite pixels replaced by the median of the rest, and the number replaced."""
+def _axes(shape: tuple[int, ...], scale_arcsec: float, grid: Grid) -> tuple[AxisRegrid, AxisRegrid]:
+    rows, columns = (axis_regrid(n, scale_arcsec, grid.n_pixels, grid.pixel_scale_arcsec) for n in shape)
+    return rows, columns
+
+
+def _fill_non_finite(band: str, image: BandImage, inside: NDArray[np.bool_], grid: Grid) -> tuple[Image, NDArray[np.bool_]]:
+    """Return a native float32 copy with the non-finite pixels of the field of `grid` replaced by the median of its others.
+
+    The copy is 0 beyond the field. The second array is the field: true where a pixel was replaced.
+    """
+    rows, columns = _axes(image.pixels.shape, image.pixel_scale_arcsec, grid)
+    box = rows.used, columns.used
+    copy = np.zeros(image.pixels.shape, np.float32)
     with np.errstate(over="ignore"):
-        pixels = np.array(pixels, dtype=np.float32)
-    good = np.isfinite(pixels) & inside
-    n_inside, n_bad = int(inside.sum()), int(inside.sum() - good.sum())
+        copy[box] = image.pixels[box]
+    field_pixels, inside = copy[box], inside[box]
+    good = np.isfinite(field_pixels) & inside
+    is_bad = inside & ~good
+    n_inside, n_bad = int(inside.sum()), int(is_bad.sum())
     if n_bad > MAX_FILLED_FRACTION * n_inside:
-        raise Rejection(RejectCode.NOT_FINITE, f"{band}: {n_bad} of {n_inside} pixels are not finite")
+        raise Rejection(RejectCode.NOT_FINITE, f"{band}: {n_bad} of {n_inside} pixels of the field are not finite")
     if n_bad:
-        pixels[inside & ~good] = np.median(pixels[good].astype(np.float64))
-    pixels[~inside] = 0
-    return pixels, n_bad
+        field_pixels[is_bad] = np.median(field_pixels[good].astype(np.float64))
+    field_pixels[~inside] = 0
+    return copy, is_bad
+
+
+def _share_near_middle(is_filled: NDArray[np.bool_], scale_arcsec: float) -> float:
+    """Return the share of filled pixels among those near the middle of the field."""
+    if not is_filled.any():
+        return 0.0
+    y, x = ((np.arange(n) - (n - 1) / 2) * scale_arcsec for n in is_filled.shape)
+    is_near = np.hypot(y[:, None], x) <= NEAR_ARCSEC
+    return float((is_filled & is_near).sum() / max(is_near.sum(), 1))
 
 
 def _check_content(band: str, values: NDArray[np.float32]) -> None:
@@ -121,7 +149,8 @@ def _check_content(band: str, values: NDArray[np.float32]) -> None:
 
 def _to_grid(band: str, pixels: Image, inside: NDArray[np.bool_], scale_arcsec: float, grid: Grid) -> tuple[Image, bool]:
     """Return the pixels on `grid`, and whether sky was added."""
-    rows, columns = (axis_regrid(n, scale_arcsec, grid.n_pixels, grid.pixel_scale_arcsec) for n in pixels.shape)
+    rows, columns = _axes(pixels.shape, scale_arcsec, grid)
+    box = rows.used, columns.used
     covered = np.outer(rows.coverage, columns.coverage)
     if not inside.all():
         # The share of each output pixel's input area that lies inside the data.
@@ -132,7 +161,7 @@ def _to_grid(band: str, pixels: Image, inside: NDArray[np.bool_], scale_arcsec: 
         raise Rejection(
             RejectCode.WRONG_SHAPE, f"{band}: {size} cover {covered.mean():.0%} of the {grid.side_arcsec:g} arcsec field"
         )
-    _check_content(band, pixels[inside])
+    _check_content(band, pixels[box][inside[box]])
     stamp = regrid_image(pixels, rows, columns)
     # The covered pixels must vary on their own: padding must not make a constant image look like sky.
     seen = covered > 1e-3

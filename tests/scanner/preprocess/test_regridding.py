@@ -27,6 +27,20 @@ def test_regridding_equals_the_matrix_product(n_in, scale_in, n_out, scale_out):
     np.testing.assert_array_equal(rows.coverage, coverage(n_in, scale_in, n_out, scale_out))
 
 
+@pytest.mark.parametrize(
+    ("grid", "used"),
+    [
+        ((300, 0.1, 200, 0.1), slice(50, 250)),
+        ((200, 0.1, 66, 0.3), slice(1, 199)),
+        ((90, 0.1, 200, 0.1), slice(0, 90)),
+        ((300, 0.07, 100, 0.1), slice(78, 222)),
+    ],
+)
+def test_the_input_pixels_that_are_used_are_known(grid, used):
+    """10 arcsec are 142.9 pixels of 0.07 arcsec: parts of the first and the last pixel count."""
+    assert axis_regrid(*grid).used == used
+
+
 def test_edges_that_coincide_up_to_rounding_add_no_weight():
     assert axis_regrid(198, 0.1, 66, 0.3).weights.shape == (66, 3)
     assert axis_regrid(198, 0.1, 66, 0.3).crop_start is None

@@ -88,7 +88,7 @@ def test_details_describe_changes_and_errors(table):
     assert details["EUCLJ174752.17+660743.0"] == "padded: VIS, Y, J, H"  # 10 arcsec
     assert details["102022474_NEG590266584471556814"].startswith("misregistered: Y 2.")  # VIS lies off the others
     assert details["truncated"].startswith("VIS: truncated.fits: ")
-    assert details["nan"] == "Y: 90000 of 90000 pixels are not finite"
+    assert details["nan"] == "Y: 39204 of 39204 pixels of the field are not finite"  # 198 x 198 px of 0.1 arcsec
     assert details["no-band"].startswith("J: ")
     assert details["no-file"] == "H: gone.fits: no such file"
     assert "(3, 3)" in details["small"]

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from scanner.preprocess.channel import channels
 from scanner.preprocess.network_inputs import network_input
+from scanner.preprocess.regridding import axis_regrid, regrid_image
 from scanner.sources.cutouts import to_cutout
 from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import CHALLENGE, MER
@@ -182,6 +183,56 @@ def test_more_than_a_tenth_of_bad_pixels_is_rejected():
     to_cutout(images(vis), CHALLENGE)
     vis[20, 0] = np.nan
     assert code(images(vis)) is RejectCode.NOT_FINITE
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+@pytest.mark.parametrize("scale", [0.1, 0.07])
+def test_bad_pixels_beyond_the_field_are_ignored(value, scale):
+    vis = noise(400)
+    good = to_cutout(images(vis, scale), CHALLENGE).stamps["VIS"]
+    frame = round((400 - 20 / scale) / 2) - 1
+    vis[:frame], vis[-frame:], vis[:, :frame], vis[:, -frame:] = [value] * 4
+    cutout = to_cutout(images(vis, scale), CHALLENGE)
+    assert cutout.notes == ()
+    np.testing.assert_array_equal(cutout.stamps["VIS"], good)
+
+
+def test_larger_images_of_other_scales_are_regridded_as_a_whole():
+    vis = noise(401)
+    rows = axis_regrid(401, 0.07, 200, 0.1)
+    np.testing.assert_array_equal(to_cutout(images(vis, 0.07), CHALLENGE).stamps["VIS"], regrid_image(vis, rows, rows))
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize(("hole", "is_rejected"), [(20, False), (63, False), (64, True), (150, True)])
+def test_a_larger_image_fares_as_its_field(hole, is_rejected):
+    """64 x 64 pixels are more than a tenth of 200 x 200, and less than a tenth of 300 x 300."""
+    vis = noise(300)
+    vis[:50] += 7  # beyond the field: the value that fills the hole must not depend on it
+    vis[150 - hole // 2 :, 150 - hole // 2 :][:hole, :hole] = np.nan
+    rows = images(vis), images(vis[50:250, 50:250].copy())
+    if is_rejected:
+        details = []
+        for bands in rows:
+            with pytest.raises(Rejection) as caught:
+                to_cutout(bands, CHALLENGE)
+            details.append(str(caught.value))
+        assert details == [f"not_finite: VIS: {hole**2} of 40000 pixels of the field are not finite"] * 2
+        return
+    whole, field = (to_cutout(bands, CHALLENGE) for bands in rows)
+    assert whole.notes == field.notes
+    np.testing.assert_array_equal(whole.stamps["VIS"], field.stamps["VIS"])
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "share"), [(90, 20, "100.0%"), (100, 30, "25.0%"), (106, 2, "0.9%"), (107, 30, None)]
+)
+def test_filled_pixels_near_the_middle_are_noted(start, size, share):
+    vis = noise()
+    vis[start : start + size, start : start + size] = np.nan
+    near = (f"filled within 1 arcsec of the middle: VIS {share}",) if share else ()
+    assert to_cutout(images(vis), CHALLENGE).notes == ("filled: VIS", *near)
 
 
 def test_a_constant_middle_is_rejected_despite_its_surroundings():

@@ -201,3 +201,22 @@ def test_the_slow_path_fills_or_rejects_the_slot():
     assert (batch.rows.tolist(), batch.notes) == ([10, 11], [(), ("filled: VIS",)])
     assert batch.stamps["VIS"][1, 4, 4] == np.median(images[1][np.isfinite(images[1])].astype(np.float64)).astype(np.float32)
     assert [(place, rejection.code) for place, rejection in batch.rejected] == [(12, RejectCode.BLANK)]
+
+
+@pytest.mark.parametrize("n_bad", [0, 57, 58])
+def test_a_window_of_a_mosaic_fares_as_a_larger_cutout(n_bad):
+    """A tenth of a stamp is 57.6 pixels; the larger cutout has bad pixels around the stamp, too."""
+    geometry = Geometry("test", {"VIS": GRID})
+    larger = np.random.default_rng(1).normal(0, 1, (40, 40)).astype(np.float32)
+    window = larger[None, 8:32, 8:32].copy()
+    window[0].reshape(-1)[:n_bad] = np.nan
+    larger[:], larger[8:32, 8:32] = np.nan, window[0]
+    builder = BatchBuilder(np.arange(1), geometry)
+    windows = windows_of(window, np.ones(1, dtype=bool), np.random.default_rng(2), 0.1)
+    builder.fill(np.arange(1), {"VIS": windows}, lambda _slot: {"VIS": BandImage(window[0], 0.1)})
+    batch, cutout = builder.batch(), alone({"VIS": BandImage(larger, 0.1)}, geometry)
+    if n_bad > 57:
+        assert [str(reason) for _, reason in batch.rejected] == [str(cutout)]
+        return
+    assert batch.notes == [cutout.notes]
+    np.testing.assert_array_equal(batch.stamps["VIS"][0], cutout.stamps["VIS"])
