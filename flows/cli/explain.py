@@ -1,5 +1,6 @@
 """The `explain` command."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter

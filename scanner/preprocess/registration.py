@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import binary_erosion, gaussian_filter1d
 
 from scanner.preprocess.banded import Banded, banded, both_axes
 from scanner.preprocess.channels import sky_units
@@ -30,6 +30,8 @@ REACH_ARCSEC = 3.5
 """Largest offset that is looked for, along each axis."""
 MAX_MASKED = 0.002
 """Largest share of masked pixels, which are exactly zero, in the compared square: a mask across a galaxy moves its light."""
+_MIN_DISTINCT = 0.5
+"""Smallest number of distinct values per pixel of an image whose values are not quantised; real ones have 0.99 and more."""
 _SIDE_ARCSEC = 10.0
 """Side of the central square that is compared."""
 _TAPER = 0.08
@@ -79,7 +81,7 @@ class Registration:
 def registration_offsets(stamps: Stamps, geometry: Geometry) -> Mapping[str, BandOffset]:
     """Return the offset of each band but VIS, measured on the central 10 arcsec of `[n, y, x]`; empty without VIS.
 
-    An object with masked pixels has zeros. An object's offsets do not depend on the other objects.
+    An object with masked pixels has offsets of zero. An object's offsets do not depend on the other objects.
     """
     if "VIS" not in geometry.grids:
         return {}
@@ -129,8 +131,21 @@ def _middle(image: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
 
 
 def _masked(image: NDArray[np.float32], grid: Grid) -> float:
-    """Return the share of masked pixels in the central square."""
-    return float(np.mean(_middle(image, grid) == 0))
+    """Return the share of masked pixels in the central square.
+
+    Sky of quantised values, as in integer images, has exact zeros of its own, which are scattered: there, a zero counts only if
+    all pixels around it are zero, too.
+    """
+    middle = _middle(image, grid)
+    is_zero = middle == 0
+    if is_zero.mean() > MAX_MASKED and _is_quantised(middle[~is_zero]):
+        is_zero = binary_erosion(is_zero, np.ones((3, 3)), border_value=1)
+    return float(np.mean(is_zero))
+
+
+def _is_quantised(values: NDArray[np.float32]) -> bool:
+    """Return whether most pixels share their value with others."""
+    return len(np.unique(values)) < _MIN_DISTINCT * values.size
 
 
 def _faded(image: NDArray[np.float32]) -> NDArray[np.float64]:

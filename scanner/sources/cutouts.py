@@ -158,9 +158,8 @@ def _to_grid(band: str, pixels: Image, inside: NDArray[np.bool_], scale_arcsec: 
         covered = covered * np.clip(rows.operator @ inside.astype(np.float64) @ columns.operator.T / whole, 0, 1)
     if covered.mean() < MIN_COVERED_FRACTION:
         size = f"{pixels.shape[0]}x{pixels.shape[1]} px of {scale_arcsec:g} arcsec"
-        raise Rejection(
-            RejectCode.WRONG_SHAPE, f"{band}: {size} cover {covered.mean():.0%} of the {grid.side_arcsec:g} arcsec field"
-        )
+        share = f"{covered.mean():.1%} of the {grid.side_arcsec:g} arcsec field, less than {MIN_COVERED_FRACTION:.0%}"
+        raise Rejection(RejectCode.WRONG_SHAPE, f"{band}: {size} cover {share}")
     _check_content(band, pixels[box][inside[box]])
     stamp = regrid_image(pixels, rows, columns)
     # The covered pixels must vary on their own: padding must not make a constant image look like sky.

@@ -62,6 +62,39 @@ def test_a_masked_object_is_not_judged(rng):
     assert registration_offsets(stamps, MER_10)["H"].correlation.tolist() == [0.0]
 
 
+QUANTA = [pytest.param(1 / 16, id="compressed"), pytest.param(0.02, id="finely"), pytest.param(0.5, id="integers")]
+"""Steps of quantised values, in units of the noise: `quantize_level=16` in FITS, a finer step, and integers."""
+
+
+def quantised(stamps, step):
+    return {band: (np.round(images / step) * step).astype(np.float32) for band, images in stamps.items()}
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+@pytest.mark.parametrize("step", QUANTA)
+def test_zeros_of_quantised_sky_are_no_mask(geometry, step, rng):
+    for shift, note in [((0.6, 0.0), r"misregistered: H 0\.[56]\d arcsec from VIS"), ((0.0, 0.0), "")]:
+        stamps = quantised(stamps_of(geometry, rng, shift), step)
+        assert re.fullmatch(note, registration_notes(stamps, geometry)[0])
+        assert registration_offsets(stamps, geometry)["H"].is_certain[0]
+
+
+@pytest.mark.parametrize("step", [pytest.param(None, id="not quantised"), *QUANTA])
+@pytest.mark.parametrize("place", [slice(45, 55), slice(0, 10)], ids=["in the middle", "at the edge"])
+def test_a_masked_hundredth_is_found(step, place, rng):
+    stamps = stamps_of(MER_10, rng, (0.6, 0.0))
+    stamps = stamps if step is None else quantised(stamps, step)
+    stamps["H"][0, place, place] = 0
+    assert registration_notes(stamps, MER_10) == [""]
+    assert registration_offsets(stamps, MER_10)["H"].correlation.tolist() == [0.0]
+
+
+def test_scattered_masked_pixels_count_unless_quantised(rng):
+    stamps = stamps_of(MER_10, rng, (0.6, 0.0))
+    stamps["H"][0, ::10, ::10] = 0
+    assert registration_notes(stamps, MER_10) == [""]
+
+
 def test_constant_images_and_no_objects_are_accepted():
     for n in (0, 2):
         flat = {band: np.ones((n, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in CHALLENGE.grids.items()}
