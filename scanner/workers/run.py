@@ -20,7 +20,7 @@ from scanner.catalogue.ledger import pending
 from scanner.catalogue.night_file import show, write_night
 from scanner.catalogue.paths import night_label, night_uri
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.seal import SealError, SealReport, seal
+from scanner.catalogue.seal import Seal, SealError, SealReport, seal
 from scanner.catalogue.shown import Replaced, ShownError, ShownPlan, replaced_by
 from scanner.catalogue.source_choice import SourceSelection, UnmatchedTargets
 from scanner.catalogue.units import LeftOut, PlanError, Unit
@@ -199,7 +199,7 @@ def _summary(night: PlannedNight, run: ScanRun, end: _End, start: float) -> Nigh
         tiles_left_out=plan.left_out,
         sources=plan.sources,
         targets_unmatched=plan.unmatched,
-        tiles_rejected=end.sealed.units_unscored if plan.units[0].kind == "tile" else (),
+        tiles_rejected=_rejected(plan, end.sealed),
         units_by_outcome=_outcomes(plan, run),
         n_rows=end.sealed.n_rows,
         rows_by_status=end.sealed.rows_by_status,
@@ -212,6 +212,11 @@ def _summary(night: PlannedNight, run: ScanRun, end: _End, start: float) -> Nigh
         awaits_gate=end.awaits_gate,
         seconds=round(time.monotonic() - start, 1),
     )
+
+
+def _rejected(plan: Plan, sealed: Seal) -> tuple[str, ...]:
+    """Return the tiles of which no object could be scored."""
+    return sealed.units_unscored if plan.units[0].kind == "tile" else ()
 
 
 def _outcomes(plan: Plan, run: ScanRun) -> dict[str, int]:

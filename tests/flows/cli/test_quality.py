@@ -80,13 +80,13 @@ def test_a_faulty_night_stays_away_until_it_is_overruled(lensscan, good, tmp_pat
     assert nights == {FIRST}
     # A scan without the option does not go around the gate.
     again = ("scan", tiles, "--out", root, "--night", SECOND, "--maps", 0, "--workers", 1, "--json")
-    assert json.loads(ran(lensscan, *again))["awaits_gate"]
+    assert json.loads(ran(lensscan, *again, code=1))["awaits_gate"]
     ran(lensscan, "promote", root, "--night", SECOND, "--overrule", "engineering night", "--by", "Ann Lens")
     assert "Ann Lens has overruled its quality gate: engineering night" in ran(lensscan, "status", root)
     nights = {row["night"] for row in json.loads(ran(lensscan, "query", root, "--sql", "from scores", "--json"))}
     assert nights == {FIRST, SECOND}
     # A late scan of the promoted night changes nothing.
-    summary = json.loads(ran(lensscan, *again, "--gate"))
+    summary = json.loads(ran(lensscan, *again, "--gate", code=1))
     assert not summary["awaits_gate"]
     assert summary["units_by_outcome"] == {"already_committed": 2}
 

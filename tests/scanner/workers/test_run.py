@@ -11,7 +11,6 @@ import pytest
 from flows.commands.scan_text import scan_lines
 from infra.store.storage import list_files
 from scanner.catalogue.gate import held
-from scanner.catalogue.ledger import Outcome, Receipt
 from scanner.catalogue.night_file import show_once
 from scanner.catalogue.plan import find_plans, load_plan
 from scanner.catalogue.seal import seal
@@ -191,12 +190,9 @@ def test_a_night_keeps_the_purity_that_its_ensemble_states(tmp_path, root, here)
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("tile", ("a",)), ("shard", ())])
-def test_only_tiles_whose_objects_all_failed_are_unusable(kind, expected):
-    """All objects of the last one are left out by the selection."""
+def test_only_tiles_without_a_score_are_unusable(kind, expected):
     plan = SimpleNamespace(units=[SimpleNamespace(kind=kind)])
-    counts = {"a": (0, 2), "b": (1, 1), "c": (0, 0)}
-    receipts = [Receipt(name, "", Outcome.COMMITTED, 2, *numbers, 0, "") for name, numbers in counts.items()]
-    assert run._rejected(plan, ScanRun(receipts, 0)) == expected
+    assert run._rejected(plan, SimpleNamespace(units_unscored=("a",))) == expected
 
 
 @pytest.mark.parametrize("folder", ["sealed", "seals"])
