@@ -54,7 +54,7 @@ def vet(
         votes: Folder or `s3://` prefix of the votes, if not that of the catalogue.
         gold: Number of subjects whose answer is known, half of them lenses; 0 for none. By default 10, if their images can be
             read in a few seconds: they are cut out of the scanned tiles, once for all graders. None with `--no-blind`.
-        training: Begin with six subjects whose answers are told.
+        training: Begin with six subjects whose answers are told after the grade; none with `--no-blind`.
         blind: Hide score, name, position, maps and the grades of others until you have graded.
         seed: Seed of the order, which differs between graders for the same seed.
         port: Port of the page; by default one that is the same whenever you grade this catalogue.

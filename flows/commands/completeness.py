@@ -30,11 +30,13 @@ def measure_completeness(
     workers: int | None = None,
     engine: EngineName | None = None,
     plan_id: str | None = None,
+    package: Path | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Injected, bool]:
     """Inject lenses into a night, the only one by default, unless it has them already; see `inject_into_night`.
 
-    `plan_id` names a plan of it that waits for its promotion.
+    `plan_id` names a plan of it that waits for its promotion, `package` the folder of the ensemble that scanned it; by default
+    the folder is looked for by the ensemble's name.
 
     Raises:
         LensscanError: the catalogue has no such night, or nothing can be injected into it.
@@ -56,7 +58,7 @@ def measure_completeness(
     )
 
     def package_of(name: str) -> Path:
-        return find_scanning_package(name, settings.ensembles_dir)
+        return package or find_scanning_package(name, settings.ensembles_dir)
 
     return inject_into_night(wanted, package_of, workers or settings.workers, progress)
 

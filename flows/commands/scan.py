@@ -74,7 +74,7 @@ def scan_tiles(
         return summary
     # Lenses are injected in processes of this machine, also after a scan on a cluster.
     workers = options.workers or settings.workers
-    return _with_completeness(summary, root_uri, options.completeness, workers, request.engine, progress)
+    return _with_completeness(summary, root_uri, options.completeness, workers, request, progress)
 
 
 def _known_to_publish(root_uri: str, collection: str) -> "KnownLenses | None":
@@ -118,7 +118,7 @@ def _flow_run_id() -> str | None:
 
 
 def _with_completeness(
-    summary: NightSummary, root_uri: str, n: int, workers: int, engine: EngineName, progress: NamingProgress
+    summary: NightSummary, root_uri: str, n: int, workers: int, request: ScanRequest, progress: NamingProgress
 ) -> NightSummary:
     # Imported here, because few scans inject lenses.
     from flows.commands.completeness import CompletenessCommandError, measure_completeness
@@ -127,7 +127,14 @@ def _with_completeness(
     try:
         plan_id = summary.plan_id if summary.awaits_gate else None
         injected, _ = measure_completeness(
-            root_uri, label, n=n, workers=workers, engine=engine, plan_id=plan_id, progress=progress
+            root_uri,
+            label,
+            n=n,
+            workers=workers,
+            engine=request.engine,
+            plan_id=plan_id,
+            package=request.package,
+            progress=progress,
         )
     except LensscanError as error:
         done = f"complete, and published as {summary.published}" if summary.published else "complete"

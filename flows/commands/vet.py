@@ -96,9 +96,9 @@ def desk_of(wishes: Wishes, wanted: Wanted, report: Progress) -> Desk:
     root = absolute(wishes.catalogue)
     rows = gradable_rows(root, wanted)
     log = _log_of(wishes)
-    gold, why = gold_of(root, log.root_uri, rows[0]["plan_id"], wishes.n_gold, report)
-    # A grade after the answer would measure no skill.
-    mixed_in = gold.of_role("gold") if wishes.is_blind else []
+    # A grade after the answer would measure no skill, and train no grader.
+    gold, why = gold_of(root, log.root_uri, rows[0]["plan_id"], wishes.n_gold if wishes.is_blind else 0, report)
+    mixed_in = gold.of_role("gold")
     known = [*mixed_in, *(gold.of_role("training") if wishes.has_training else [])]
     terms = Terms(grader, wishes.seed, wishes.is_blind, page_version(), root.rstrip("/").rpartition("/")[2])
     said = {"grader": grader, "candidates": len(rows), "gold": len(mixed_in), **({"gold, note": why} if why else {})}

@@ -113,8 +113,10 @@ def _of_kind(value: Value, kind: Kind) -> Value:
 
 
 def is_null(value: Value) -> Value:
-    """Return where a value is null."""
-    return Value("truth", pc.is_null(value.data))
+    """Return where a value is null, or an empty text: a CSV column without any value has no type."""
+    # Kleene's `or` of true and null is true.
+    is_missing = pc.is_null(value.data)
+    return Value("truth", pc.or_kleene(is_missing, pc.equal(value.data, "")) if value.kind == "text" else is_missing)
 
 
 def negated(value: Value) -> Value:

@@ -1,6 +1,7 @@
 """Objects of FITS files that no manifest lists: their bands are guessed, and each row says how."""
 
 import posixpath
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -70,6 +71,8 @@ class _Object:
     stems: list[str] = field(default_factory=list)
     fault: str = ""
     """Reason for which it has no image."""
+    file_name: str = ""
+    """Name of its file, if the file is of unknown band: its id if another object has the shorter one."""
 
     def add(self, file: _File, band: str, image: _Image, guess: str) -> None:
         self.references[band], self.guesses[band] = f"{file.uri}#{image.name}", guess
@@ -171,14 +174,17 @@ def _add_piece(objects: dict[tuple[str, str], _Object], file: _File) -> None:
         # The reader will name what the file has, or why it cannot be read.
         found.references[column] = f"{file.uri}#{column}" if file.is_readable else file.uri
         found.stems += [file.stem]
+        found.file_name = posixpath.basename(file.uri) if band is None else ""
         return
     found.add(file, band, images[0], images[0].name if file.by_band else posixpath.basename(file.uri))
 
 
 def _manifest(objects: Sequence[_Object]) -> Manifest:
     centres = [found.centre or (None, None) for found in objects]
+    n_named = Counter(found.object_id for found in objects)
+    ids = [found.file_name if found.file_name and n_named[found.object_id] > 1 else found.object_id for found in objects]
     return Manifest(
-        object_ids=pa.array([found.object_id for found in objects], pa.string()),
+        object_ids=pa.array(ids, pa.string()),
         references={band: [found.references.get(band) for found in objects] for band in BANDS},
         pixel_scales=[None] * len(objects),
         ra=[ra for ra, _ in centres],

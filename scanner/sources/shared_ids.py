@@ -1,4 +1,4 @@
-"""Check that objects with one id in several tiles are one object: a scan keeps only the first of them."""
+"""Check that objects with one id in several tiles are one object: a scan keeps only one of them."""
 
 from collections.abc import Sequence
 

@@ -21,8 +21,8 @@ def tiles_at(
 ) -> tuple[NDArray[np.int64], dict[str, Rejection]]:
     """Return the number of the tile that holds each position, `[n]`, and the tiles whose place cannot be read.
 
-    Where tiles overlap, the position belongs to the one in which it is farthest from the edge; but first come tiles that have
-    the mosaics of all bands that any tile has, and hold the position well inside.
+    Where tiles overlap, the position belongs to the one in which it is farthest from the edge; but first come tiles that hold
+    the position well inside, those with the mosaics of most bands before others.
 
     Args:
         tiles: URIs of the mosaics by band, by name of the tile; the first mosaic of a tile gives its place.
@@ -36,8 +36,7 @@ def tiles_at(
     Raises:
         StorageError: the store failed.
     """
-    number, depth, is_good = np.full(len(ra), OUTSIDE), np.full(len(ra), -np.inf), np.zeros(len(ra), bool)
-    all_bands = {band for mosaics in tiles.values() for band in mosaics}
+    number, depth, n_bands = np.full(len(ra), OUTSIDE), np.full(len(ra), -np.inf), np.zeros(len(ra), int)
     unread: dict[str, Rejection] = {}
     for i, (name, mosaics) in enumerate(tiles.items()):
         try:
@@ -48,9 +47,9 @@ def tiles_at(
             unread[name] = rejection
             continue
         # A mosaic reaches half a pixel beyond the centres of its outer pixels.
-        good = (inside >= WELL_INSIDE_PIXELS) & (mosaics.keys() == all_bands)
-        is_better = (inside > -0.5) & np.where(good == is_good, inside > depth, good)
-        number[is_better], depth[is_better], is_good[is_better] = i, inside[is_better], good[is_better]
+        n_here = np.where(inside >= WELL_INSIDE_PIXELS, len(mosaics), 0)
+        is_better = (inside > -0.5) & np.where(n_here == n_bands, inside > depth, n_here > n_bands)
+        number[is_better], depth[is_better], n_bands[is_better] = i, inside[is_better], n_here[is_better]
     return number, unread
 
 

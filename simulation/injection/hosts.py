@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from infra.store.storage import open_read
 from scanner.catalogue.outcomes import SCORED
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.units import Ids, Unit
+from scanner.catalogue.visible import read_columns
 from scanner.explain.photometry import photometry
 from scanner.scan.unit_objects import UnitObject, read_unit_objects
 from scanner.sources.conditions import Condition
@@ -98,9 +97,8 @@ def find_hosts(unit: Unit, unit_uri: str, plan: Plan, geometry: Geometry, thresh
 
 
 def _no_candidates(uri: str, threshold: float) -> Ids:
-    """Return the sorted ids of the scored rows of a unit file that are no candidates."""
-    with open_read(uri) as source:
-        rows = pq.read_table(source, columns=["object_id", "status", "p_lens"])
+    """Return the sorted ids of the scored rows of a unit file that are no candidates; raises as `read_columns`."""
+    rows = read_columns(uri, {"object_id", "status", "p_lens"}.__contains__)
     is_below = pc.less(pc.cast(rows["p_lens"], pa.float64()), threshold)
     return np.sort(rows.filter(pc.and_(pc.equal(rows["status"], SCORED), is_below))["object_id"].to_numpy())
 

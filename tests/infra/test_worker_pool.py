@@ -231,7 +231,7 @@ def test_deaths_with_answers_between_them_end_no_run(make_pool, monkeypatch):
 
 @of_any_kind
 def test_failed_starts_with_good_ones_between_them_cost_no_worker(make_pool, folder, monkeypatch):
-    """Of the only worker, every second start fails."""
+    """Every second start of the only worker fails."""
     monkeypatch.setattr("infra.worker_pool.MAX_FAILED_STARTS", 2)
     pool = make_pool(1, 1, in_turn=folder)
     assert failures(pool, [call("leave", 1) for _ in range(3)]) == [CallFailure.DIED] * 3

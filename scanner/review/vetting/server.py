@@ -37,7 +37,7 @@ HEADERS = {
 }
 """Headers of every answer."""
 SESSION = "x-lensscan-session"
-"""Header in which a page names the session that its state came from; a page of an earlier version names none."""
+"""Header in which a page names the origin of its state; a page of an earlier version names none."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -97,7 +97,7 @@ def _check_session(request: Request, session: Session) -> None:
     Raises:
         _OtherSessionError: the page names another session.
     """
-    if request.headers.get(SESSION, session.name) != session.name:
+    if request.headers.get(SESSION, session.origin) != session.origin:
         raise _OtherSessionError(
             "this page is of another catalogue or grader, and its votes stay in this browser: "
             "open the address that `lensscan vet` prints now"

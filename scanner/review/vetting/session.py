@@ -80,8 +80,13 @@ class Session:
 
     @property
     def name(self) -> str:
-        """Name of the log and the grader, the same after each start: a page keeps its acts under it, and sends it along."""
+        """Name of the log and the grader, the same after each start: a page keeps its acts under it."""
         return digest([self._log.root_uri, self._terms.grader])[:16]
+
+    @property
+    def origin(self) -> str:
+        """Name of the log, the grader and the catalogue, the same after each start: a page sends it along."""
+        return digest([self.name, self._material.root_uri])[:16]
 
     @property
     def n_graded(self) -> int:
@@ -99,7 +104,7 @@ class Session:
         with self._lock:
             self._own |= found
             acts = [act_of(vote, item) for vote in self._own.values() if (item := self._views.get((vote.subject, vote.repeat)))]
-        return page_state(self._terms, self.items, acts, self.name)
+        return page_state(self._terms, self.items, acts, self.name) | {"origin": self.origin}
 
     def images(self, keys: Sequence[str]) -> bytes:
         """Return the records of the images of some views.

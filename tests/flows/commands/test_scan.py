@@ -10,6 +10,7 @@ import flows.scan_step as step
 from flows.cli.main import scan as command
 from flows.commands.completeness import CompletenessCommandError
 from scanner.hats.errors import PublishError
+from scanner.networks.locate import SHIPPED_DIR
 from scanner.sources.object_tables import ManifestError
 from tests.flows.night_summaries import night_summary
 from tests.no_ray import RayStartedError
@@ -116,7 +117,7 @@ def measured(monkeypatch):
     asked = []
 
     def measure(root_uri, label, **options):
-        asked.append((root_uri, label, {name: options[name] for name in ("n", "workers", "engine", "plan_id")}))
+        asked.append((root_uri, label, {name: options[name] for name in ("n", "workers", "engine", "plan_id", "package")}))
         return injected_into(root_uri, 12, night=NIGHTS[0]), True
 
     monkeypatch.setattr("flows.commands.completeness.measure_completeness", measure)
@@ -133,7 +134,8 @@ def test_flow_and_command_measure_completeness_after_the_scan(places, measured, 
     command("tiles", out=catalogue, night=NIGHT, **options)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("recovered")]
     assert line.split(maxsplit=1)[1] == "6 of 12 injected lenses"
-    assert measured == [(catalogue, NIGHTS[0], {"n": 12, "workers": 3, "engine": "torch", "plan_id": None})] * 2
+    asked = {"n": 12, "workers": 3, "engine": "torch", "plan_id": None, "package": SHIPPED_DIR / "mer3-cascade"}
+    assert measured == [(catalogue, NIGHTS[0], asked)] * 2
 
 
 def test_a_gated_night_is_measured_and_not_published(places, measured):

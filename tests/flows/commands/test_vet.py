@@ -8,6 +8,7 @@ import pytest
 
 import flows.commands.vet as module
 from flows.cli.vet import vet
+from flows.commands import vet_gold
 from flows.commands.page_path import PageError
 from scanner.review.vetting.errors import VettingError
 from scanner.review.vetting.gold import GoldSet
@@ -145,13 +146,12 @@ def test_training_can_be_left_out(root, served, monkeypatch, tmp_path, training,
     assert {view["subject"]["role"] for view in views_in(path.read_text())} == expected | {"candidate"}
 
 
-def test_gold_is_not_mixed_in_where_its_answers_are_shown(root, served, monkeypatch, tmp_path):
-    made = GoldSet(gold_of(4, ("gold_lens", "training_lens")))
-    monkeypatch.setattr(module, "gold_of", lambda *_: (made, ""))
+def test_no_gold_is_made_where_its_answers_are_shown(root, served, monkeypatch, tmp_path):
+    monkeypatch.setattr(vet_gold, "_made", lambda *_: pytest.fail("subjects are made"))
     path = tmp_path / "x.html"
     said = json.loads(served(root, gold=None, blind=False, static=str(path)))
-    assert said["gold"] == 0
-    assert {view["subject"]["role"] for view in views_in(path.read_text())} == {"training_lens", "candidate"}
+    assert (said["gold"], "gold, note" in said) == (0, False)
+    assert {view["subject"]["role"] for view in views_in(path.read_text())} == {"candidate"}
     with pytest.raises(VettingError, match="--gold must be 0 or left out with --no-blind, which shows the answers, got 30"):
         served(root, gold=30, blind=False)
 

@@ -80,11 +80,20 @@ def test_zeros_of_quantised_sky_are_no_mask(geometry, step, rng):
 
 
 @pytest.mark.parametrize("step", [pytest.param(None, id="not quantised"), *QUANTA])
-@pytest.mark.parametrize("place", [slice(45, 55), slice(0, 10)], ids=["in the middle", "at the edge"])
-def test_a_masked_hundredth_is_found(step, place, rng):
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param((slice(45, 55), slice(45, 55)), id="in the middle"),
+        pytest.param((slice(0, 10), slice(0, 10)), id="at the edge"),
+        pytest.param((slice(52, 58), slice(47, 53)), id="small"),
+        pytest.param((slice(None), slice(50, 51)), id="a dead column"),
+        pytest.param((slice(50, 51), slice(None)), id="a dead row"),
+    ],
+)
+def test_masks_of_all_shapes_are_found(step, place, rng):
     stamps = stamps_of(MER_10, rng, (0.6, 0.0))
     stamps = stamps if step is None else quantised(stamps, step)
-    stamps["H"][0, place, place] = 0
+    stamps["H"][0, *place] = 0
     assert registration_notes(stamps, MER_10) == [""]
     assert registration_offsets(stamps, MER_10)["H"].correlation.tolist() == [0.0]
 

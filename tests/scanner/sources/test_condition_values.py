@@ -37,7 +37,8 @@ def test_a_column_without_values_fits_numbers_and_texts():
     assert comparison(">", empty, literal(1.5)).data.to_pylist() == [None, None]
     assert comparison("=", arithmetic("&", empty, literal(4)), literal(0)).data.to_pylist() == [None, None]
     assert comparison("<>", literal("star"), empty).data.to_pylist() == [True, True]
-    assert is_null(empty).data.to_pylist() == [True, True]
+    texts = column_value(pa.chunked_array([["", "bad", None]]))
+    assert [is_null(of).data.to_pylist() for of in (empty, texts)] == [[True, True], [True, False, True]]
 
 
 def test_null_spreads_as_in_sql():

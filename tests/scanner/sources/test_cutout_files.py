@@ -97,6 +97,7 @@ def test_a_file_of_unknown_band_replaces_no_other(tmp_path, at):
     cells = zip(*(manifest.references[band] for band in ("VIS", "H")), strict=True)
     found = {tuple(cell and cell.replace(f"{tmp_path}/", "") for cell in row) for row in cells}
     assert found == {("17-VIS.fits#PRIMARY", "17-H.fits#PRIMARY"), ("17.fits#VIS", None)}
+    assert sorted(manifest.object_ids.to_pylist()) == ["17", "17.fits"]
 
 
 def test_files_that_the_user_named_keep_a_row(tmp_path):

@@ -60,3 +60,6 @@ def test_tiles_with_all_bands_come_first_well_inside(tmp_path, complete, expecte
     ra, dec = written[0][1].all_pix2world(np.array([150, 120, 200, 60]), np.full(4, NY), 0)
     tiles = {str(i): mosaics | ({"H": "not read"} if i in complete else {}) for i, (mosaics, _) in enumerate(written)}
     assert tiles_at(tiles, ra, dec)[0].tolist() == expected
+    far, _ = write_mosaic(tmp_path / "far.fits", 50.0)
+    tiles["far"] = {"VIS": far["VIS"], "H": "not read", "Y": "not read"}
+    assert tiles_at(tiles, ra, dec)[0].tolist() == expected

@@ -229,7 +229,7 @@ def test_a_store_that_failed_is_not_asked_for_rows(request_of, tmp_path):
 
 @pytest.mark.parametrize("n_before", [0, 1])
 def test_the_file_counts_the_units_of_a_first_run(request_of, tmp_path, n_before):
-    """What an earlier run committed is not counted before the end, so nothing is shown of a run that goes on."""
+    """Rows of an earlier run are counted at the end only, so the file of a run that goes on has no count."""
     plan = plan_scan(request_of)
     recording = Recording(plan, str(tmp_path / "root"), plan.units[n_before:], 1, "id", tmp_path)
     recording.tally.add(Receipt("x", "attempt", Outcome.COMMITTED, 3, 2, 1, 2, "", {"scored": 2, "rejected:blank": 1}))

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from scanner.catalogue.visible import VisibleError
 from scanner.explain.photometry import photometry
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER_10
-from simulation.injection.hosts import FAINTEST_VIS_MAG, find_hosts
+from simulation.injection.hosts import FAINTEST_VIS_MAG, _no_candidates, find_hosts
 from tests.scanner.catalogue_parts import unit_of
 from tests.simulation.injection.hosting import N_CANDIDATES, hosting, simulated_tile
 
@@ -72,6 +73,12 @@ def test_no_candidates_is_judged_by_the_shown_threshold(there):
     assert ids & set(there.ids[:N_CANDIDATES].tolist())
     assert int(there.ids[N_CANDIDATES]) not in ids, "it was rejected"
     assert not found_in(there, threshold=1e-7).found
+
+
+def test_a_damaged_unit_file_is_named(tmp_path):
+    (tmp_path / "a.unit").write_bytes(b"PAR1 and no more")
+    with pytest.raises(VisibleError, match=r"a\.unit: cannot be read"):
+        _no_candidates(str(tmp_path / "a.unit"), 0.5)
 
 
 def test_the_condition_on_the_catalogue_chooses_first(tiles, tmp_path):

@@ -15,12 +15,12 @@ const Source = (() => {
       /* A page that was opened before the server was started again finds the new token here. */
       Look.keep(TOKEN, this.token);
       /* What a server of another catalogue must refuse, once it has this page's port. */
-      this.session = null;
+      this.origin = null;
     }
 
     async state() {
       const state = await (await this.answer("api/state")).json();
-      this.session = state.session;
+      this.origin = state.origin;
       return state;
     }
 
@@ -44,7 +44,7 @@ const Source = (() => {
 
     async answer(path, options = {}) {
       const headers = { ...options.headers, "X-Lensscan-Token": Look.kept(TOKEN, this.token) };
-      if (this.session) headers["X-Lensscan-Session"] = this.session;
+      if (this.origin) headers["X-Lensscan-Session"] = this.origin;
       let answer;
       try {
         answer = await fetch(path, { ...options, headers, signal: AbortSignal.timeout(TIME_LIMIT_MS) });

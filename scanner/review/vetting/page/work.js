@@ -47,12 +47,12 @@ class Work {
   }
 
   get whySettled() {
-    return this.isFromHere(this.grade(this.at)) ? "You have seen the evidence" : "This has a grade from another browser or port";
+    return this.isFromHere(this.grade(this.at)) ? "You have seen the evidence" : "This has a grade from before, or from another browser or port";
   }
 
   /* Return where a grade that stays comes from, in words. */
   origin(act) {
-    return this.isFromHere(act) ? "before you saw the evidence" : "another browser or port";
+    return this.isFromHere(act) ? "before you saw the evidence" : "before, or from another browser or port";
   }
 
   /* Whether an act was made in this browser, which then knows whether the evidence was shown since. */

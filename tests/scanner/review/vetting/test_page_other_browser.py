@@ -12,7 +12,7 @@ from scanner.review.votes.log import VoteLog
 from scanner.review.votes.vote_csv import from_csv
 from tests.vetting import DRAWN, catalogue_of, opened, press, served, session_of
 
-STAYS = "Subject 1: A stays, from another browser or port"
+STAYS = "Subject 1: A stays, from before, or from another browser or port"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,10 @@ def test_a_grade_from_another_browser_stays(root, new_page):
         page.wait_for_selector("#evidence:not([hidden])")
         other = opened(new_page(), guard.address)
         press(other, "ArrowLeft", "o")
-        assert other.inner_text("#toast") == "This has a grade from another browser or port: a new flag does not count."
+        assert (
+            other.inner_text("#toast")
+            == "This has a grade from before, or from another browser or port: a new flag does not count."
+        )
         press(other, "c")
         assert other.inner_text("#toast") == STAYS
         # The second view had a grade, and may have had its evidence; the third had none.

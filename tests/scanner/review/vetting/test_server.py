@@ -1,11 +1,13 @@
 """The server on loopback, asked by programs: what it answers, what it refuses, and what it never shows."""
 
 import socket
+from types import SimpleNamespace
 
 import pytest
 
 from scanner.review.vetting.errors import VettingError
 from scanner.review.vetting.server import HEADERS, SESSION, bound
+from scanner.review.vetting.session import Session
 from scanner.review.votes.log import VoteLog
 from tests.servers import free_port
 from tests.vetting import Client, act_of, catalogue_of, served, session_of
@@ -129,13 +131,14 @@ def test_an_act_that_is_none_holds_no_other_up(client, session):
 def test_a_page_of_another_session_is_refused(client, root, session):
     act = act_of(session.items[7].key)
     asked = ((f"/api/images?keys={act['item']}", None), (f"/api/facts?key={act['item']}", None), ("/api/acts", {"acts": [act]}))
-    for other in (session_of(root, "bob").name, ""):
+    shared_log = Session(VoteLog(root), session._terms, SimpleNamespace(root_uri="other", subjects=[]))
+    for other in (session_of(root, "bob").origin, shared_log.origin, ""):
         for path, body in asked:
             status, _, answer = client.ask(path, body, **{SESSION: other})
             assert (status, b"this page is of another catalogue or grader" in answer) == (409, True)
     assert act["act_id"] not in {vote.act_id for vote in VoteLog(root).votes()}
     for path, body in reversed(asked):
-        assert client.ask(path, body, **{SESSION: session_of(root, seed=7).name})[0] == 200
+        assert client.ask(path, body, **{SESSION: session_of(root, seed=7).origin})[0] == 200
 
 
 def test_a_message_has_a_largest_size(client):
