@@ -11,6 +11,8 @@ import pytest
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 REAL = SHARED / "real"
+EUCLID_FIELDS = "[1E]*.fits"
+"""Names of the files in `REAL` that are Euclid images; other files there are of HST."""
 PUBLISHED = SHARED / "published_ensemble"
 
 

@@ -39,6 +39,7 @@ from tests.benchmarks.real_lensed import SEED as REAL_SEED
 from tests.benchmarks.real_lensed import real_pairs
 from tests.benchmarks.realism import REAL, Field, read_field, robust_sky
 from tests.scanner.scanned import score_rows
+from tests.shared import EUCLID_FIELDS
 from training.evaluation.metrics import auroc, binomial_interval
 
 RESULTS = Path(__file__).with_name("probes.json")
@@ -180,7 +181,7 @@ def read_real(folder: Path) -> dict[str, Field]:
     Raises:
         ValueError: no cutout is large enough to cut negatives from.
     """
-    fields = {path.stem[:18]: read_field(path) for path in sorted(folder.glob("*.fits"))}
+    fields = {path.stem[:18]: read_field(path) for path in sorted(folder.glob(EUCLID_FIELDS))}
     sides = [len(field["VIS"]) for field in fields.values()]
     if max(sides, default=0) < SIDE_PIXELS:
         got = f"sides of {sorted(sides)} px" if sides else "no *.fits"

@@ -31,6 +31,7 @@ from simulation.products.contact_sheet import Cell, sheet_png
 from simulation.products.dataset import DatasetSpec, simulate_at
 from simulation.products.mosaic import SimulatedMosaic
 from simulation.systems import PointSource
+from tests.shared import EUCLID_FIELDS
 
 RESULTS = Path(__file__).with_name("realism.json")
 PICTURE = Path(__file__).with_name("realism.jpg")
@@ -58,7 +59,7 @@ Field = Mapping[str, NDArray[np.float64]]
 
 def real_fields(folder: Path) -> list[Field]:
     """Read the four bands of every Euclid cutout in a folder, band to `[y, x]`."""
-    return [read_field(path) for path in sorted(folder.glob("*.fits"))]
+    return [read_field(path) for path in sorted(folder.glob(EUCLID_FIELDS))]
 
 
 def read_field(path: Path) -> Field:

@@ -32,6 +32,7 @@ from scanner.networks.published import import_published
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES, Stamps
 from tests.figures.candidates import ENSEMBLE, Column, candidates_figure, simulated_columns
+from tests.shared import EUCLID_FIELDS
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"
 BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
@@ -65,7 +66,7 @@ def class_generated_ou66(published: Path, _real: Path, work: Path) -> list[Figur
 def real_fields(_published: Path, real: Path, work: Path) -> list[Figure]:
     """Draw the flagship's explanations of every Euclid file."""
     rows = []
-    for path in sorted(real.glob("*.fits")):
+    for path in sorted(real.glob(EUCLID_FIELDS)):
         rows.append((path.stem.split("_")[0].split("+")[0], _references(path)))
         if path.stem.startswith(SHIFTED):
             rows.append((f"{SHIFTED} aligned", _references(_aligned(path, work))))
@@ -83,7 +84,7 @@ def jackpot(published: Path, real: Path, work: Path) -> list[Figure]:
 
 def candidates(_published: Path, real: Path, work: Path) -> list[Figure]:
     """Draw Euclid files whose bands are aligned beside simulated lenses, with the maps that a scan stores."""
-    paths = [path for path in sorted(real.glob("*.fits")) if not path.stem.startswith(SHIFTED)]
+    paths = [path for path in sorted(real.glob(EUCLID_FIELDS)) if not path.stem.startswith(SHIFTED)]
     lines = [f"{path.stem.split('_')[0].split('+')[0]},{','.join(_references(path))}," for path in paths]
     ids, stamps = _stamps(_manifest(work, lines), ENSEMBLE)
     columns = [

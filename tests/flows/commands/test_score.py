@@ -11,7 +11,7 @@ from infra.progress import no_progress
 from scanner.catalogue.score_files import ScoreFileError
 from tests.cutouts import write_band, write_cutout
 from tests.scanner.shifted import write_shifted
-from tests.shared import REAL
+from tests.shared import EUCLID_FIELDS, REAL
 from tests.tiles import write_tile
 
 
@@ -131,7 +131,7 @@ def test_files_by_band_are_aligned_too(tmp_path):
 def test_a_real_misregistered_field_says_so():
     """VIS was shifted by 6 and -26 pixels, as a HISTORY card says, and its WCS was not."""
     shifts = {}
-    for path in sorted(REAL.glob("*.fits")):
+    for path in sorted(REAL.glob(EUCLID_FIELDS)):
         (row,) = score(path)["objects"]
         shifts[path.stem.split("_")[0]] = row["bands_shift_arcsec"], "misregistered" in row["detail"]
     shift, is_noted = shifts.pop("102022474")

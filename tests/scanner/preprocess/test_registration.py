@@ -11,7 +11,7 @@ from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER_10
 from simulation.products.dataset import DatasetSpec, simulate_at
 from tests.scanner.shifted import stamps_of
-from tests.shared import REAL
+from tests.shared import EUCLID_FIELDS, REAL
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
@@ -134,7 +134,7 @@ def test_simulated_objects_are_flagged_only_if_shifted():
 def test_one_real_field_is_misregistered():
     """Its VIS image lies 2.7 arcsec off the other bands; the peaks of its brightest galaxy say so too."""
     notes = {}
-    for path in sorted(REAL.glob("*.fits")):
+    for path in sorted(REAL.glob(EUCLID_FIELDS)):
         with fits.open(path) as hdus:
             images = {hdu.name: np.asarray(hdu.data, np.float32) for hdu in hdus if hdu.data is not None}
         stamps = {}

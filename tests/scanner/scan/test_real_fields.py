@@ -9,7 +9,7 @@ from scanner.networks.published import import_published
 from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import CutoutScanner
 from scanner.vocabulary.network_columns import network_column_name
-from tests.shared import PUBLISHED, REAL
+from tests.shared import EUCLID_FIELDS, PUBLISHED, REAL
 
 BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
 
@@ -37,7 +37,7 @@ def ensemble(tmp_path_factory):
 def manifest(tmp_path_factory):
     """Write good and bad rows in turn; return the manifest and the expected status of each row."""
     folder = tmp_path_factory.mktemp("real")
-    fields = sorted(REAL.glob("*.fits"))
+    fields = sorted(REAL.glob(EUCLID_FIELDS))
     jackpot = REAL / "jackpot" / "data.fits"
     data = fields[0].read_bytes()
     (folder / "truncated.fits").write_bytes(data[: len(data) * 6 // 10])
