@@ -5,9 +5,10 @@ import errno
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from infra.errors import LensscanError
+from infra.store.files import REFUSALS
 
-_FOR_GOOD = frozenset({errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS})
-"""Errors of a file system that say what is there and who may read it: no failure of a disk or a network."""
+_FOR_GOOD = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, *REFUSALS})
+"""Errors of a file system that say what is there, who may read it and how full it is: no failure of a disk or a network."""
 _PASSING_STATUS = frozenset({408, 429})
 """HTTP statuses below 500 that ask for another try: the request took too long, or there were too many."""
 

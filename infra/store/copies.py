@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from infra.store import s3
-from infra.store.files import StorageError, one_line
+from infra.store.files import cannot_write
 from infra.store.storage import is_s3, local_path
 
 
@@ -55,4 +55,4 @@ def _link(source: Path, target: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise StorageError(f"{target}: cannot be written: {error.strerror or one_line(error)}") from error
+        raise cannot_write(str(target), error) from error

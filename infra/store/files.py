@@ -1,5 +1,6 @@
 """File details, outcomes of a creation, the error of a store that fails, and local files that are replaced whole."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -26,6 +27,24 @@ class PlaceError(StorageError):
     """A URI is no place for files, or the store there cannot do what the catalogue needs: another try does not mend that."""
 
     is_infrastructure = False
+
+
+class StoreRefusedError(StorageError):
+    """The store takes no files until a person acts: a full disk, a place that is only read, credentials that have expired."""
+
+    is_infrastructure = False
+    remedy = ""
+    """What the person has to do."""
+
+
+REFUSALS = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "make it writable",
+    errno.EPERM: "make it writable",
+}
+"""What to do about errors of a file system that another try does not mend."""
 
 
 class CreateOutcome(StrEnum):
@@ -57,6 +76,20 @@ def whose(found: bytes, mine: bytes) -> CreateOutcome:
 def changed(uri: str, etag: str) -> StorageError:
     """Return the error for a file that changed while it was read."""
     return StorageError(f"{uri}: changed while it was read (its etag is no longer {etag})")
+
+
+def refused(message: str, remedy: str | None) -> StorageError:
+    """Return the error of a store that takes no files until a person follows `remedy`; None for a failure that may pass."""
+    if remedy is None:
+        return StorageError(message)
+    error = StoreRefusedError(message)
+    error.remedy = remedy
+    return error
+
+
+def cannot_write(uri: str, error: OSError, verb: str = "written") -> StorageError:
+    """Return the error for a local file that cannot be written, or in other words `verb`."""
+    return refused(f"{uri}: cannot be {verb}: {error.strerror or one_line(error)}", REFUSALS.get(error.errno or 0))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from infra.steps import Step, reached
 from infra.store import s3
-from infra.store.files import StorageError
+from infra.store.files import StorageError, cannot_write
 from infra.store.posix import rename_over
 from infra.store.storage import info, is_s3, local_path, read_bytes
 
@@ -28,7 +28,7 @@ def replace(uri: str, data: bytes) -> None:
         try:
             rename_over(local_path(uri), data)
         except OSError as error:
-            raise StorageError(f"{uri}: cannot be written: {error.strerror or error}") from error
+            raise cannot_write(uri, error) from error
     reached(Step.REPLACED, uri)
 
 
@@ -50,7 +50,7 @@ def replace_if(uri: str, data: bytes, expected: bytes | None) -> bool:
                 if is_replaced := _content(uri) == expected:
                     rename_over(local_path(uri), data)
         except OSError as error:
-            raise StorageError(f"{uri}: cannot be written: {error.strerror or error}") from error
+            raise cannot_write(uri, error) from error
     if is_replaced:
         reached(Step.REPLACED, uri)
     return is_replaced

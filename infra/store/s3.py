@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from typing import Any, cast
 
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+
 from infra.read_ahead import map_ahead
-from infra.store.files import CreateOutcome, FileInfo, StorageError, changed, one_line, whose
+from infra.store.files import CreateOutcome, FileInfo, StorageError, StoreRefusedError, changed, one_line, refused, whose
 from infra.store.retries import tried
-from infra.store.s3_client import FAILURES, ask, deadline_s, http_status
+from infra.store.s3_client import FAILURES, ask, deadline_s, http_status, status_of
 
 BODY_TRIES = 3
 """Largest number of tries of a read whose body is too short, breaks off or does not match the store's checksum."""
@@ -41,8 +43,18 @@ def info(uri: str, until: float | None = None) -> FileInfo:
         FileNotFoundError: there is no object.
         StorageError: the store failed.
     """
-    head = ask(uri, lambda client: client.head_object(**_bucket_and_key(uri)), deadline_s(0, until))
+    head = ask(uri, lambda client: _head(client, _bucket_and_key(uri)), deadline_s(0, until))
     return FileInfo(uri, int(head["ContentLength"]), _etag(head), head.get("LastModified"))
+
+
+def _head(client: Any, request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return cast("dict[str, Any]", client.head_object(**request))
+    except ClientError as error:
+        # The answer to HEAD has no body, and so no code, such as ExpiredToken: the answer to GET has one.
+        if status_of(error) in {400, 403}:
+            client.get_object(**request, Range="bytes=0-0")["Body"].close()
+        raise
 
 
 def exists(uri: str) -> bool:
@@ -185,13 +197,17 @@ def create(uri: str, data: bytes, attempt: str) -> CreateOutcome:
         else:
             return CreateOutcome.CREATED
         status = http_status(failure)
-        if (400 <= status < 500 and status not in _UNSETTLED) or time.monotonic() > until:
+        is_final = isinstance(failure, StoreRefusedError) or (400 <= status < 500 and status not in _UNSETTLED)
+        if is_final or time.monotonic() > until:
             break
         # Name taken (412), conflict (409) or unknown outcome (timeout, 5xx): read the object and compare. Absent: try again.
         with suppress(FileNotFoundError):
             return whose(read_object(uri, until), data)
     reason = failure.strerror or one_line(failure).removeprefix(f"{uri}: ")
-    raise StorageError(f"{uri}: cannot be created: {reason}") from failure
+    remedy = "allow writing" if status in {401, 403} else None
+    if isinstance(failure, StoreRefusedError):
+        remedy = failure.remedy
+    raise refused(f"{uri}: cannot be created: {reason}", remedy) from failure
 
 
 def replace(uri: str, data: bytes) -> None:

@@ -17,12 +17,19 @@ from typing import Any, TypeVar, cast
 
 from botocore import UNSIGNED  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
-from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import (  # type: ignore[import-untyped]
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
 from botocore.session import get_session  # type: ignore[import-untyped]
 from botocore.utils import parse_timestamp  # type: ignore[import-untyped]
 from urllib3.exceptions import HTTPError
 
-from infra.store.files import StorageError, one_line
+from infra.store.files import StorageError, one_line, refused
 from infra.store.retries import count_tries
 from infra.store.s3_access import Access, access_to
 
@@ -45,6 +52,13 @@ MOST_CONNECTIONS = 64
 
 FAILURES = (OSError, ValueError, BotoCoreError, HTTPError)
 """Exceptions that botocore raises besides ClientError; ValueError stands for an endpoint that is not a URL."""
+
+_BAD_CREDENTIALS = frozenset(
+    {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
+)
+"""Codes of a store that knows no such user, or no longer."""
+_NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, SSOError, TokenRetrievalError)
+_RENEW = "renew the credentials"
 
 Answer = TypeVar("Answer")
 _making = threading.Lock()
@@ -139,17 +153,25 @@ def _failures(uri: str) -> Iterator[None]:
     except StorageError:
         raise
     except ClientError as error:
-        if _status(error) == 404:
+        if status_of(error) == 404:
             raise FileNotFoundError(errno.ENOENT, "no such object or bucket", uri) from error
-        raise StorageError(f"{uri}: {one_line(error)} (HTTP {_status(error)})") from error
+        raise refused(f"{uri}: {one_line(error)} (HTTP {status_of(error)})", _remedy(error)) from error
     except FAILURES as error:
-        raise StorageError(f"{uri}: {one_line(error)}") from error
+        raise refused(f"{uri}: {one_line(error)}", _RENEW if isinstance(error, _NO_CREDENTIALS) else None) from error
+
+
+def _remedy(error: ClientError) -> str | None:
+    """Return what a person has to do before the store answers another request; None if another request may be answered."""
+    if error.response.get("Error", {}).get("Code") in _BAD_CREDENTIALS:
+        return _RENEW
+    return "make room" if status_of(error) == 507 else None
 
 
 def http_status(error: BaseException) -> int:
     """Return the HTTP status of a refusal from an error that `ask` raised; 0 if the store did not answer."""
-    return _status(error.__cause__) if isinstance(error.__cause__, ClientError) else 0
+    return status_of(error.__cause__) if isinstance(error.__cause__, ClientError) else 0
 
 
-def _status(error: ClientError) -> int:
+def status_of(error: ClientError) -> int:
+    """Return the HTTP status of an answer."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

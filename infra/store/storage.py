@@ -18,7 +18,7 @@ import pyarrow as pa
 from infra.read_ahead import map_ahead
 from infra.steps import Step, reached
 from infra.store import s3
-from infra.store.files import CreateOutcome, FileInfo, PlaceError, StorageError, changed, one_line, whose
+from infra.store.files import CreateOutcome, FileInfo, PlaceError, StorageError, cannot_write, changed, one_line, whose
 from infra.store.posix import link_new
 from infra.store.s3_file import open_object
 
@@ -200,7 +200,7 @@ def _create_local(uri: str, data: bytes) -> CreateOutcome:
         except FileExistsError:
             return whose(path.read_bytes(), data)
     except OSError as error:
-        raise StorageError(f"{uri}: cannot be created: {error.strerror or error}") from error
+        raise cannot_write(uri, error, "created") from error
     return CreateOutcome.CREATED
 
 

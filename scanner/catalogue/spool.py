@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from infra.store.files import cannot_write
 from scanner.catalogue.columns import has_maps
 from scanner.catalogue.map_columns import MAP_COLUMNS
 
@@ -28,7 +29,8 @@ class Spool:
 
     def __init__(self, folder: str | None = None) -> None:
         """Make the file in `folder`, or where the system keeps temporary files."""
-        with tempfile.TemporaryFile(dir=folder) as file:
+        self._folder = folder or tempfile.gettempdir()
+        with tempfile.TemporaryFile(dir=self._folder) as file:
             self._file = os.dup(file.fileno())
         self._close = weakref.finalize(self, os.close, self._file)
         self._n_maps = 0
@@ -101,8 +103,11 @@ class Spool:
             values = np.concatenate([np.zeros(0, kind), *flat]).astype(kind, copy=False)
             parts.append(np.ascontiguousarray(values.reshape(maps.num_rows, column.n_values)).view(np.uint8))
         data = memoryview(np.concatenate(parts, axis=1).tobytes())
-        while data:
-            data = data[os.write(self._file, data) :]
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            raise cannot_write(self._folder, error) from error
 
     def _maps(self, slots: pa.ChunkedArray, schema: pa.Schema) -> dict[str, pa.Array]:
         """Return the columns of maps of rows with these slots, in the types of the schema."""

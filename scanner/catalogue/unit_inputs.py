@@ -84,7 +84,5 @@ def _check_unchanged(unit: Unit, role: str, planned: InputFile) -> None:
         now = info(planned.uri)
     except FileNotFoundError as error:
         raise InputChangedError(f"unit {unit.unit_id}: {role} {planned.uri} is gone") from error
-    except OSError as error:
-        raise StorageError(f"unit {unit.unit_id}: {role} {planned.uri} cannot be read: {error}") from error
     if (now.size, now.etag) != (planned.size, planned.etag):
         raise InputChangedError(f"unit {unit.unit_id}: {role} {planned.uri} changed since the plan was made")

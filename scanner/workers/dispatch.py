@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from infra.calls import Call, CallFailure, CallResult, Pool
 from infra.errors import LensscanError
 from infra.progress import NamingProgress, no_progress
+from infra.store.files import StoreRefusedError
 from scanner.catalogue.ledger import Receipt
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.plan import Plan
@@ -79,7 +80,7 @@ def scan_plan(
 
     Raises:
         UnitsFailedError: some units failed repeatedly; all others are committed.
-        StorageError: the store failed for longer than the patience of `backoff`.
+        StorageError: the store failed for longer than the patience of `backoff`, or it takes no files until a person acts.
         ClusterError: Ray is gone, or no worker can be started.
     """
     rows = RowProgress(plan.n_selected, todo, progress)
@@ -93,6 +94,11 @@ def scan_plan(
             tally.add(receipt)
             tally.lost(len(dispatch.given_up), pool.n_lost)
             rows.committed(receipt.unit_id)
+    except StoreRefusedError as error:
+        pending = {unit.unit_id for unit in todo} - {receipt.unit_id for receipt in receipts}
+        raise StoreRefusedError(
+            f"{error}. {_safe(plan.units, pending)}; {error.remedy} and run the same command again"
+        ) from error
     finally:
         tally.lost(len(dispatch.given_up), pool.n_lost)
     if dispatch.given_up:
@@ -158,9 +164,13 @@ class _Dispatch:
         return None
 
     def _failed(self, state: RetryState, task: Task, result: CallResult) -> None:
+        if isinstance(result.error, StoreRefusedError):
+            raise result.error
         failure = _failure(result)
         kind = self._units[task.unit_id].kind
-        _LOG.warning("%s %s: %s (%s)", kind, task.unit_id, _WORDS[failure], _reason(result), extra={"unit": task.unit_id})
+        # Of a longer outage the back-off has told once.
+        level = logging.INFO if failure is Failure.STORE and self._backoff.is_pausing else logging.WARNING
+        _LOG.log(level, "%s %s: %s (%s)", kind, task.unit_id, _WORDS[failure], _reason(result), extra={"unit": task.unit_id})
         state.failed(failure)
         if failure is Failure.STORE and result.error is not None:
             self._backoff.failed(result.error, is_probe=not self._pool.n_busy)
@@ -195,6 +205,13 @@ def _has_no_memory(error: BaseException | None) -> bool:
 def _reason(result: CallResult) -> str:
     error = result.error
     return str(error) if isinstance(error, LensscanError) else f"{type(error).__name__}: {error}"
+
+
+def _safe(units: Sequence[Unit], pending: set[str]) -> str:
+    safe = [unit.unit_id for unit in units if unit.unit_id not in pending]
+    more = ", ..." if len(safe) > MAX_EXAMPLES else ""
+    names = f" ({', '.join(safe[:MAX_EXAMPLES])}{more})" if safe else ""
+    return f"{len(safe)} of {len(units)} {units[0].kind}s are safe{names}"
 
 
 def _given_up(given_up: dict[str, str], units: Sequence[Unit]) -> str:

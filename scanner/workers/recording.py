@@ -95,7 +95,9 @@ class Recording:
             try:
                 record_run(record, self._root)
             except StorageError as problem:
-                _LOG.warning("the metrics of this run are not in the catalogue: %s", problem)
+                # That of a store that fails is told already.
+                if not isinstance(error, StorageError):
+                    _LOG.warning("the metrics of this run are not in the catalogue: %s", problem)
         if self._folder is not None:
             try:
                 oldest_s = oldest_unpromoted_s(self._root, datetime.now(UTC))

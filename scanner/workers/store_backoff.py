@@ -1,7 +1,9 @@
 """Back off from a failing store: the run pauses, retries less and less often, and ends when its patience is over."""
 
+import logging
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from infra.store.storage import StorageError
 
@@ -9,6 +11,8 @@ PAUSES_AFTER = 3
 """Number of failures in a row after which the run pauses."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 PATIENCE_S = 900.0
+
+_LOG = logging.getLogger(__name__)
 
 
 class StoreBackoff:
@@ -39,6 +43,10 @@ class StoreBackoff:
             self._failing_since = now
         if is_probe or not self.is_pausing:
             self._n_failures += 1
+            if self._n_failures == PAUSES_AFTER:
+                until = datetime.now().astimezone() + timedelta(seconds=self._failing_since + self._patience_s - now)
+                about = "the store fails: the scan waits for it until %s; Ctrl-C is safe, the same command goes on later"
+                _LOG.warning(about, until.strftime("%H:%M"))
         if self.is_pausing and now - self._failing_since > self._patience_s:
             raise StorageError(
                 f"the store has failed for {now - self._failing_since:.0f} s, the last time with: {error}. "
@@ -46,6 +54,8 @@ class StoreBackoff:
             ) from error
 
     def worked(self) -> None:
+        if self.is_pausing:
+            _LOG.warning("the store answers again")
         self._n_failures = 0
 
     def wait(self) -> None:

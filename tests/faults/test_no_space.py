@@ -9,6 +9,7 @@ import pytest
 from infra.store import posix
 from infra.store.storage import CreateOutcome, StorageError, create_if_absent, list_files, read_bytes
 from scanner.catalogue.ledger import Outcome, committed, pending, publish
+from tests.faults.harness.small_disk import small_disk
 from tests.scanner.catalogue_parts import plan_of, random_scores
 
 pytestmark = pytest.mark.fault(33)
@@ -17,16 +18,8 @@ N_ROWS = 2000
 
 @pytest.fixture(params=["size=256k", "nr_inodes=9"], ids=["no_bytes", "no_inodes"])
 def disk(request, tmp_path):
-    """Mount a separate file system that is so small that a few files fill it."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", request.param, "tmpfs", folder], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small file system")
-    try:
+    with small_disk(tmp_path / "disk", request.param) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def fill(disk):

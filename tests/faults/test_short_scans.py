@@ -1,15 +1,20 @@
 """The gravest faults of scans, once each on one small night; `make faults` repeats them on a larger scale."""
 
+import logging
+import re
 import threading
+import time
 
 import pytest
 
+from infra.store.files import StoreRefusedError
 from infra.store.storage import create_if_absent, join
 from tests.faults.harness.harm import recoveries
 from tests.faults.harness.killer import scan_with_kills
 from tests.faults.harness.patience import wait_for
 from tests.faults.harness.s3_proxy import Refuse, Rule
-from tests.faults.harness.scanned_night import Night, fetch, scan_here, scan_without_ray
+from tests.faults.harness.scanned_night import Night, fetch, scan_here, scan_without_ray, unit_files
+from tests.faults.harness.small_disk import enlarge, small_disk
 
 N_UNITS, N_ROWS = 6, 4
 BAD = {2: (1,)}
@@ -42,6 +47,28 @@ def test_only_the_row_that_crashes_workers_is_rejected(ray_cluster, night, root,
     # attribute one crash to the node.
     assert 6 <= summary["n_workers_lost"] <= 7
     measured(note=f"{summary['n_workers_lost']} workers lost until one row of {N_UNITS * N_ROWS} was found")
+
+
+@pytest.mark.fault(33)
+def test_a_full_disk_ends_a_scan_at_once(night, tmp_path, caplog, measured):
+    golden = {path: path.stat().st_size for path in (night.golden / "_scan").rglob("*") if path.is_file()}
+    units = [size for path, size in golden.items() if path.suffix == ".unit"]
+    with small_disk(tmp_path / "disk", f"size={sum(golden.values()) - sum(units) // 2}") as disk:
+        begun = time.monotonic()
+        advice = (
+            rf"\.unit: cannot be created: No space left on device\. (\d) of {N_UNITS} shards are safe \(shard-.*\); make room"
+        )
+        with pytest.raises(StoreRefusedError, match=advice) as caught:
+            scan_without_ray(night, disk / "catalogue")
+        assert time.monotonic() - begun < 20
+        n_safe = int(re.search(advice, str(caught.value))[1])
+        assert len(unit_files(disk / "catalogue")) == n_safe < N_UNITS
+        assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+        enlarge(disk, "size=64m")
+        summary = scan_without_ray(night, disk / "catalogue")
+        assert summary["units_by_outcome"] == {"already_committed": n_safe, "committed": N_UNITS - n_safe}
+        night.check(disk / "catalogue")
+    measured(note=f"ended with {n_safe} of {N_UNITS} units safe, and finished once there was room")
 
 
 @pytest.mark.fault(17)

@@ -31,7 +31,7 @@ class BadStore(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.send_header("ETag", '"0"')
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(data)
 
     def log_message(self, *_args):
@@ -48,13 +48,20 @@ class LosingStore(BadStore):
 
 
 class RefusingStore(BadStore):
-    """An S3 server that answers every read with `server.status`, and counts the reads in `server.n_asked`."""
+    """An S3 server that answers reads and PUTs with `server.status` and, in a body, `server.code`; it counts the reads."""
 
     def do_GET(self):
         self.server.n_asked += 1
-        self.answer(self.server.status)
+        self.refuse()
 
     do_HEAD = do_GET  # noqa: N815
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.refuse()
+
+    def refuse(self):
+        self.answer(self.server.status, f"<Error><Code>{self.server.code}</Code></Error>".encode() if self.server.code else b"")
 
 
 class ListingStore(BadStore):
@@ -80,7 +87,7 @@ class ListingStore(BadStore):
 def serving(handler, patch):
     """Run a store of the given class and point S3 clients to it meanwhile."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.objects, server.pages, server.n_asked = {}, {}, 0
+    server.objects, server.pages, server.n_asked, server.code = {}, {}, 0, ""
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

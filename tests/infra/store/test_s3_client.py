@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import pickle
 import socket
 import subprocess
 import sys
@@ -14,9 +15,9 @@ import pytest
 from botocore.utils import parse_timestamp
 
 from infra.store import s3_client
-from infra.store.files import CreateOutcome, StorageError
+from infra.store.files import CreateOutcome, StorageError, StoreRefusedError
 from infra.store.s3_client import DEADLINE_S, LEAST_BYTES_PER_S, ask, deadline_s, http_status, timestamp
-from infra.store.storage import create_if_absent
+from infra.store.storage import create_if_absent, info
 from tests.infra.stores import RefusingStore, serving
 
 URI = "s3://bucket/key"
@@ -82,6 +83,24 @@ def test_a_refusal_gives_its_status_after_its_tries(refusing, monkeypatch, statu
     with pytest.raises(StorageError):
         ask(URI, head, tries=1)
     assert refusing.n_asked == n_asked + 1
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("status", "code", "remedy"),
+    [
+        (400, "ExpiredToken", "renew the credentials"),
+        (403, "InvalidAccessKeyId", "renew the credentials"),
+        (507, "XMinioStorageFull", "make room"),
+    ],
+)
+def test_a_refusal_that_does_not_pass_tells_what_to_do(refusing, status, code, remedy):
+    """The answer to HEAD has no body, and so no code."""
+    refusing.status, refusing.code = status, code
+    for act in (lambda: info(URI), lambda: create_if_absent(URI, b"data", "1")):
+        with pytest.raises(StoreRefusedError, match=rf"^{URI}: .*\(({code}|507)\)") as caught:
+            act()
+        assert pickle.loads(pickle.dumps(caught.value)).remedy == remedy  # noqa: S301 - as between processes
 
 
 @pytest.mark.server

@@ -1,9 +1,13 @@
 """Run a plan's pending units with a pool that has no processes and commits the requested units."""
 
+import errno
+
 import pytest
 
 from infra.calls import CallFailure
 from infra.errors import ClusterError
+from infra.infrastructure_errors import is_infrastructure
+from infra.store.files import StoreRefusedError, cannot_write
 from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, pending, publish
 from scanner.workers.dispatch import UnitsFailedError, scan_plan
@@ -110,6 +114,20 @@ def test_a_failed_store_alone_is_worth_another_run(plan, root, workers, others, 
         scan_plan(plan, pending(plan, root), workers.pool, tally=tally)
     assert raised.value.is_infrastructure is passes
     assert tally.n_units_failed == 2 + passes
+
+
+def test_a_store_without_room_ends_the_run_at_once(plan, root, workers):
+    """Before the run `u7` is committed, in it `u0`, `u1` and `u2`."""
+    workers.commit("u7")
+    workers.ends = {"u3": [cannot_write("/full/u3.unit", OSError(errno.EDQUOT, "Disk quota exceeded"))]}
+    with pytest.raises(StoreRefusedError) as raised:
+        scan_plan(plan, pending(plan, root), workers.pool)
+    assert str(raised.value) == (
+        "/full/u3.unit: cannot be written: Disk quota exceeded. "
+        "4 of 8 tiles are safe (u0, u1, u2, u7); make room and run the same command again"
+    )
+    assert not is_infrastructure(raised.value)
+    assert [started.task.unit_id for started in workers.pool.started] == ["u0", "u1", "u2", "u3", "u4"]
 
 
 def test_a_plan_of_one_unit_names_its_kind(root):

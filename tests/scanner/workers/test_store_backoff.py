@@ -1,3 +1,6 @@
+import re
+from datetime import datetime, timedelta
+
 import pytest
 
 from infra.store.storage import StorageError
@@ -23,13 +26,19 @@ def test_a_lone_failure_pauses_nothing(backoff, clock):
     assert clock.sleeps == []
 
 
-def test_pauses_grow_and_a_success_ends_them(backoff, clock):
+def test_pauses_grow_and_a_success_ends_them(backoff, clock, caplog):
+    """The pause is told once, with its end: the patience counts from the first failure."""
     for _ in range(12):
         backoff.failed(OSError("away"))
         backoff.wait()
         assert backoff.is_pausing == bool(clock.sleeps)
     pauses = [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
     assert clock.sleeps == pauses
+    now = datetime.now().astimezone()
+    ends = {(now + timedelta(seconds=seconds)).strftime("%H:%M") for seconds in (899, 900)}
+    (told,) = [record.getMessage() for record in caplog.records]
+    until = re.fullmatch(r"the store fails: the scan waits for it until (..:..); Ctrl-C is safe, .* goes on later", told)[1]
+    assert until in ends
     backoff.worked()
     backoff.wait()
     assert not backoff.is_pausing
