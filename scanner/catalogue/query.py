@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 Views = Mapping[str, Callable[[], pa.Table]]
 """Further views by name, and the functions that read them."""
 _NO_VIEWS: Views = {}
+# DuckDB would download an extension to read S3, so it reads through the client of the store instead. It would also take the
+# names of this module's variables for tables.
+_SANDBOX = {"autoinstall_known_extensions": False, "autoload_known_extensions": False, "python_enable_replacements": False}
 _DATED = "* REPLACE (TRY_CAST(night AS DATE) AS night)"
 """All columns, the night as a date; null for a scan without a night."""
 
@@ -71,7 +75,7 @@ def find(
     maps: bool = False,
     views: Views = _NO_VIEWS,
 ) -> Found:
-    """Return the rows of `query` and their number without a limit; arguments and errors as there."""
+    """Return the rows of `query` and, but for `sql`, their number without a limit; arguments and errors as there."""
     if wanted.limit is not None and wanted.limit < 0:
         raise QueryError(f"limit must be 0 or more, got {wanted.limit}")
     if wanted.plan is not None and wanted.all_plans:
@@ -84,7 +88,8 @@ def find(
     elif wanted.has_conditions:
         raise QueryError("give either SQL or filters, not both")
     else:
-        chosen = _run(root_uri, sql, selected_plans(root_uri, plan=wanted.plan, all_plans=wanted.all_plans), views)
+        plans = selected_plans(root_uri, plan=wanted.plan, all_plans=wanted.all_plans)
+        chosen = _run(root_uri, sql, plans, views, wanted.limit)
     return Found(chosen if wanted.limit is None else chosen.slice(0, wanted.limit), chosen.num_rows)
 
 
@@ -114,21 +119,24 @@ def _inside(circle: Circle, table: pa.Table) -> pa.Array:
     return pa.array(circle.contains(ra, dec))
 
 
-def _run(root_uri: str, statement: str, plans: list[ShownPlan], views: Views) -> pa.Table:
+def _run(root_uri: str, statement: str, plans: list[ShownPlan], views: Views, limit: int | None) -> pa.Table:
     import duckdb
 
     from infra.store.listed_objects import ListedObjects
 
-    # DuckDB would download an extension to read S3, so it reads through the client of the store instead.
-    with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
+    with (
+        TemporaryDirectory(prefix="lensscan-") as spill,
+        duckdb.connect(config={**_SANDBOX, "temp_directory": spill}) as connection,
+    ):
         try:
             parsed = connection.extract_statements(statement)
             if len(parsed) != 1 or parsed[0].type is not duckdb.StatementType.SELECT:
                 raise QueryError("the SQL must be one query, such as SELECT * FROM candidates")
             parts = _parts(root_uri, plans) if "scores" in statement.lower() else None
             sealed = _sealed_files(root_uri, plans) if "candidates" in statement.lower() else None
+            files = [*chain(*(parts or {}).values()), *(sealed or ())]
             if is_s3(root_uri):
-                connection.register_filesystem(ListedObjects(chain(*(parts or {}).values(), sealed or ())))
+                connection.register_filesystem(ListedObjects(files))
             for name in views:
                 if name in statement.lower():
                     connection.register(name, views[name]())
@@ -140,11 +148,16 @@ def _run(root_uri: str, statement: str, plans: list[ShownPlan], views: Views) ->
             elif parts is not None:
                 connection.register("_scores", _no_scores(root_uri, plans))
                 connection.execute(f"CREATE VIEW scores AS SELECT {_DATED} FROM _scores")  # noqa: S608
+            connection.execute(
+                f"SET allowed_paths = {_list(files)}; SET enable_external_access = false; SET lock_configuration = true"
+            )
+            # DuckDB takes a COPY inside WITH for a query, which may write to the allowed files; a view may hold none.
+            connection.execute(f"CREATE TEMP VIEW _asked AS\n{statement}")
             found = connection.sql(statement)
             if repeated := sorted(name for name, n in Counter(found.columns).items() if n > 1):
                 raise QueryError(f"columns must have different names, got {', '.join(repeated)} twice: name them with AS")
-            result: pa.Table = found.to_arrow_table()
-        except (duckdb.Error, OSError) as error:
+            result: pa.Table = (found if limit is None else found.limit(limit)).to_arrow_table()
+        except (duckdb.Error, OSError, MemoryError) as error:
             raise QueryError(_cause(error, ("candidates", "scores", *views))) from error
     return result
 
@@ -256,7 +269,10 @@ def _no_scores(root_uri: str, plans: list[ShownPlan]) -> pa.Table:
 
 def _source(files: list[FileInfo], *, names: bool = False) -> str:
     """Return the SQL that reads the files; with `names`, the path of its file is a column of each row."""
-    quoted = ", ".join("'" + file.uri.replace("'", "''") + "'" for file in files)
     # Else a folder above the catalogue, such as night=2026-01-01, would give a column its value.
     options = f"union_by_name = true, hive_partitioning = false, filename = {str(names).lower()}"
-    return f"read_parquet([{quoted}], {options})"
+    return f"read_parquet({_list(files)}, {options})"
+
+
+def _list(files: list[FileInfo]) -> str:
+    return "[" + ", ".join("'" + file.uri.replace("'", "''") + "'" for file in files) + "]"
