@@ -13,6 +13,7 @@ from astropy.io.votable.tree import Info
 from astropy.table import Table
 
 from infra.quiet import without_warnings
+from infra.spreadsheet_texts import protected_table
 from infra.store.files import check_replaceable, one_line, replace_whole
 from scanner.catalogue.astropy_table import astropy_table
 
@@ -56,7 +57,7 @@ def write_table(table: pa.Table, path: Path, facts: Mapping[str, str]) -> None:
             kept = {f"{PARQUET_PREFIX}{name}": value for name, value in facts.items()}
             pq.write_table(table.replace_schema_metadata(kept), part, compression="zstd", write_page_checksum=True)
         elif suffix == ".csv":
-            pa.csv.write_csv(table, part)
+            pa.csv.write_csv(protected_table(table), part)
         else:
             try:
                 with without_warnings():

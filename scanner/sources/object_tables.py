@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from infra.errors import LensscanError
+from infra.spreadsheet_texts import restored_column
 from infra.store.files import one_line
 from infra.store.storage import info, read_bytes
 from scanner.files.parquet_checked import ParquetInput
@@ -60,7 +61,7 @@ def table_bytes(label: str, uri: str) -> bytes:
 def csv_texts(label: str, data: bytes) -> tuple[list[str], list[pa.ChunkedArray]]:
     """Return names and columns of a CSV file, each cell as trimmed text: the only type that loses no information.
 
-    A `#` before the first name is left out.
+    A `#` before the first name is left out, and so is the apostrophe before a text that a spreadsheet could run.
 
     Raises:
         ManifestError: the file is not CSV in UTF-8, begins with a comment, or has too many rows or columns.
@@ -90,7 +91,7 @@ def csv_texts(label: str, data: bytes) -> tuple[list[str], list[pa.ChunkedArray]
         raise ManifestError(f"{label}: neither Parquet nor CSV: {error}") from error
     names = [(raw[i][0].as_py() or "").strip() for i in range(raw.num_columns)]
     names[0] = names[0].removeprefix("#").strip() or names[0]
-    return names, [pc.utf8_trim_whitespace(column) for column in raw.slice(1).columns]
+    return names, [restored_column(pc.utf8_trim_whitespace(column)) for column in raw.slice(1).columns]
 
 
 def _check_header(label: str, line: str) -> None:

@@ -1,17 +1,13 @@
-"""Votes as CSV, one column per field of `Vote`: what a page downloads, and what a person may open in a spreadsheet.
-
-A spreadsheet may execute a cell that begins with `=`, `+`, `-`, `@`, a tab or a line end. So a text that begins so is written
-with an apostrophe before it, and read without it. A text that begins with apostrophes and then such a character gets one more.
-"""
+"""Votes as CSV, one column per field of `Vote`: what a page downloads, and what a person may open in a spreadsheet."""
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
+from infra.spreadsheet_texts import protected, restored
 from scanner.review.votes.errors import VoteError
 from scanner.review.votes.vote import Vote, subject_of
 
@@ -19,8 +15,6 @@ COLUMNS = tuple(Vote.model_fields)
 _REQUIRED = frozenset(name for name, field in Vote.model_fields.items() if field.is_required())
 _FREE_TEXTS = frozenset({"comment", "page_version"})
 """Columns whose texts may begin with any character."""
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-"""Beginning of a text that a spreadsheet could execute; some read the wide forms of the signs, too."""
 
 
 def as_csv(votes: Iterable[Vote]) -> str:
@@ -68,7 +62,7 @@ def _rows(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
 def _vote(place: str, header: list[str], cells: list[str]) -> Vote:
     if len(cells) != len(header):
         raise VoteError(f"{place}: must have {len(header)} cells, got {len(cells)}")
-    given = {column: _plain(cell) if column in _FREE_TEXTS else cell for column, cell in zip(header, cells, strict=True)}
+    given = {column: restored(cell) if column in _FREE_TEXTS else cell for column, cell in zip(header, cells, strict=True)}
     try:
         vote = Vote.model_validate({column: cell for column, cell in given.items() if cell != ""})
     except ValidationError as error:
@@ -85,12 +79,7 @@ def _vote(place: str, header: list[str], cells: list[str]) -> Vote:
 def _cell(column: str, value: Any) -> str:
     """Return a value as text that pydantic reads as the same value."""
     if column in _FREE_TEXTS:
-        return f"'{value}" if _FORMULA.match(value) else value
+        return protected(value)
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else value.isoformat() if column == "graded_at" else str(value)
-
-
-def _plain(cell: str) -> str:
-    """Return the text that `_cell` wrote."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

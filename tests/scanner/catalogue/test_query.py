@@ -108,19 +108,25 @@ def test_an_empty_root_is_refused(tmp_path):
 
 
 REFUSED = r"""
-COPY (SELECT 1) TO 'new.csv'; COPY candidates TO 'new.csv'; INSTALL httpfs; LOAD httpfs; ATTACH 'new.db'; CREATE TABLE t AS SELECT 1
+COPY (SELECT 1) TO 'new.csv'; COPY candidates TO 'new.csv'; INSTALL httpfs; LOAD httpfs; ATTACH 'new.db'
+CREATE TABLE t AS SELECT 1
 PRAGMA database_list; SET enable_external_access = true; EXPORT DATABASE 'new'; CALL pragma_version(); DROP VIEW candidates;;
 EXPLAIN ANALYZE COPY (SELECT 1) TO 'new.csv'; SELECT; SELEC 1; SELECT nothing FROM candidates; SELECT\n*\nFROM elsewhere
 SELECT content FROM read_text('{outside}'); SELECT * FROM read_csv('{outside}'); SELECT * FROM glob('{outside}*')
 SELECT * FROM '{outside}'; SELECT * FROM read_csv('http://127.0.0.1:9/x'); SELECT * FROM 'https://127.0.0.1:9/x.parquet'
 SELECT getenv('HOME'); SELECT * FROM sqlite_scan('x', 'y'); SELECT c.p_lens, d.p_lens FROM candidates c, candidates d
-SELECT * FROM root_uri; SELECT * FROM statement; SELECT * FROM plans; SELECT * FROM parts; SELECT * FROM sealed; SELECT * FROM os
-SELECT object_id, object_id FROM candidates; SELECT * FROM (PIVOT candidates ON tile USING count(*)); PIVOT candidates ON tile USING count(*)
+SELECT * FROM root_uri; SELECT * FROM statement; SELECT * FROM plans; SELECT * FROM parts; SELECT * FROM sealed
+SELECT * FROM os
+SELECT object_id, object_id FROM candidates; SELECT * FROM (PIVOT candidates ON tile USING count(*))
+PIVOT candidates ON tile USING count(*)
 SELECT * FROM (COPY (SELECT 1) TO 'new.csv')
 WITH x AS (COPY (SELECT 1 AS a) TO 'new.csv') SELECT * FROM x; WITH x AS (COPY candidates TO 'new.csv') SELECT * FROM x
-WITH x AS (COPY (SELECT 1 AS a) TO '{night}') SELECT * FROM x; WITH x AS (COPY (SELECT 1 AS a) TO '{unit}') SELECT * FROM x, scores
-WITH x AS (COPY (SELECT 1 AS a) TO '{unit}' (USE_TMP_FILE false)) SELECT * FROM x, scores; WITH x AS (INSTALL httpfs) SELECT * FROM x
-WITH x AS (COPY (SELECT 1 AS a) TO '{sealed}' (USE_TMP_FILE false)) SELECT * FROM x, candidates; WITH x AS (ATTACH 'new') SELECT 1
+WITH x AS (COPY (SELECT 1 AS a) TO '{night}') SELECT * FROM x
+WITH x AS (COPY (SELECT 1 AS a) TO '{unit}') SELECT * FROM x, scores
+WITH x AS (COPY (SELECT 1 AS a) TO '{unit}' (USE_TMP_FILE false)) SELECT * FROM x, scores
+WITH x AS (INSTALL httpfs) SELECT * FROM x
+WITH x AS (COPY (SELECT 1 AS a) TO '{sealed}' (USE_TMP_FILE false)) SELECT * FROM x, candidates
+WITH x AS (ATTACH 'new') SELECT 1
 WITH x AS (LOAD 'new.duckdb_extension') SELECT * FROM x; WITH x AS (EXPORT DATABASE 'new') SELECT 1
 WITH x AS (SET lock_configuration = false) SELECT 1; WITH x AS (CREATE TABLE t AS SELECT 1) SELECT 1
 WITH x AS (INSERT INTO _scores VALUES (1) RETURNING 1) SELECT 1; SELECT * FROM query('COPY (SELECT 1) TO ''new.csv''')

@@ -1,5 +1,6 @@
 """Tables and their facts in every format, read back by other packages."""
 
+import csv
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ from astropy.io.votable import parse
 from astropy.table import Table
 
 from scanner.catalogue.table_files import check_path, write_table
+from scanner.sources.object_tables import csv_texts
 
 ROWS = pa.table({"n": [1, 2], "p": [0.5, None], "note": ["a", None]})
 
@@ -33,3 +35,16 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path):
             check_path(Path(option), option)
     with pytest.raises(ValueError, match=r"^FILE must be a file that ends in \.csv, got x\.doc$"):
         check_path(Path("x.doc"), "x.doc", (".csv",), "FILE")
+
+
+def test_a_csv_has_no_formulas_and_gives_texts_back(tmp_path):
+    texts = ["=1+1", "+1", "-2+3", "@SUM(A1)", "'=1", "''", "a=b", "", "\ufeff=1", "\uff1d1", "=a\n=b", 'a,"=b"', "plain"]
+    table = pa.table({"text": [*texts, " =1", "\t=1", None], "n": [-2.5, *range(len(texts) + 2)]})
+    write_table(table, tmp_path / "x.csv", {})
+    with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    assert rows[0] == ["'=1+1", "-2.5"]
+    assert not [text for text, _ in rows if text.lstrip(" \ufeff")[:1] in {*"=+-@\t\r\n\uff1d"}]
+    # Our reader trims the cells of other programs, so an apostrophe keeps the spaces of a formula, too.
+    names, (read, _) = csv_texts("x", (tmp_path / "x.csv").read_bytes())
+    assert (names, read.to_pylist()) == (["text", "n"], [*texts, " =1", "\t=1", ""])

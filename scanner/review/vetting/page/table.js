@@ -4,8 +4,8 @@ const VoteTable = (() => {
   const COLUMNS = ["act_id", "act", "grader", "subject", "object_id", "role", "undoes", "grade", "reason", "is_compound",
     "is_interesting", "comment", "repeat", "is_blind", "decision_s", "page_version", "graded_at"];
   const FREE = new Set(["comment", "page_version"]);
-  /* A spreadsheet may execute a text that begins so: it gets an apostrophe in front. */
-  const FORMULA = /^'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+  /* A spreadsheet may execute a text that begins so: it gets an apostrophe in front, as in infra/spreadsheet_texts.py. */
+  const FORMULA = /^[ \u00a0\ufeff']*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
 
   function cell(column, value) {
     let text = value === null || value === undefined ? "" : String(value);
