@@ -6,6 +6,7 @@ Credentials and endpoints come from the environment or the AWS profile only (`AW
 
 import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -73,7 +74,7 @@ def read_bytes(uri: str) -> bytes:
     if is_s3(uri):
         return s3.read_object(uri)
     with _local(uri):
-        return local_path(uri).read_bytes()
+        return _regular(uri).read_bytes()
 
 
 def read_many(files: Iterable[FileInfo]) -> Iterator[bytes | None]:
@@ -108,7 +109,7 @@ def read_blocks(file: FileInfo) -> Iterator[bytes]:
     if is_s3(file.uri):
         yield from s3.read_blocks(file)
         return
-    with local_path(file.uri).open("rb", buffering=0) as stream:
+    with _regular(file.uri).open("rb", buffering=0) as stream:
         yield from iter(lambda: stream.read(LOCAL_STREAM_BYTES), b"")
     if info(file.uri).etag != file.etag:
         raise changed(file.uri, file.etag)
@@ -136,12 +137,12 @@ def arrow_source(uri: str) -> pa.NativeFile:
     with _local(uri):
         if local_path(uri).is_dir():
             raise IsADirectoryError
-        return pa.OSFile(str(local_path(uri)))
+        return pa.OSFile(str(_regular(uri)))
 
 
 def open_read(uri: str) -> BinaryIO:
     """Open a seekable file; over S3, a read raises StorageError if the object was replaced meanwhile."""
-    return open_object(s3.info(uri)) if is_s3(uri) else local_path(uri).open("rb")
+    return open_object(s3.info(uri)) if is_s3(uri) else _regular(uri).open("rb")
 
 
 def exists(uri: str) -> bool:
@@ -158,7 +159,7 @@ def info(uri: str) -> FileInfo:
     if is_s3(uri):
         return s3.info(uri)
     with _local(uri):
-        return _local_info(local_path(uri))
+        return _local_info(_regular(uri))
 
 
 def list_files(root_uri: str, suffix: str = "") -> list[FileInfo]:
@@ -267,13 +268,13 @@ def is_s3(uri: str) -> bool:
     scheme, separator, place = uri.partition("://")
     host = place.partition("/")[0]
     # The error does not quote the URI: a secret that holds a slash looks like a path.
+    if separator and scheme not in {"s3", "file"} and "@" not in host + scheme:
+        raise PlaceError(f"{one_line(uri)}: must be a local path, file:// or s3://, got {scheme}://")
     if separator and ("@" in host + scheme or (":" in host and scheme != "file")):
         raise PlaceError(
             "an s3:// URI must not hold a user or password, which come from the environment or a profile, nor a port: "
             "an endpoint is set by AWS_ENDPOINT_URL"
         )
-    if separator and scheme not in {"s3", "file"}:
-        raise PlaceError(f"{one_line(uri)}: must be a local path, file:// or s3://, got {scheme}://")
     if scheme == "s3" and separator and not host:
         raise PlaceError(f"{one_line(uri)}: must name a bucket, as in s3://bucket/folder")
     return bool(separator) and scheme == "s3"
@@ -296,6 +297,20 @@ def local_only(uri: str) -> Path:
     return local_path(uri)
 
 
+def _regular(uri: str) -> Path:
+    """Return the path of a local file or folder, and refuse a pipe or a device, whose reading may never end.
+
+    Raises:
+        PlaceError: it is such a one.
+        OSError: it does not exist, or is not to be reached.
+    """
+    path = local_path(uri)
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise PlaceError(f"{uri}: is a pipe or a device, must be a file")
+    return path
+
+
 @contextmanager
 def _local(uri: str) -> Iterator[None]:
     """Convert the system's errors about a file that exists but cannot be read into StorageError, as over S3."""
@@ -311,20 +326,32 @@ def _local(uri: str) -> Iterator[None]:
 
 def _local_files(root: Path, suffix: str) -> list[FileInfo]:
     """List the files below `root`, following links. An unlistable folder is an error: skipping it would lose files."""
-
-    def refuse(error: OSError) -> None:
-        if not (isinstance(error, FileNotFoundError) and error.filename == str(root)):
-            raise StorageError(f"{error.filename}: cannot be listed: {error.strerror}") from error
-
-    paths = []
-    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        # Tools that copy files keep unfinished ones in hidden folders, which may go away at any time.
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [Path(folder, name) for name in names if name.endswith(suffix)]
     try:
-        return [_local_info(path) for path in paths]
+        paths = [path for path in _paths_below(str(root)) if path.endswith(suffix)]
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.filename == str(root):
+            return []
+        raise StorageError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+    try:
+        return [_local_info(Path(path)) for path in paths]
     except FileNotFoundError as error:
         raise StorageError(f"{error.filename}: went away while it was listed, or is a broken link") from error
+
+
+def _paths_below(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+    """Yield the paths of all files below a folder; `above` are the folders that it lies in, by device and inode."""
+    status = Path(folder).stat()
+    here = status.st_dev, status.st_ino
+    # A link to a folder that it lies in would be followed for ever; what that folder holds is listed already.
+    if here in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_dir():
+                yield entry.path
+            # Tools that copy files keep unfinished ones in hidden folders, which may go away at any time.
+            elif not entry.name.startswith("."):
+                yield from _paths_below(entry.path, above | {here})
 
 
 def _local_info(path: Path) -> FileInfo:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from infra.frozen import Frozen
+from infra.store.storage import read_bytes
 from scanner.catalogue.units import MAX_EXAMPLES, PlanError
 from scanner.vocabulary.choices import MATCH_RADIUS_ARCSEC, MOST_MATCH_RADIUS_ARCSEC
 
@@ -123,9 +124,9 @@ def tiles_in_file(path: Path, *, are_numbers: bool = True) -> tuple[str, ...]:
         PlanError: the file cannot be read, or holds no number.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_bytes(str(path)).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror or error if isinstance(error, OSError) else "it is no text"
         raise PlanError(f"{path}: cannot be read: {reason}") from error
     words = [line.replace(",", " ").split()[0] for line in lines if line.strip(" ,") and not line.lstrip().startswith("#")]
     # The first line may be the header of a table.

@@ -4,6 +4,7 @@ import contextlib
 import zlib
 from collections.abc import Iterable, Iterator
 
+from infra.store.files import PlaceError
 from infra.store.storage import FileInfo, StorageError, info
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
@@ -65,6 +66,8 @@ def rejecting_failures(name: str, uri: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise Rejection(RejectCode.MISSING_FILE, f"{name}: no such file") from error
+    except PlaceError as error:
+        raise Rejection(RejectCode.MISSING_FILE, f"{name}: {_reason(error, uri)}") from error
     except ValueError as error:
         # No file can have the name: it holds a null byte, for example.
         raise Rejection(RejectCode.MISSING_FILE, f"{name}: cannot be opened: {error}") from error

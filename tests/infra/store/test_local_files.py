@@ -22,6 +22,7 @@ from infra.store.storage import (
     list_files,
     local_only,
     local_path,
+    open_read,
     probe,
     read_blocks,
     read_bytes,
@@ -110,6 +111,17 @@ def test_reading_a_folder_raises_file_not_found(tmp_path, read):
             read(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "read", [read_bytes, info, arrow_source, open_read, lambda uri: next(read_blocks(FileInfo(uri, 0, "")))]
+)
+def test_a_pipe_or_a_device_is_not_read(tmp_path, read):
+    """Nothing ever comes out of this pipe, and no end out of the device."""
+    os.mkfifo(tmp_path / "pipe")
+    for uri in (str(tmp_path / "pipe"), "/dev/zero"):
+        with pytest.raises(PlaceError, match=f"^{uri}: is a pipe or a device, must be a file$"):
+            read(uri)
+
+
 def test_an_unreadable_local_file_raises_a_storage_error(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(StorageError, match="loop: cannot be read: Too many levels of symbolic links"):
@@ -131,6 +143,9 @@ def test_listings_follow_links_and_refuse_unreadable_entries(tmp_path):
     (root / "sub" / "a.x").write_bytes(b"1")
     (root / "sub" / "a.y").write_bytes(b"1")
     (root / "link").symlink_to(tmp_path / "elsewhere")
+    # Links to folders that they lie in have 2^40 paths.
+    (root / "loop").symlink_to(root)
+    (root / "sub" / "other_loop").symlink_to("..")
     assert [(file.uri, file.size) for file in list_files(str(root), ".x")] == [(f"{root}/link/b.x", 2), (f"{root}/sub/a.x", 1)]
     (root / "broken.x").symlink_to("nowhere")
     assert [file.uri for file in list_files(str(root), ".y")] == [f"{root}/sub/a.y"]

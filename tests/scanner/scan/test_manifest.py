@@ -1,5 +1,7 @@
 """A manifest's positions and other columns go through to the table of scores."""
 
+import os
+
 import pytest
 
 from scanner.scan.manifest import score_manifest
@@ -29,6 +31,19 @@ def test_positions_come_from_the_manifest_else_from_vis(folder):
     assert [row["ra"] for row in found] == pytest.approx([1.5, 150.25, 150.25, None, 150.25])
     assert [row["dec"] for row in found] == pytest.approx([2.5, -2.5, -2.5, None, -2.5])
     assert [row["status"] for row in found] == ["scored"] * 2 + ["rejected:missing_band", "rejected:missing_file", "scored"]
+
+
+def test_one_line_about_what_is_no_file_loses_no_other(folder):
+    """Nothing ever comes out of this pipe, and no end out of the device."""
+    os.mkfifo(folder / "pipe.fits")
+    cells = ("pipe.fits,,,", "/dev/zero,,,", "http://host:80/a.fits,,,", CELLS)
+    found = rows(folder, "object_id,VIS,Y,J,H\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells)))
+    assert [row["status"] for row in found] == ["rejected:missing_file"] * 3 + ["scored"]
+    assert [row["detail"] for row in found[:3]] == [
+        "VIS: pipe.fits: is a pipe or a device, must be a file",
+        "VIS: zero: is a pipe or a device, must be a file",
+        "VIS: a.fits: must be a local path, file:// or s3://, got http://",
+    ]
 
 
 def test_other_columns_follow_the_scores(folder):
