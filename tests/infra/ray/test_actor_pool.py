@@ -133,6 +133,11 @@ def test_the_pool_shrinks_if_an_actor_is_always_killed_starting(ray_cluster, cap
     pool.close()
 
 
+def test_actors_of_half_a_core_fill_two_cores(ray_cluster):
+    assert [actor_count(9, 9, cpus) for cpus in (0.5, 1.0, 2.0, 4.0)] == [4, 2, 1, 1]
+    assert (actor_count(3, 9, 0.5), actor_count(9, 2, 0.5)) == (3, 2)
+
+
 def test_a_lost_ray_raises_one_error_and_close_still_works(ray_cluster, monkeypatch):
     """Losing a real Ray soon ends the whole process: see `test_a_new_cluster_continues_after_the_head_dies`."""
 
