@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from infra.frozen import Frozen
 from scanner.review.vetting.order import Item
@@ -37,18 +37,10 @@ class PageAct(Frozen):
     graded_at: datetime
 
 
-class SentAct(Frozen):
-    """An act as it was sent, which may be none: only its name is known."""
-
-    model_config = ConfigDict(extra="allow")
-
-    act_id: ActId
-
-
 class PageActs(Frozen):
     """Acts in one message."""
 
-    acts: Annotated[list[SentAct], Field(max_length=MOST_ACTS)]
+    acts: Annotated[list[dict[str, object]], Field(max_length=MOST_ACTS)]
 
     def read(self) -> tuple[list[PageAct], list[dict[str, str]]]:
         """Return the acts, and the ids of those that are none with the reason, so that one of them holds no other up."""
@@ -56,11 +48,11 @@ class PageActs(Frozen):
         refused: list[dict[str, str]] = []
         for sent in self.acts:
             try:
-                acts.append(PageAct.model_validate(sent.model_dump()))
+                acts.append(PageAct.model_validate(sent))
             except ValidationError as error:
                 first = error.errors()[0]
                 text = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-                refused.append({"act_id": sent.act_id, "error": text})
+                refused.append({"act_id": str(sent.get("act_id", ""))[:32], "error": text})
         return acts, refused
 
 

@@ -1,20 +1,23 @@
 """The server of the page: a thin shell around a session, on loopback only."""
 
+import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+import h11
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from infra.errors import LensscanError
 from infra.json_values import finite
@@ -26,6 +29,8 @@ from scanner.review.vetting.session import NotYetError, Session
 
 MOST_BYTES = 2**20
 """Largest size of a message with acts."""
+LOOK_EVERY_S = 10.0
+"""Time for each part of a request, in seconds; from then on at most as long again until its connection is closed."""
 HEADERS = {
     "content-security-policy": SERVED_POLICY,
     "x-content-type-options": "nosniff",
@@ -119,7 +124,14 @@ async def _answer_to(request: Request, error: Exception) -> Response:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return _trouble(400, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    codes = ((NotYetError, 403), (_TooLargeError, 413), (_OtherSessionError, 409), (LensscanError, 503), (OSError, 503))
+    codes = (
+        (ClientDisconnect, 400),
+        (NotYetError, 403),
+        (_TooLargeError, 413),
+        (_OtherSessionError, 409),
+        (LensscanError, 503),
+        (OSError, 503),
+    )
     code = next((code for kind, code in codes if isinstance(error, kind)), 500)
     # Only a defect is the program's own: its traceback belongs in the log, that of a full disk does not.
     _LOG.log(logging.ERROR if code == 500 else logging.DEBUG, "%s %s failed", request.method, request.url.path, exc_info=error)
@@ -154,6 +166,25 @@ class _Guarded:
         why = self._guard.refusal(request.method, request.url.path, headers, dict(request.query_params))
         answer = self._inner if why is None else PlainTextResponse(f"Refused: {why}.\n", 403)
         await answer(scope, receive, send_safely)
+
+
+class _Timely(H11Protocol):
+    """HTTP/1.1 that closes a connection whose client does not end its request: idle ones would use up all descriptors."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._look(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._next_look.cancel()
+        super().connection_lost(exc)
+
+    def _look(self, before: tuple[object, object] | None) -> None:
+        """Close the connection if it still waits for the same part of the same request as before."""
+        now = self.conn.their_state, self.cycle
+        if now == before and now[0] in {h11.IDLE, h11.SEND_BODY}:
+            self.transport.close()
+        self._next_look = self.loop.call_later(LOOK_EVERY_S, self._look, now)
 
 
 class _Unbroken:
@@ -201,11 +232,13 @@ def web_server(app: ASGIApp) -> Server:
     return Server(
         Config(
             app,
-            http="h11",
+            http=_Timely,
             ws="none",
             lifespan="off",
             loop="asyncio",
             log_config=None,
+            # A request that is none is the sender's affair, and the terminal is the grader's.
+            log_level="critical",
             access_log=False,
             server_header=False,
             proxy_headers=False,

@@ -63,6 +63,8 @@ class Vote(Frozen):
             raise ValueError(f"a reason goes with grade X only, got grade {self.grade}")
         if self.graded_at.tzinfo is None:
             raise ValueError(f"graded_at must have a time zone, got {self.graded_at.isoformat()}")
+        if not 2000 <= self.graded_at.year < 2100:
+            raise ValueError(f"graded_at must be in the years 2000 to 2099, got {self.graded_at.isoformat()}")
         return self
 
 

@@ -1,10 +1,12 @@
 """The server on loopback, asked by programs: what it answers, what it refuses, and what it never shows."""
 
+import logging
 import socket
 from types import SimpleNamespace
 
 import pytest
 
+from scanner.review.vetting import server
 from scanner.review.vetting.errors import VettingError
 from scanner.review.vetting.server import HEADERS, SESSION, bound
 from scanner.review.vetting.session import Session
@@ -111,7 +113,7 @@ def test_what_is_not_there_is_said_in_one_line(client, path, code):
 
 @pytest.mark.parametrize(
     ("body", "code"),
-    [({"acts": "none"}, 400), ({}, 400), ({"acts": [{"act_id": "<script>"}]}, 400), ({"acts": [], "more": 1}, 400)],
+    [({"acts": "none"}, 400), ({}, 400), ({"acts": ["<script>"]}, 400), ({"acts": [], "more": 1}, 400)],
 )
 def test_messages_of_another_form_are_refused(client, body, code):
     status, _, answer = client.ask("/api/acts", body)
@@ -123,9 +125,31 @@ def test_messages_of_another_form_are_refused(client, body, code):
 
 def test_an_act_that_is_none_holds_no_other_up(client, session):
     good, bad = act_of(session.items[5].key), act_of(session.items[6].key, more="<script>")
-    found = client.json("/api/acts", {"acts": [bad, good]})
+    early = act_of(session.items[6].key, graded_at="0001-01-01T00:00:00Z")
+    found = client.json("/api/acts", {"acts": [bad, early, good]})
     assert found["stored"] == [good["act_id"]]
-    assert found["refused"] == [{"act_id": bad["act_id"], "error": "more: Extra inputs are not permitted"}]
+    assert found["refused"] == [
+        {"act_id": bad["act_id"], "error": "more: Extra inputs are not permitted"},
+        {
+            "act_id": early["act_id"],
+            "error": "Value error, graded_at must be in the years 2000 to 2099, got 0001-01-01T00:00:00+00:00",
+        },
+    ]
+
+
+def test_slow_and_broken_requests_are_closed_without_a_word(session, monkeypatch, capfd, caplog):
+    monkeypatch.setattr(server, "LOOK_EVERY_S", 0.2)
+    with served(session) as guard:
+        own = "".join(f"{name}: {value}\r\n" for name, value in Client(guard).own.items())
+        begun = (b"", b"GET / HTTP/1.1\r\nHo", f"POST /api/acts HTTP/1.1\r\n{own}Content-Length: 9\r\n\r\n{{".encode())
+        for sent in (*begun, b"no request\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", guard.port), timeout=20) as slow:
+                slow.sendall(sent)
+                answer = slow.makefile("rb").read()
+                assert (answer[:13] == b"HTTP/1.1 400 ") is (sent not in begun)
+        assert Client(guard).ask("/api/state")[0] == 200
+    assert capfd.readouterr() == ("", "")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_page_of_another_session_is_refused(client, root, session):

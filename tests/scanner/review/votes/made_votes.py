@@ -89,5 +89,9 @@ def any_vote(draw):
         is_interesting=draw(st.booleans()),
         is_blind=draw(st.booleans()),
         decision_s=draw(st.floats(0, 1e300)),
-        graded_at=draw(st.datetimes(timezones=minutes.map(lambda m: timezone(timedelta(minutes=m))))),
+        graded_at=draw(
+            st.datetimes(
+                datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=minutes.map(lambda m: timezone(timedelta(minutes=m)))
+            )
+        ),
     )
