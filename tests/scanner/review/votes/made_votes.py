@@ -53,6 +53,8 @@ def undo_of(number, undone, grader="ann", **changes):
 
 
 minutes = st.integers(-14 * 60, 14 * 60)
+times = st.integers(946_771_200_000_000, 4_102_272_000_000_000)
+"""Microseconds since 1970: from 2000-01-02 to 2099-12-30."""
 texts = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 
 
@@ -89,9 +91,5 @@ def any_vote(draw):
         is_interesting=draw(st.booleans()),
         is_blind=draw(st.booleans()),
         decision_s=draw(st.floats(0, 1e300)),
-        graded_at=draw(
-            st.datetimes(
-                datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=minutes.map(lambda m: timezone(timedelta(minutes=m)))
-            )
-        ),
+        graded_at=datetime.fromtimestamp(0, timezone(timedelta(minutes=draw(minutes)))) + timedelta(microseconds=draw(times)),
     )
