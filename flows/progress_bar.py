@@ -7,6 +7,8 @@ from rich.console import RenderableType
 from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
+from flows.terminal import printable
+
 MOST_NAMED = 4
 """Largest number of names that are shown."""
 
@@ -22,7 +24,7 @@ class NamingBar(ProgressBar):
         if self.at_work:
             rest = len(self.at_work) - MOST_NAMED
             more = f" and {rest} more" if rest > 0 else ""
-            yield Text(f"at work: {', '.join(self.at_work[:MOST_NAMED])}{more}", no_wrap=True, overflow="ellipsis")
+            yield Text(printable(f"at work: {', '.join(self.at_work[:MOST_NAMED])}{more}"), no_wrap=True, overflow="ellipsis")
 
 
 def bar_texts(clock: Callable[[], float] = time.monotonic) -> Callable[[int, int], str]:

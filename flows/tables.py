@@ -1,52 +1,69 @@
-"""Tables for terminals of any width: no column is dropped and no number is cut."""
+"""Tables for terminals of any width: columns are left out from the right, no id or number is broken."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from textwrap import wrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from flows.terminal import printable
 from scanner.vocabulary.network_columns import P_PREFIX
 from scanner.vocabulary.probability_text import probability_text
 
-_LEAST_TEXT = 12
-"""Smallest width of a column of text that folds, in letters."""
+_LONGEST_WORD = 24
+"""Largest number of letters of a word that is never broken."""
+_LONGEST_CELL = 400
+"""Largest number of letters of a cell that is shown."""
 _BETWEEN = 3
 """Width of the border and the spaces between two columns."""
 _SHORT_LIST = 4
 """Largest number of values of a list that are shown."""
 _DECIMALS = 4
+_NAME = "candidate_id"
+_SURVEY = re.compile(r"^[A-Z]+ (?=J\d)")
+"""The survey in the name of a candidate, which a narrow table leaves out."""
 
 
-def table_of(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], width: int) -> Table | str:
-    """Return a table whose text folds to fit into `width`; if it cannot, the records one after the other as text.
+def table_of(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], width: int) -> tuple[Table, list[str]]:
+    """Return a table that fits into `width`, and the columns that it leaves out, from the right.
 
     Args:
         title: Line above the table.
-        columns: Names, in order.
+        columns: Names, the most important first.
         rows: Values by name.
         width: Number of letters of a line.
     """
     cells = {column: [_cell_of(column, row[column]) for row in rows] for column in columns}
     numeric = {column for column in columns if any(_is_number(row[column]) for row in rows)}
-    least = {column: _least(column, cells[column], column in numeric) for column in columns}
-    spare = width - 1 - sum(least.values()) - _BETWEEN * len(columns)
-    if spare < 0:
-        return "".join(f"{line}\n" for line in _records(title, cells, len(rows), width))
-    widths = _widths(cells, least, spare)
-    table = Table(title=title or None, title_justify="left")
+    shown, left_out = list(columns), list[str]()
+    if _spare(shown, cells, numeric, width) < 0 and _NAME in cells:
+        cells[_NAME] = [_SURVEY.sub("", text) for text in cells[_NAME]]
+    while _spare(shown, cells, numeric, width) < 0 and len(shown) > 1:
+        left_out.insert(0, shown.pop())
+    cells = {column: cells[column] for column in shown}
+    least = {column: _least(column, cells[column], column in numeric) for column in shown}
+    return _drawn(title, cells, _widths(cells, least, max(_spare(shown, cells, numeric, width), 0)), numeric), left_out
+
+
+def _drawn(title: str, cells: Mapping[str, Sequence[str]], widths: Mapping[str, int], numeric: set[str]) -> Table:
+    table = Table(title=Text(printable(title)) if title else None, title_justify="left")
     for column, wide in widths.items():
-        table.add_column(_header(column, wide), justify="right" if column in numeric else "left", width=wide, overflow="fold")
-    for number in range(len(rows)):
-        table.add_row(*(Text(cells[column][number]) for column in columns))
+        title_of_column = Text(printable(_header(column, wide)))
+        table.add_column(title_of_column, justify="right" if column in numeric else "left", width=wide, overflow="fold")
+    for row in zip(*cells.values(), strict=True):
+        table.add_row(*map(Text, row))
     return table
+
+
+def _spare(shown: Sequence[str], cells: Mapping[str, Sequence[str]], numeric: set[str], width: int) -> int:
+    """Return how many letters are left over in a line where each column has its smallest width."""
+    return width - 1 - sum(_least(column, cells[column], column in numeric) + _BETWEEN for column in shown)
 
 
 def _widths(cells: Mapping[str, Sequence[str]], least: Mapping[str, int], spare: int) -> dict[str, int]:
     """Return the width of each column; those that lack least get the spare letters first."""
-    lacking = {column: max(map(len, [column, *cells[column]])) - least[column] for column in cells}
+    lacking = {column: _longest(column, cells[column]) - least[column] for column in cells}
     widths = dict(least)
     for column in sorted(lacking, key=lambda name: lacking[name]):
         extra = min(lacking[column], spare)
@@ -63,6 +80,10 @@ def _cell_of(column: str, value: Any) -> str:
     return probability_text(value).replace("> ", ">") if is_probability and float(text) == 1 else text
 
 
+def _longest(column: str, texts: Sequence[str]) -> int:
+    return max(map(len, [column, *texts]))
+
+
 def cell(value: Any) -> str:
     """Return a value as text: numbers with four decimals, small and large ones with three digits; the length of a long list."""
     if value is None:
@@ -73,7 +94,8 @@ def cell(value: Any) -> str:
         return f"{len(value)} bytes"
     if isinstance(value, list | tuple) and len(value) > _SHORT_LIST:
         return f"{len(value)} values"
-    return str(value)
+    text = str(value)
+    return printable(" ".join((text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}...").split()))
 
 
 def _is_number(value: Any) -> bool:
@@ -81,9 +103,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _least(column: str, texts: Sequence[str], is_numeric: bool) -> int:
-    """Return the smallest width of a column: numbers stay whole, a name breaks after underscores."""
-    longest = max(map(len, texts), default=0)
-    return max(*map(len, _parts(column)), longest if is_numeric else min(longest, _LEAST_TEXT))
+    """Return the smallest width of a column: numbers, names of candidates and words stay whole, titles break after `_`."""
+    whole = is_numeric or column == _NAME
+    words = texts if whole else [word for text in texts for word in text.split()]
+    longest = max(map(len, words), default=0)
+    return max(*map(len, _parts(column)), longest if whole else min(longest, _LONGEST_WORD))
 
 
 def _parts(column: str) -> list[str]:
@@ -98,16 +122,3 @@ def _header(column: str, width: int) -> str:
             lines.append("")
         lines[-1] += part
     return "\n".join(lines)
-
-
-def _records(title: str, cells: Mapping[str, Sequence[str]], n_rows: int, width: int) -> Iterator[str]:
-    """Yield the lines of records: a line `name  value` for each column; long values go on in the next line."""
-    if title:
-        yield title
-    names = max(map(len, cells))
-    for number in range(n_rows):
-        yield f"-- {number + 1} of {n_rows} --"
-        for column, texts in cells.items():
-            lines = wrap(texts[number], max(width - names - 2, 1)) or [""]
-            yield f"{column:<{names}}  {lines[0]}".rstrip()
-            yield from (f"{'':<{names}}  {line}" for line in lines[1:])

@@ -1,6 +1,8 @@
 """Terminal output: progress bars, tables and aligned lines for people, JSON for programs."""
 
 import json
+import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +12,15 @@ from typing import Any
 from infra.json_logs import is_asked
 from infra.json_values import finite
 from infra.progress import NamingProgress, no_progress
+
+# All that moves the cursor, changes a terminal, or turns the direction of writing; line ends and tabs are no danger.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_NO_LIMIT = 10**6
+
+
+def printable(text: str) -> str:
+    """Return a text for a terminal: a control character reads as its code in hexadecimal."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 @contextmanager
@@ -42,28 +53,32 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print a table of the given columns; if it is too wide, text folds or records stand below one another."""
+    """Print a table of the given columns, the most important first, and name those for which the terminal is too narrow.
+
+    A file or a pipe gets all columns; the variable COLUMNS sets another width.
+    """
     from rich.console import Console
 
+    from flows.commands.words import named
     from flows.tables import table_of
 
-    console = Console()
-    shown = table_of(title, columns, rows, console.width)
-    if isinstance(shown, str):
-        sys.stdout.write(shown)
-    else:
-        console.print(shown)
+    is_piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    console = Console(width=_NO_LIMIT if is_piped else None)
+    table, left_out = table_of(title, columns, rows, console.width)
+    console.print(table)
+    if left_out:
+        print_text(f"No room for {named(left_out)}: --json shows all, and so does a wider terminal.")
 
 
 def print_text(text: str) -> None:
     """Print a sentence for people."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{printable(text)}\n")
 
 
 def print_lines(lines: Mapping[str, Any]) -> None:
     """Print aligned `name value` lines."""
     width = max(len(name) for name in lines)
-    sys.stdout.writelines(f"{name:<{width}}  {value}\n" for name, value in lines.items())
+    sys.stdout.writelines(f"{name:<{width}}  {printable(str(value))}\n" for name, value in lines.items())
 
 
 def missing(folder: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from flows.terminal import printable
 from infra import json_logs
 
 VERBOSE = ("--verbose", "-v")
@@ -20,7 +21,7 @@ class _Stderr(logging.Handler):
     """Writes to stderr as it is at that moment: a progress bar replaces it for a while."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(self.format(record) + "\n")
+        sys.stderr.write(printable(self.format(record)) + "\n")
 
 
 def prepared(arguments: Sequence[str]) -> list[str]:
@@ -46,7 +47,7 @@ def complain(message: str) -> None:
     if json_logs.is_asked():
         _LOG.error("%s", message)
     else:
-        sys.stderr.write(f"lensscan: {message}\n")
+        sys.stderr.write(f"lensscan: {printable(message)}\n")
 
 
 def warn(message: str) -> None:
@@ -54,7 +55,7 @@ def warn(message: str) -> None:
     if json_logs.is_asked():
         _LOG.warning("%s", message)
     else:
-        sys.stderr.write(f"lensscan: warning: {message}\n")
+        sys.stderr.write(f"lensscan: warning: {printable(message)}\n")
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The commands that check and repair a catalogue: status, seal, reconcile, verify, repair."""
 
 import re
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from scanner.catalogue.audit.reconcile import Reconciliation
 
 Result = TypeVar("Result")
-_STATUS_COLUMNS = ["plan", "night", "ensemble", "threshold", "version", "planned", "units", "candidates", "state"]
+_STATUS_COLUMNS = ["plan", "state", "night", "units", "candidates", "ensemble", "threshold", "planned", "version"]
 
 
 @Parameter(name="*")
@@ -259,6 +258,7 @@ def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> N
     """
     from dataclasses import asdict
 
+    from flows.commands.words import counted
     from flows.terminal import print_json, terminal_progress
     from scanner.catalogue.audit.verify import files_of_no_plan, verify_plan
     from scanner.catalogue.night_file import NightFault, wrong_night_files
@@ -285,7 +285,8 @@ def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> N
         _print(f"file {uri}: {why}; {advice[why]}" for uri, why in wrong.items())
         n_files, n_bytes = sum(plan.n_files for plan in plans), sum(plan.n_bytes for plan in plans)
         n_bad = len(faults) + len(strays) + len(wrong)
-        _print([f"{len(ids)} plans, {n_files} files, {n_bytes} bytes read: {n_bad or 'none'} damaged or out of place"])
+        read = f"{counted(len(ids), 'plan')}, {counted(n_files, 'file')}, {counted(n_bytes, 'byte')} read"
+        _print([f"{read}: {n_bad or 'none'} damaged or out of place"])
     _end(is_good=is_intact)
 
 
@@ -352,7 +353,10 @@ def _each(ids: Iterable[str], act: Callable[[str], Result], error: type[Lensscan
 
 
 def _print(lines: Iterable[str]) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    from flows.terminal import print_text
+
+    for line in lines:
+        print_text(line)
 
 
 def _end(*, is_good: bool) -> None:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from scanner.catalogue.night_rows import Found
     from scanner.catalogue.wanted import Wanted
 
-COLUMNS = ("candidate_id", "ra", "dec", "tile", "night", "p_lens", "p_compound", "subclass")
-"""Columns of which all but one fit 100 characters; `--json` and `--sql` show the rest."""
-LIKE_COLUMNS = ("candidate_id", "object_id", "tile", "p_lens", "subclass", "anomaly", "distance")
+COLUMNS = ("candidate_id", "ra", "dec", "p_lens", "subclass", "night", "p_compound", "tile")
+"""The most important first: a narrow terminal leaves out the last. `--json` and `--sql` show the rest."""
+LIKE_COLUMNS = ("candidate_id", "distance", "p_lens", "subclass", "object_id", "anomaly", "tile")
 """The same with `--like`."""
 GRADED_COLUMNS = ("candidate_id", "ra", "dec", "p_lens", "grade", "p_graded", "n_votes", "reason")
 """The same with `--grades`."""
@@ -164,9 +164,8 @@ def query(
     elif sql is not None:
         print_table("", shown.column_names, shown.to_pylist())
     else:
-        nights = set(shown["night"].unique().to_pylist())
-        unshown = "p_compound" if len(nights) > 1 else "night"
-        columns = GRADED_COLUMNS if grades else [column for column in COLUMNS if column != unshown]
+        has_nights = len(shown["night"].unique()) > 1
+        columns = GRADED_COLUMNS if grades else [column for column in COLUMNS if column != "night" or has_nights]
         print_table(f"{shown.num_rows} of {found.n_all} candidates", columns, shown.to_pylist())
         if chosen.fdr is not None:
             from flows.commands.yields import promise_in_words

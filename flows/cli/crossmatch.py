@@ -3,8 +3,8 @@
 from flows.cli.app import AboveZero, Fraction, app
 from flows.cli.candidates import written_in_words
 
-COLUMNS = ("candidate_id", "night", "ra", "dec", "p_lens", "subclass", "match_id", "separation_arcsec")
-"""Columns; all but one fit 100 characters: the night is shown only if there are several, and then the kind is not."""
+COLUMNS = ("candidate_id", "match_id", "separation_arcsec", "p_lens", "night", "ra", "dec", "subclass")
+"""The most important first; the night is shown only if there are several."""
 
 
 @app.command
@@ -53,7 +53,7 @@ def crossmatch(
         print_json(found.rows.to_pylist())
     else:
         has_nights = len(found.rows["night"].unique()) > 1
-        columns = [name for name in COLUMNS if name != ("subclass" if has_nights else "night")]
+        columns = [name for name in COLUMNS if name != "night" or has_nights]
         what = "candidate in a night" if has_nights else "candidate"
         print_table(f"{found.rows.num_rows} matches of a {what} with a position", columns, found.rows.to_pylist())
         print_text(

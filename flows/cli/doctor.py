@@ -1,7 +1,5 @@
 """The command that says whether a scan would start."""
 
-import sys
-
 from flows.cli.app import app
 
 
@@ -20,7 +18,7 @@ def doctor(*, catalogue: str | None = None, tiles: str | None = None, json: bool
         json: Print JSON instead of lines.
     """
     from flows.commands.doctor import examine, would_start
-    from flows.terminal import print_json
+    from flows.terminal import print_json, print_text
 
     findings = examine(catalogue, tiles)
     starts = would_start(findings)
@@ -28,9 +26,9 @@ def doctor(*, catalogue: str | None = None, tiles: str | None = None, json: bool
         print_json({"would_start": starts, "findings": [finding.model_dump() for finding in findings]})
     else:
         for finding in findings:
-            sys.stdout.write(f"{finding.state:<8} {finding.what}: {finding.found}\n")
+            print_text(f"{finding.state:<8} {finding.what}: {finding.found}")
             if finding.mend:
-                sys.stdout.write(f"         to mend it: {finding.mend}\n")
-        sys.stdout.write(f"a scan would {'' if starts else 'not '}start\n")
+                print_text(f"         to mend it: {finding.mend}")
+        print_text(f"a scan would {'' if starts else 'not '}start")
     if not starts:
         raise SystemExit(1)

@@ -315,7 +315,7 @@ def plan(
     """
     from flows.commands.plan import describe_plan
     from flows.commands.plan_text import plan_text
-    from flows.terminal import print_json
+    from flows.terminal import print_json, printable
 
     report = describe_plan(
         input_uri(tiles, chosen),
@@ -331,4 +331,4 @@ def plan(
         selection=selection(chosen),
         survey=chosen.survey,
     )
-    print_json(report.to_json()) if json else sys.stdout.write(plan_text(report))
+    print_json(report.to_json()) if json else sys.stdout.write(printable(plan_text(report)))

@@ -70,6 +70,7 @@ def versions(collection: str, *, json: bool = False) -> None:
         json: Print JSON instead of a table.
     """
     from flows.commands.publication_text import VERSION_COLUMNS, version_row
+    from flows.commands.words import counted
     from flows.terminal import print_json, print_table
     from scanner.hats.versions import versions_of
 
@@ -77,7 +78,7 @@ def versions(collection: str, *, json: bool = False) -> None:
     if json:
         print_json([version.model_dump(mode="json") for version in found])
     else:
-        print_table(f"{len(found)} versions", VERSION_COLUMNS, [version_row(version) for version in found])
+        print_table(counted(len(found), "version"), VERSION_COLUMNS, [version_row(version) for version in found])
 
 
 @app.command

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from flows.cli.arguments import complain, warn
 from flows.progress_bar import NamingBar, bar_texts
-from flows.terminal import missing, print_json, print_lines, print_table, terminal_progress
+from flows.terminal import missing, print_json, print_lines, print_table, print_text, terminal_progress
 from infra.progress import no_progress
 
 
@@ -33,15 +34,18 @@ def test_folders_that_a_command_makes_are_named(tmp_path):
     assert missing(str(tmp_path)) == missing("s3://bucket/new") == {}
 
 
-def test_a_narrow_table_folds_text_and_keeps_numbers_whole(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "30")
-    print_table("Best [1]", ["name", "p"], [{"name": "x" * 40, "p": 0.123456}, {"name": None, "p": 1}])
-    printed = capsys.readouterr().out
-    assert "Best [1]" in printed
-    assert "0.1235" in printed
-    assert printed.count("x") == 40
-    assert "None" not in printed
-    assert max(map(len, printed.splitlines())) <= 30
+def test_no_control_character_reaches_a_terminal(capsys):
+    hostile = "\x1b[2J\x1b]0;PWN\x07\x9b\r\u202e"
+    print_table(hostile, ["text"], [{"text": hostile}])
+    print_text(f"{hostile}\n\tnext")
+    print_lines({"a": hostile})
+    complain(hostile)
+    warn(hostile)
+    out, err = capsys.readouterr()
+    assert out.count(r"\x1b[2J\x1b]0;PWN\x07\x9b") == 4
+    assert err.count(r"\x1b[2J\x1b]0;PWN\x07\x9b\r\u202e") == 2
+    assert "\n\tnext\n" in out
+    assert not {*(out + err)} & {*"\x1b\x07\x9b\r\u202e"}
 
 
 def test_a_bar_shows_the_steps_done_on_stderr_only(monkeypatch, capsys):

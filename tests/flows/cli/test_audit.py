@@ -189,10 +189,9 @@ def test_query_says_how_many_and_where(lensscan, tmp_path):
     plan = finished(root, {"100000001": {i: 1 - i / 100 for i in range(30)}, "100000002": {40: 0.3}})
     table = lensscan("query", root)
     assert "20 of 30 candidates" in table
-    assert max(map(len, table.splitlines())) <= 100
     heading = next(line for line in table.splitlines() if "candidate_id" in line)
     assert [name.strip() for name in heading.strip("┃").split("┃")] == [
-        *("candidate_id", "ra", "dec", "tile", "p_lens", "p_compound", "subclass"),
+        *("candidate_id", "ra", "dec", "p_lens", "subclass", "p_compound", "tile"),
     ]
     assert "1 of 31 candidates" in lensscan("query", root, "--min-p-lens", "0.2", "--limit", "1")
     assert "30 candidates" in lensscan("query", root, "--plan", plan.plan_id[:8])
