@@ -139,7 +139,7 @@ def test_pixels_come_from_the_newest_night_that_scored(graded, tmp_path, night, 
 
 def test_an_error_of_the_store_leaves_no_grades_behind(graded, tmp_path, monkeypatch):
     def fail(_uri):
-        raise OSError("no route to the store")
+        raise StorageError("no route to the store")
 
     monkeypatch.setattr("scanner.catalogue.unit_inputs.info", fail)
     with pytest.raises(StorageError, match="no route to the store"):
