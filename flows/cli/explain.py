@@ -50,12 +50,11 @@ def explain(
         overwrite: Replace the figure if it exists.
         json: Print JSON instead of text.
     """
-    from flows.terminal import missing, print_json, print_lines, print_table, terminal_progress
+    from flows.terminal import print_json, print_lines, print_table, terminal_progress
 
     _check_new(out, overwrite=overwrite)
     wanted = [] if objects is None else _ids(objects)
     chosen = None if networks is None else [name.strip() for name in networks.split(",") if name.strip()]
-    made = missing(str(out.parent))
     with terminal_progress("drawing" if portrait else "explaining", quiet=json) as report:
         if portrait:
             from flows.commands.portray import portray_to_file
@@ -81,8 +80,6 @@ def explain(
         print_lines({f"{name}, warning": note for name, note in summary["notes"].items()})
     if summary["rejected"]:
         print_table("rejected", ("object", "why"), [{"object": name, "why": why} for name, why in summary["rejected"].items()])
-    if made:
-        print_lines(made)
 
 
 def _title(prevalence: float | None) -> str:

@@ -31,6 +31,7 @@ def check_writable(folder: Path) -> None:
         TrainingError: they cannot.
     """
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         check_replaceable(folder / EVALUATION_FILE)
     except OSError as error:
         raise TrainingError(f"{folder}: cannot be written to: {error.strerror}") from error

@@ -12,6 +12,8 @@ from infra.errors import LensscanError
 from infra.local_pool import WorkerProcess
 from infra.progress import NamingProgress
 from infra.settings import Settings
+from infra.store.files import PlaceError
+from infra.store.storage import check_apart
 from scanner.catalogue.paths import night_label
 from scanner.catalogue.selection import Selection
 from scanner.networks.card_file import read_card
@@ -50,6 +52,7 @@ def scan_tiles(
         LensscanError: an option is invalid, no input is found, or a unit cannot be scanned.
     """
     settings = Settings.read()
+    check_apart(root_uri, input_uri, "the input", PlaceError)
     known = None if options.publish_to is None else _known_to_publish(root_uri, options.publish_to)
     request = _request(input_uri, night, options, (selection or options.selection)(), options.engine or settings.engine)
     if options.completeness is not None:

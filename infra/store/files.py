@@ -114,14 +114,17 @@ def replace_whole(path: Path) -> Iterator[Path]:
 
 
 def check_replaceable(path: Path) -> None:
-    """Make the folder of `path` and check that `replace_whole` can write there; call this before long work.
+    """Check that `replace_whole` can write to `path`; call this before long work.
+
+    No folder is made: a folder that is not there is a slip of the pen.
 
     Raises:
-        OSError: the folder cannot be made or written to; the error names `path`.
+        OSError: there is no such folder, or it cannot be written to; the error names `path`.
     """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {path.parent}", str(path))
     part = _part(path)
     with _naming(path, part):
-        path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(b"")
         part.unlink()
 

@@ -1,6 +1,8 @@
 """List the folders in a folder, and remove one with all of its files: only folders that no reader looks for any more."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from infra.store import s3
 from infra.store.files import StorageError, one_line
@@ -39,3 +41,17 @@ def remove_folder(uri: str) -> None:
         pass
     except OSError as error:
         raise StorageError(f"{uri}: cannot be removed: {error.strerror or one_line(error)}") from error
+
+
+@contextmanager
+def no_empty_folder(uri: str) -> Iterator[None]:
+    """If the block fails, remove a local folder that it has made, and those above, as far as they are empty."""
+    path = None if is_s3(uri) else local_path(uri).absolute()
+    new = [] if path is None else [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in new:
+                folder.rmdir()
+        raise

@@ -20,6 +20,7 @@ from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import (  # type: ignore[import-untyped]
     BotoCoreError,
     ClientError,
+    ConnectionError,  # noqa: A004 - that of botocore: the store is not reached
     NoCredentialsError,
     PartialCredentialsError,
     SSOError,
@@ -157,7 +158,8 @@ def _failures(uri: str) -> Iterator[None]:
             raise FileNotFoundError(errno.ENOENT, "no such object or bucket", uri) from error
         raise refused(f"{uri}: {one_line(error)} (HTTP {status_of(error)})", _remedy(error)) from error
     except FAILURES as error:
-        raise refused(f"{uri}: {one_line(error)}", _RENEW if isinstance(error, _NO_CREDENTIALS) else None) from error
+        hint = "; is this machine offline?" if isinstance(error, ConnectionError) else ""
+        raise refused(f"{uri}: {one_line(error)}{hint}", _RENEW if isinstance(error, _NO_CREDENTIALS) else None) from error
 
 
 def _remedy(error: ClientError) -> str | None:

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from infra.errors import LensscanError
 from infra.read_ahead import map_ahead
 from infra.steps import Step, reached
 from infra.store import s3
@@ -35,6 +36,7 @@ __all__ = [
     "StorageError",
     "absolute",
     "arrow_source",
+    "check_apart",
     "check_folder",
     "create_if_absent",
     "create_scratch",
@@ -257,6 +259,17 @@ def check_folder(uri: str) -> None:
     for parent in path.parents:
         if parent.is_file():
             raise PlaceError(f"{uri}: {parent} is a file, must be a folder")
+
+
+def check_apart(place: str, uri: str, of: str, error: type[LensscanError]) -> None:
+    """Check that neither of two places lies in the other, links resolved; `of` names `uri` in the message.
+
+    Raises:
+        LensscanError: one does; it is of the type `error`.
+    """
+    ours, theirs = (f"{absolute(one).rstrip('/') if is_s3(one) else local_path(one).resolve()}/" for one in (place, uri))
+    if ours.startswith(theirs) or theirs.startswith(ours):
+        raise error(f"{place}: must lie outside {of} {uri}, and not around it")
 
 
 def is_s3(uri: str) -> bool:

@@ -17,6 +17,7 @@ from infra.store.storage import N_AHEAD, FileInfo, exists, info, is_s3, list_fil
 from scanner.catalogue.carried import CarriedColumn, near_names, planned_columns
 from scanner.catalogue.data_sets import check_data_sets
 from scanner.catalogue.paths import CANDIDATES
+from scanner.catalogue.releases import RELEASES
 from scanner.catalogue.selection import EVERYTHING, Circle, Selection
 from scanner.catalogue.source_choice import (
     EVERY_SOURCE,
@@ -302,7 +303,8 @@ def _why_nothing(input_uri: str, left_out: Sequence[LeftOut], place: str = "", s
         names = _names_that_fit_not(input_uri, {tile.reason for tile in left_out}, survey)
         return f"{input_uri}: none of {len(left_out)} tiles can be scanned, such as {examples}{first}{names}"
     if not exists(input_uri):
-        return f"{input_uri}: does not exist"
+        release = next((name for name in RELEASES if name in input_uri.lower()), None)
+        return f"{input_uri}: does not exist" + (f"; did you mean --release {release}?" if release else "")
     if place:
         return f"{input_uri}: no tile has a source {place}"
     if _is_file(input_uri):

@@ -18,7 +18,7 @@ from infra.read_ahead import map_ahead
 from infra.store.copies import copy_file, put_file, settle
 from infra.store.folders import remove_folder
 from infra.store.replacement import replace
-from infra.store.storage import absolute, check_folder, is_s3, join, local_path
+from infra.store.storage import absolute, check_apart, check_folder, is_s3, join, local_path
 from scanner.catalogue.known_lenses import KnownLenses, KnownTable
 from scanner.catalogue.shown import ShownPlan
 from scanner.hats.build import Build, Piece, build
@@ -134,9 +134,7 @@ def checked_roots(catalogue: str, collection: str) -> tuple[str, str]:
     """
     roots = absolute(catalogue), absolute(collection)
     check_folder(roots[1])
-    ours, theirs = (f"{root.rstrip('/') if is_s3(root) else local_path(root).resolve()}/" for root in roots)
-    if ours.startswith(theirs) or theirs.startswith(ours):
-        raise PublishError(f"{collection}: the collection must lie outside the catalogue {catalogue}, and not around it")
+    check_apart(collection, catalogue, "the catalogue", PublishError)
     return roots
 
 

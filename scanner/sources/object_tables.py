@@ -71,7 +71,7 @@ def csv_texts(label: str, data: bytes) -> tuple[list[str], list[pa.ChunkedArray]
     if data.startswith(XML_MAGIC):
         raise ManifestError(f"{label}: is XML; a VOTable of positions needs --tiles, a folder of tiles")
     if b"\0" in data:
-        raise ManifestError(f"{label}: is no text; neither Parquet nor CSV")
+        raise ManifestError(f"{label}: must be CSV, Parquet, FITS or a folder of FITS files")
     header = _LINE.search(data)
     _check_header(label, header[0].decode(errors="replace") if header else "")
     n_columns = header[0].count(b",") + 1 if header else 0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from infra.engine_name import EngineName
 from infra.settings import PRIVATE_RAY
+from infra.store.folders import no_empty_folder
 from infra.store.storage import absolute, probe
 from scanner.catalogue.asked_threshold import remember_threshold
 from scanner.catalogue.gate import held, hold
@@ -36,6 +37,11 @@ def plan_night(request: ScanRequest, root_uri: str, ray_address: str | None, *, 
         LensscanError: no input is found, the store has no conditional writes, or a package does not match its card.
     """
     root_uri = absolute(root_uri)
+    with no_empty_folder(root_uri):
+        return _planned(request, root_uri, ray_address, gate=gate)
+
+
+def _planned(request: ScanRequest, root_uri: str, ray_address: str | None, *, gate: bool) -> PlannedNight:
     probe(root_uri)
     package = request.package.absolute()
     # Damaged weights are found before workers start; the workers check them again, and the networks too.

@@ -44,7 +44,9 @@ def test_a_store_that_does_not_answer_passes(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setattr("infra.store.s3_client.REQUEST_TRIES", 1)
-    assert is_infrastructure(raised(read_bytes, "s3://bucket/key"))
+    error = raised(read_bytes, "s3://bucket/key")
+    assert is_infrastructure(error)
+    assert str(error).endswith("; is this machine offline?")
 
 
 def test_places_of_the_user_do_not_pass(tmp_path):

@@ -46,8 +46,8 @@ def manifest(tmp_path_factory):
 
 def test_a_portrait_names_objects_of_a_long_manifest(manifest, tmp_path):
     steps = []
-    found = portray(manifest, tmp_path / "new" / "p.png", steps=steps)
-    assert (tmp_path / "new" / "p.png").read_bytes().startswith(b"\x89PNG")
+    found = portray(manifest, tmp_path / "p.png", steps=steps)
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
     assert "missing_file" in found["rejected"]["bad"]
     said = found["networks"]["equivariant-sky"]
     assert list(said["class_generated"]) == ["nonlens", "single", "compound_arc", "double_ring"]

@@ -9,6 +9,7 @@ import flows.scan_night as flow
 import flows.scan_step as step
 from flows.cli.main import scan as command
 from flows.commands.completeness import CompletenessCommandError
+from infra.store.files import PlaceError
 from scanner.hats.errors import PublishError
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.sources.object_tables import ManifestError
@@ -109,6 +110,15 @@ def test_a_scan_that_cannot_publish_says_that_it_is_complete(places, tmp_path):
     with pytest.raises(PublishError, match="must lie outside the catalogue"):
         flow.scan_night.fn("tiles", str(tmp_path / "other"), NIGHT, publish_to=str(tmp_path / "other" / "x"))
     assert not (tmp_path / "other").exists(), "nothing is scanned"
+
+
+@pytest.mark.parametrize(
+    ("tiles", "out"), [("in", "in"), ("in", "in/deeper/.."), ("out/in", "out"), ("s3://b/in", "s3://b/in/x")]
+)
+def test_a_catalogue_among_its_tiles_is_refused(places, tmp_path, tiles, out):
+    with pytest.raises(PlaceError, match=f"^{out}: must lie outside the input {tiles}, and not around it$"):
+        command(tiles, out=out)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture

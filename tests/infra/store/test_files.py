@@ -59,12 +59,14 @@ def test_a_file_that_cannot_be_replaced_leaves_no_part(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_the_check_makes_the_folder_and_leaves_nothing_else(tmp_path):
-    check_replaceable(tmp_path / "new" / "deeper" / "a")
-    assert list((tmp_path / "new" / "deeper").iterdir()) == []
+def test_the_check_leaves_nothing_and_makes_no_folder(tmp_path):
+    check_replaceable(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OSError, match="Not a directory"):
-        check_replaceable(tmp_path / "file" / "deeper" / "a")
+    for folder in ("new/deeper", "file"):
+        with pytest.raises(FileNotFoundError, match=rf"there is no folder {tmp_path}/{folder}: '{tmp_path}/{folder}/a'$"):
+            check_replaceable(tmp_path / folder / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("write", [Path.write_bytes, lambda part, _: pq.write_table(pa.table({"a": [1]}), part)])

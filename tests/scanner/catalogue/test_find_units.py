@@ -114,7 +114,9 @@ def test_an_object_twice_in_one_file_is_refused(tmp_path):
 
 @pytest.mark.fault(31)
 def test_nothing_to_scan_and_no_shard_are_refused(tmp_path):
-    with pytest.raises(PlanError, match="absent: does not exist"):
+    with pytest.raises(PlanError, match=r"/euclid-q1: does not exist; did you mean --release q1\?$"):
+        find_input(str(tmp_path / "euclid-q1"))
+    with pytest.raises(PlanError, match=r"absent: does not exist$"):
         find_units(str(tmp_path / "absent"))
     with pytest.raises(PlanError, match="holds neither"):
         find_units(str(tmp_path))

@@ -69,7 +69,7 @@ def test_a_hash_before_the_first_name_is_left_out(header):
     [
         (b"SIMPLE  =                    T", "t: is a FITS file; its name must end in .fits"),
         (b"<?xml version='1.0'?>", "t: is XML; a VOTable of positions needs --tiles"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "t: is no text; neither Parquet nor CSV"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "t: must be CSV, Parquet, FITS or a folder of FITS files"),
         (b"a,b\n1\n", "t: neither Parquet nor CSV"),
         (b"ID;RA;DEC\n1;2,5;3\n", "t: the separator must be a comma; the first line is 'ID;RA;DEC'$"),
         (b"ID\tRA\n1\t2\n", r"t: the separator must be a comma; the first line is 'ID\\tRA'$"),
