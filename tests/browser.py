@@ -77,6 +77,44 @@ def _is_local(url):
     return parts.scheme in {"file", "data", "blob", "about"} or parts.hostname in {"127.0.0.1", "localhost"}
 
 
+SCREENS = ({"width": 390, "height": 844}, {"width": 600, "height": 900}, {"width": 1300, "height": 900})
+_MISFITS = """() => {
+    const found = [], width = innerWidth;
+    const scrolls = (e) => e && (/auto|scroll/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+    const isShown = (e) => e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length;
+    if (document.documentElement.scrollWidth > width) found.push("the page");
+    const range = document.createRange();
+    for (const e of document.querySelectorAll("body *")) {
+        if (!isShown(e) || e.closest(".skip, .hidden, svg, #toast")) continue;
+        const name = `<${e.tagName} class="${e.className}"> ${e.textContent.trim().slice(0, 40)}`;
+        const box = e.getBoundingClientRect();
+        if (box.width && (box.right > width + 1 || box.left < -1) && !scrolls(e.parentElement)) found.push(`wide: ${name}`);
+        for (const node of e.childNodes) {
+            if (node.nodeType !== Node.TEXT_NODE) continue;
+            for (const {0: word, index} of node.data.matchAll(/\\S+/g)) {
+                range.setStart(node, index);
+                range.setEnd(node, index + word.length);
+                const n = new Set([...range.getClientRects()].map((line) => Math.round(line.top))).size;
+                if (n > 1 && word.length / n < 4) found.push(`broken into ${n}: ${word} in ${name}`);
+            }
+        }
+    }
+    return found;
+}"""
+
+
+def assert_fits(page):
+    """Check that nothing is wider than three windows, light and dark, and no word is broken into letters.
+
+    A box that scrolls may hold wider things. A word may be broken if its parts have four letters or more.
+    """
+    for size in SCREENS:
+        page.set_viewport_size(size)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert page.evaluate(_MISFITS) == [], (size["width"], scheme)
+
+
 def require_browser():
     """Skip or fail this test if no browser can be started."""
     if (reason := why_no_browser()) is None:

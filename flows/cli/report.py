@@ -22,6 +22,7 @@ def report(
     *,
     chosen: CandidateOptions = ALL_CANDIDATES,
     out: str = REPORT_FILE,
+    title: str | None = None,
     top: Top = TOP,
     known: str | None = None,
     no_known: Annotated[bool, Parameter(negative=())] = False,
@@ -40,6 +41,7 @@ def report(
         catalogue: Folder or `s3://` prefix given to `scan --out`.
         chosen: The candidates to list.
         out: File to write, which ends in .html.
+        title: Title of the page; by default `Lens candidates`, and the night.
         top: Number of candidates to list, best first; at most 500, 50 kB each.
         known: Table of known lenses: CSV, Parquet, FITS or VOTable with RA and Dec in degrees, `name`, and perhaps `grade`
             and `reference`. By default the setting `known_lenses`, else the table of the package lenscat, if it is installed.
@@ -56,7 +58,8 @@ def report(
     arrow_without_pandas()
     path = page_path(out, "--out", overwrite=overwrite)
     with terminal_progress("reading", quiet=json) as shown:
-        done = report_to_file(catalogue, chosen.wanted(None, catalogue), path, top, known, no_known=no_known, progress=shown)
+        wanted = chosen.wanted(None, catalogue)
+        done = report_to_file(catalogue, wanted, path, top, known, no_known=no_known, title=title, progress=shown)
     if json:
         print_json(done)
     else:

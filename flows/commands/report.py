@@ -17,6 +17,7 @@ def report_to_file(
     known: str | None = None,
     *,
     no_known: bool = False,
+    title: str | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Write the report of the wanted candidates, and return what it holds.
@@ -28,13 +29,14 @@ def report_to_file(
         top: Number of candidates to list.
         known: Table of known lenses; by default as for `lensscan publish`.
         no_known: Match no known lenses.
+        title: Title of the page; by default one that names the night.
         progress: Called with (tiles or shards read, tiles or shards in all).
 
     Raises:
         LensscanError: the catalogue or the table cannot be read.
         OSError: the file cannot be written.
     """
-    report = make_report(root_uri, wanted, top, chosen_known(known, no_known=no_known), progress=progress)
+    report = make_report(root_uri, wanted, top, chosen_known(known, no_known=no_known), title=title, progress=progress)
     n_bytes = write_page(report_html(report), path)
     return {
         "file": str(path),

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from scanner.catalogue.wanted import Wanted
 from scanner.review.embeddings.rows import EmbeddedRows, EmbeddingsError, read_embedded
+from scanner.vocabulary.probability_text import probability_text
 
 N_BEST, N_ALIKE = 12, 5
 """Number of candidates, the best of the list, and of the objects that are named for each."""
@@ -20,7 +21,7 @@ class AlikeObject:
     name: str
     number: int | None
     """Place in the list of the page; None for one that is not listed."""
-    p_lens: float
+    p_lens: str
     kind: str
     distance: float
 
@@ -65,4 +66,4 @@ def _alike(found: Sequence[EmbeddedRows], object_id: int, numbers: Mapping[int, 
 
 def _object(row: Mapping[str, Any], number: int | None, distance: float) -> AlikeObject:
     name = str(row["candidate_id"] or f"object {row['object_id']}")
-    return AlikeObject(name, number, float(row["p_lens"]), str(row["subclass"] or "").replace("_", " "), distance)
+    return AlikeObject(name, number, probability_text(row["p_lens"], 4), str(row["subclass"] or "").replace("_", " "), distance)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from astropy.coordinates import Angle
 
 from scanner.catalogue.columns import KNOWN_COLUMNS, PURITY_COLUMNS, RANK
 from scanner.catalogue.map_columns import MAP_COLUMNS
@@ -69,6 +70,9 @@ class Card:
     nights: tuple[str, ...]
     tile: str
     position: str
+    """RA and Dec in degrees, as other programs read it."""
+    sexagesimal: str
+    """The same in hours, degrees, minutes and seconds."""
     known: Known | None
     grade: str
     graded: str
@@ -124,7 +128,8 @@ def card_of(
         "" if row.get(RANK.name) is None else str(row[RANK.name]),
         tuple(night for night in nights if night),
         str(row.get("tile") or ""),
-        "" if ra is None or dec is None else f"{ra:.5f}, {dec:+.5f}".replace("-", "\u2212"),
+        "" if ra is None or dec is None else f"{ra:.5f} {dec:+.5f}",
+        "" if ra is None or dec is None else _sexagesimal(ra, dec),
         _known(row),
         str(row.get("grade") or ""),
         _graded(row),
@@ -132,8 +137,10 @@ def card_of(
         pictures,
         tuple(_detail(field, row[field.name]) for field in schema if _is_shown(field, row.get(field.name))),
         {
+            "number": number,
             "name": str(row.get("candidate_id") or ""),
-            "grade": row.get("grade") or None,
+            "purity": _finite(row.get(PURITY_COLUMNS[0].name)),
+            **{k: row.get(k) or None for k in ("grade", "night", "subclass", "tile")},
             **{k: _finite(row.get(k)) for k in _NUMBERS},
         },
         "" if _finite(row.get("anomaly")) is None else f"{row['anomaly']:.2f}",
@@ -153,6 +160,11 @@ def _probability(p: Any) -> str:
 def _purity(row: Mapping[str, Any]) -> str:
     value, low, high = (_finite(row.get(column.name)) for column in PURITY_COLUMNS)
     return "" if value is None else percent_interval(value, low, high)
+
+
+def _sexagesimal(ra_deg: float, dec_deg: float) -> str:
+    ra = Angle(ra_deg, "deg").to_string("hour", sep=":", precision=2, pad=True)
+    return f"{ra} {Angle(dec_deg, 'deg').to_string(sep=':', precision=1, pad=True, alwayssign=True)}"
 
 
 def _known(row: Mapping[str, Any]) -> Known | None:

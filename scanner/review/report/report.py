@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from infra.progress import Progress, no_progress
 from infra.store.files import one_line, replace_whole
+from infra.store.storage import absolute
 from scanner.catalogue.calibration import calibration_warning
 from scanner.catalogue.known_lenses import KnownLenses, KnownTable
 from scanner.catalogue.paths import UNDATED
@@ -34,6 +35,8 @@ TOP = 200
 """Number of candidates that a report lists by default: 10 MB of pictures."""
 MOST_TOP = 500
 """Largest number: 25 MB of pictures."""
+N_BEST = 6
+"""Number of candidates at the top of the page."""
 SORTS = {"p_lens": "p_lens", "p_compound": "p_compound", "disagreement": "disagreement", "arc_snr_vis": "arc S/N"}
 """Columns of every candidate that people sort by, in words."""
 
@@ -42,8 +45,9 @@ SORTS = {"p_lens": "p_lens", "p_compound": "p_compound", "disagreement": "disagr
 class Report:
     """Everything that a report shows."""
 
+    title: str
     source: str
-    """Catalogue."""
+    """Name of the catalogue's folder."""
     made_at: datetime
     conditions: dict[str, str]
     """Conditions on the candidates, in words."""
@@ -61,11 +65,6 @@ class Report:
     """Table of known lenses that the candidates were matched with."""
     warning: str | None
     """Line that says that `p_lens` is not calibrated for a survey of the report; None where it is."""
-
-    @property
-    def night(self) -> str:
-        """Night that the report is limited to; empty for all."""
-        return self.conditions.get("night", "")
 
     @property
     def n_objects(self) -> int:
@@ -110,6 +109,11 @@ class Report:
         return {card.kind: card.kind_text for card in sorted(self.cards, key=lambda card: card.kind) if card.kind}
 
     @property
+    def best(self) -> list[Card]:
+        """The first candidates with pictures, for the top of the page."""
+        return [card for card in self.cards if card.pictures][:N_BEST]
+
+    @property
     def has_known(self) -> bool:
         return any(card.known for card in self.cards)
 
@@ -122,6 +126,15 @@ class Report:
         return {**SORTS, **unusual, **graded, **near, "ra": "RA", "dec": "Dec", "name": "name"}
 
     @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the table, by the keys that they sort by."""
+        always = {"number": "#", "name": "name", "p_lens": "p_lens", "purity": "purity", "p_compound": "p_compound"}
+        night = {"night": "night"} if self.nights else {}
+        known = {"known_separation_arcsec": "known lens"} if self.has_known else {}
+        grade = {"grade": "grade"} if self.grades else {}
+        return {**always, "subclass": "subclass", "ra": "RA, Dec", **night, "tile": "tile", **known, **grade}
+
+    @property
     def grades(self) -> list[str]:
         return sorted({card.grade for card in self.cards if card.grade})
 
@@ -132,6 +145,7 @@ def make_report(
     top: int = TOP,
     known: KnownLenses | None = None,
     made_at: datetime | None = None,
+    title: str | None = None,
     progress: Progress = no_progress,
 ) -> Report:
     """Read a catalogue for a report.
@@ -142,6 +156,7 @@ def make_report(
         top: Number of candidates to list.
         known: Table of known lenses to match the listed candidates with.
         made_at: Time that the report states; by default now.
+        title: Title of the page; by default one that names the night.
         progress: Called with (tiles or shards read, tiles or shards in all).
 
     Raises:
@@ -157,7 +172,8 @@ def make_report(
     tally = tally_of(root_uri, plans, [cut.p_lens for cut in purity.cuts] if purity else [], progress)
     cards = _cards(root_uri, listed, plans.values(), alike_of(root_uri, listed.rows, wanted))
     return Report(
-        source=one_line(root_uri),
+        title=title or f"Lens candidates{f' of {wanted.night}' if wanted.night else ''}",
+        source=one_line(absolute(root_uri).rstrip("/").rpartition("/")[2]),
         made_at=made_at or datetime.now(UTC),
         conditions=conditions_of(wanted),
         tally=tally,

@@ -58,9 +58,11 @@ def test_a_report_takes_the_options_of_query(lensscan, made, tmp_path, options):
 
 def test_a_report_is_replaced_only_if_that_is_asked(lensscan, made, tmp_path):
     path = tmp_path / "night.html"
-    told = ran(lensscan, "report", made[0], "--out", str(path), "--night", NIGHT)
+    told = ran(lensscan, "report", made[0], "--out", str(path), "--night", NIGHT, "--title", "For <us>")
     assert told.startswith(f"8 of 8 candidates written to {path}, 0.")
     before = path.read_text()
+    assert "<title>For &lt;us&gt;</title>" in before
+    assert made[0] not in before.split("<main>")[0]
     refused = lensscan("report", made[0], "--out", str(path))
     assert refused.stderr == f"lensscan: --out {path} exists; it is not replaced without --overwrite\n"
     assert (refused.returncode, path.read_text()) == (2, before)

@@ -51,7 +51,9 @@
 
   // Texts rise from A; numbers fall, the best first. What is unknown comes last either way.
   const direction = form.elements.direction;
-  const isText = (key) => key === "name" || key === "grade";
+  const headers = [...document.querySelectorAll("th[data-key]")];
+  const startsLow = (key) => ["number", "name", "grade", "night", "subclass", "tile"].includes(key);
+  let key = form.elements.sort.value;
   const rises = () => direction.getAttribute("aria-pressed") === "true";
   const compare = (key, sign) => (a, b) => {
     const x = a.keys[key] ?? null, y = b.keys[key] ?? null;
@@ -64,8 +66,11 @@
   };
 
   const update = () => {
-    const key = value("sort");
-    const ordered = key ? [...cards].sort(compare(key, rises() ? 1 : -1)) : [...cards];
+    const ordered = [...cards].sort(compare(key, rises() ? 1 : -1));
+    for (const header of headers) {
+      if (header.dataset.key === key) header.setAttribute("aria-sort", rises() ? "ascending" : "descending");
+      else header.removeAttribute("aria-sort");
+    }
     shown = ordered.filter(matches);
     const kept = new Set(shown);
     for (const card of ordered) {
@@ -83,15 +88,31 @@
   };
 
   form.addEventListener("input", (event) => {
-    if (event.target.name === "sort") point(isText(event.target.value));
+    if (event.target.name === "sort") { key = event.target.value; point(startsLow(key)); }
     look();
     if (!["map", "view", "size"].includes(event.target.name)) update();
   });
   // The form resets its fields only after the event of its button: here it resets them at once, and the page shows it at once.
-  const reset = () => { form.reset(); point(false); look(); update(); };
+  const reset = () => { form.reset(); key = value("sort"); point(false); look(); update(); };
   form.querySelector("button[type=reset]").addEventListener("click", (event) => { event.preventDefault(); reset(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   direction.addEventListener("click", () => { point(!rises()); update(); });
+  for (const header of headers) {
+    header.firstElementChild.addEventListener("click", () => {
+      point(header.dataset.key === key ? !rises() : startsLow(header.dataset.key));
+      key = form.elements.sort.value = header.dataset.key;
+      update();
+    });
+  }
+
+  // A candidate of the list stands for its name with its picture.
+  for (const link of document.querySelectorAll(".alike a")) {
+    const picture = document.querySelector(`${link.hash} .picture:last-child img:not(.map)`);
+    if (!picture) continue;
+    const copy = picture.cloneNode();
+    copy.alt = copy.title = link.textContent;
+    link.replaceChildren(copy);
+  }
   if (matchMedia("(max-width: 700px)").matches) {
     form.querySelector("details").open = false;
     form.elements.size.value = form.elements.size.defaultValue = "150";

@@ -48,7 +48,7 @@ def test_the_best_have_their_neighbours_by_angle(root):
 def test_an_object_below_the_threshold_has_no_number(root):
     rows = query(root, Wanted(night=NIGHT)).slice(N - 3)
     ((first, *_),) = alike_of(root, rows, Wanted(night=NIGHT))
-    assert (first.number, first.p_lens, first.name) == (None, pytest.approx(0.1), f"{HOSTILE[(N - 2) % 6]} {N - 2}")
+    assert (first.number, first.p_lens, first.name) == (None, "0.1000", f"{HOSTILE[(N - 2) % 6]} {N - 2}")
 
 
 def test_an_object_of_two_nights_is_not_like_itself(root):
@@ -74,7 +74,9 @@ def test_the_page_shows_them_as_text(root):
     html = report_html(made)
     assert html.count("Most alike") == 5
     assert "<script>alert(1)</script> 0" not in html
-    assert "distance 0.00" in html
+    # 1 - cos(1/20), and a p_lens of 0.89.
+    assert "distance 0.00125" in html
+    assert "p_lens 0.8900" in html
 
 
 def test_a_catalogue_without_embeddings_shows_nothing(tmp_path):

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from scanner.catalogue.known_lenses import read_known
@@ -11,7 +12,7 @@ from scanner.catalogue.query import query
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.wanted import Wanted
 from scanner.review.report.report import make_report, report_html, write_page
-from tests.browser import LAPTOP, PHONE
+from tests.browser import LAPTOP, PHONE, assert_fits
 from tests.other_survey import ATLAS, UNCALIBRATED
 from tests.scanner.catalogue_parts import NIGHT, finished, purity_table
 from tests.scanner.review.night import CARRIED, HOSTILE, hostile_night
@@ -73,19 +74,29 @@ def test_a_report_on_another_survey_states_the_missing_calibration(made, tmp_pat
     assert (other.cuts, made.warning, made.cuts is None) == (None, None, False)
     assert "sky-atlas: p_lens is calibrated" in report_html(other)
     assert "is calibrated" not in report_html(made)
+    # Beside a night of Euclid's, its candidates have no links to Euclid's images.
+    finished(str(tmp_path), {"b": {2: 0.8}}, night=OTHER_NIGHT)
+    both = make_report(str(tmp_path), Wanted(), title="Of both")
+    assert ["Euclid" in card.links[0].url for card in both.cards] == [False, True]
+    assert (both.title, both.source, str(tmp_path) in report_html(both).split("<main>")[0]) == ("Of both", tmp_path.name, False)
 
 
 def test_conditions_choose_candidates_and_not_the_tally(root):
     whole = make_report(root, Wanted(night=NIGHT), top=3)
-    assert (whole.n_objects, len(whole.cards), whole.tally.n_rows, whole.night) == (N, 3, N + 3, NIGHT)
+    assert (whole.n_objects, len(whole.cards), whole.tally.n_rows, whole.title) == (N, 3, N + 3, f"Lens candidates of {NIGHT}")
     assert len(whole.plans) == 1
     assert ([mark.place.number for mark in whole.maps[0].marks], whole.maps[0].dots.count("M")) == ([1, 2, 3], N - 3)
     some = make_report(root, Wanted(night=NIGHT, subclass="single", min_p_lens=0.9))
     assert ([card.object_id for card in some.cards], some.tally.n_rows) == (["100", "103"], N + 3)
     plan = whole.plans[0].plan_id[:10]
-    circle = Circle(ra_deg=52.9, dec_deg=-28.1, radius_deg=1)
+    circle = Circle(ra_deg=52.9, dec_deg=-28.1, radius_deg=0.015)
     found = make_report(root, Wanted(plan=plan, circle=circle))
-    assert found.conditions == {"plan": plan, "within": "1 deg of RA 52.9, Dec -28.1"}
+    assert found.conditions == {"plan": plan, "within": "0.015 deg of RA 52.9, Dec -28.1"}
+    # The sky is flat so near the centre.
+    flat = np.cos(np.radians(28.1))
+    near = [str(r["object_id"]) for r in query(root, Wanted(night=NIGHT)).to_pylist()
+            if np.hypot((r["ra"] - 52.9) * flat, r["dec"] + 28.1) <= 0.015]  # fmt: skip
+    assert ([card.object_id for card in found.cards], 0 < len(near) < N, found.tally.n_rows) == (near, True, N + 3)
     assert make_report(root, Wanted(all_plans=True)).tally.n_rows == N + 3 + 5
     assert make_report(root, Wanted(subclass="single", min_p_lens=0.99)).cards == []
 
@@ -101,7 +112,7 @@ def test_texts_stay_texts(made, uri, new_page):
     page.goto(uri)
     assert page.locator("script").count() == 1
     assert page.locator("style").count() == 1
-    assert page.locator("img").count() == N_MAPS * 6
+    assert page.locator("img").count() == N_MAPS * 6 + 6
     assert page.locator("img:not([src^='data:image/png;base64,'])").count() == 0
     attributes = (
         "[...document.querySelectorAll('*')].flatMap(e => [...e.attributes]).map(a => a.name).filter(n => /^on/.test(n))"
@@ -116,6 +127,7 @@ def test_texts_stay_texts(made, uri, new_page):
     assert page.locator(".card b, .card i, .card svg, .card a:not([href^='#c']):not(.links a)").count() == 0
     page.get_by_text("All columns").first.click()
     assert page.locator(".columns dt", has_text=CARRIED).first.is_visible()
+    assert page.locator(".best a").all_inner_texts() == [f"{i} 0.9{5 - i + 1}00" for i in range(1, 7)]
     # The dialog and the search use the same texts.
     page.locator(".pictures").first.click()
     assert HOSTILE[0] in page.locator("#zoom h2").text_content()
@@ -211,8 +223,16 @@ def test_the_table_follows_the_cards(uri, new_page):
     page.select_option("select[name=kind]", "single")
     page.click("button[name=direction]")
     rows = page.locator(".table-view tbody tr:visible")
-    assert [row.get_attribute("data-number") for row in rows.all()] == ["7", "4", "1"]
-    assert shown(page) == []
+    numbers = lambda: [int(row.get_attribute("data-number")) for row in rows.all()]  # noqa: E731
+    assert (numbers(), shown(page)) == ([7, 4, 1], [])
+    page.select_option("select[name=kind]", "")
+    for header, first, sort in (("subclass", 3, "ascending"), ("subclass", 1, "descending"), ("p_lens", 1, "descending")):
+        page.locator("th[data-key]", has_text=re.compile(f"^{header}$")).get_by_role("button").click()
+        assert (numbers()[0], page.get_attribute(f"th[data-key={header}]", "aria-sort")) == (first, sort)
+    assert page.locator("[aria-sort]").count() == 1
+    page.select_option("select[name=kind]", "single")
+    page.click("button[name=direction]")
+    assert numbers() == [7, 4, 1]
     assert "0.8900" in rows.first.text_content()
     rows.first.locator("th a").click()
     page.locator("#c7").wait_for()
@@ -257,12 +277,21 @@ SMALL = """[...document.querySelectorAll("button, select, input[type=search], in
     e => e.offsetHeight && e.offsetHeight < 24)"""
 
 
-@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
-def test_nothing_is_wider_than_the_screen(uri, new_page, size):
-    page = new_page(viewport=size)
+def test_pages_fit_screens_and_paper(uri, new_page):
+    page = new_page(viewport=PHONE)
     page.goto(uri)
-    assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true })")
     assert page.evaluate(f"{SMALL}.map(e => e.outerHTML)") == []
+    assert_fits(page)
+    page.get_by_label("table", exact=True).check()
+    assert_fits(page)
+    # A4 with margins of a centimetre: eight candidates are less than 27.7 cm high, two abreast.
+    page.get_by_label("pictures", exact=True).check()
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1047})
+    first, last = (page.locator(f"#c{n}").bounding_box() for n in (1, 8))
+    assert (last["x"] > first["x"] + first["width"], last["y"] + last["height"] - first["y"] < 1047) == (True, True)
+    assert page.locator("#c1 .links, #c1 .columns").first.is_hidden()
 
 
 def test_colours_follow_the_system_or_the_switch(uri, new_page):
