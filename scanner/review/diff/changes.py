@@ -14,16 +14,17 @@ from scanner.catalogue.shown import ShownPlan
 from scanner.catalogue.visible import selected_plans
 from scanner.catalogue.wanted import Wanted
 from scanner.networks.log_odds import log_odds
-from scanner.review.diff.elsewhere import SCHEMA, elsewhere
+from scanner.review.diff.elsewhere import ABSENT, SCHEMA, elsewhere
 from scanner.review.diff.matching import RADIUS_ARCSEC, Objects, Pairs, matched, separations
 from scanner.review.report.listed import first_rows
 
-GAINED, LOST, MOVED = "gained", "lost", "moved"
-CHANGES = (GAINED, LOST, MOVED)
+GAINED, LOST, MOVED, OUTSIDE_A, OUTSIDE_B = "gained", "lost", "moved", "outside a", "outside b"
+CHANGES = (GAINED, LOST, MOVED, OUTSIDE_A, OUTSIDE_B)
+"""An object about which a side has no row is outside it: its scan did not look there, so nothing is lost or gained."""
 MOVED_BY = 1.0
 """Smallest change of ln(p/(1-p)) of a candidate that counts as moved: its odds change by a factor of e."""
 _ABOUT_EITHER = {
-    "change": ("", "gained, lost or moved, from a to b"),
+    "change": ("", "gained, lost or moved, from a to b; outside a or outside b if that side has no row of the object"),
     "candidate_id": ("", "IAU-style name derived from the position"),
     "ra": ("deg", "Right ascension, ICRS"),
     "dec": ("deg", "Declination, ICRS"),
@@ -128,8 +129,10 @@ def difference(first: Side, second: Side, rules: Rules) -> Difference:
     not_in_a = elsewhere(first.root_uri, first.plans, b.take(gained), rules.radius_arcsec, a.ids[pairs.first])
     of_a = [_candidates(first, pairs.first[is_moved]), _candidates(first, lost), _without_rank(not_in_a)]
     of_b = [_candidates(second, pairs.second[is_moved]), _without_rank(not_in_b), _candidates(second, gained)]
-    names = np.repeat([MOVED, LOST, GAINED], [int(is_moved.sum()), len(lost), len(gained)])
-    table = _changes(names.tolist(), pa.concat_tables(of_a), pa.concat_tables(of_b))
+    went = [OUTSIDE_B if status == ABSENT else LOST for status in not_in_b["status"].to_pylist()]
+    came = [OUTSIDE_A if status == ABSENT else GAINED for status in not_in_a["status"].to_pylist()]
+    names = [MOVED] * int(is_moved.sum()) + went + came
+    table = _changes(names, pa.concat_tables(of_a), pa.concat_tables(of_b))
     return Difference(first, second, rules, _best_first(table), int((~is_moved).sum()))
 
 

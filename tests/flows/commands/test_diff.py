@@ -60,8 +60,10 @@ def test_the_summary_counts_both_sides(root):
         "a": {"name": f"{root}, night {NIGHT}", "candidates": 2, "p_lens_from": (0.5,)},
         "b": {"name": f"{root}, night {OTHER}", "candidates": 1, "p_lens_from": (0.6,)},
         "gained": 0,
-        "lost": 1,
+        "lost": 0,
         "moved": 0,
+        "outside a": 0,
+        "outside b": 1,
         "same": 1,
     }
     assert dict(lines_of(found))["b"] == f"{root}, night {OTHER}: 1 candidate with p_lens of at least 0.6"

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from scanner.catalogue.wanted import Wanted
-from scanner.review.diff.changes import Rules, Side, difference
+from scanner.review.diff.changes import CHANGES, Rules, Side, difference
 from tests.scanner.catalogue_parts import NIGHT, finished
 
 BEFORE = {"a": {1: 0.9, 2: 0.8, 3: 0.7, 4: 0.6, 5: 0.55, 10: 0.1}, "b": {7: 0.65, 8: None}}
@@ -41,7 +41,7 @@ def odds(p):
 
 def test_every_change_is_found_once(roots):
     found = compare(roots)
-    assert found.counts == {"gained": 3, "lost": 3, "moved": 1}
+    assert found.counts == {"gained": 2, "lost": 2, "moved": 1, "outside a": 1, "outside b": 1}
     # Objects 1 and 7 stay; object 2 moves from 0.8 to 0.5001.
     assert found.n_same == 2
     assert [(row["change"], row["object_id_a"], row["object_id_b"]) for row in found.table.to_pylist()] == [
@@ -49,9 +49,9 @@ def test_every_change_is_found_once(roots):
         ("moved", 2, 2),
         ("gained", 8, 8),
         ("lost", 3, 3),
-        ("gained", None, 9),
+        ("outside a", None, 9),
         ("lost", 4, 4),
-        ("lost", 5, None),
+        ("outside b", 5, None),
     ]
 
 
@@ -97,8 +97,8 @@ def test_the_place_decides_if_that_is_asked(roots, by, moved):
 
 def test_the_reverse_swaps_the_sides(roots):
     forward, back = compare(roots), compare(roots[::-1])
-    assert back.counts == {"gained": 3, "lost": 3, "moved": 1}
-    swapped = {"gained": "lost", "lost": "gained", "moved": "moved"}
+    assert back.counts == forward.counts
+    swapped = dict(zip(CHANGES, ("lost", "gained", "moved", "outside b", "outside a"), strict=True))
     ahead, behind = changes(forward), changes(back)
     assert {i: swapped[row["change"]] for i, row in ahead.items()} == {i: row["change"] for i, row in behind.items()}
     assert ahead[3]["p_lens_a"] == behind[3]["p_lens_b"]
@@ -111,7 +111,7 @@ def test_a_catalogue_has_no_changes_against_itself(roots):
 
 def test_conditions_apply_to_their_side(roots):
     found = compare([roots[0], roots[0]], (Wanted(), Wanted(min_p_lens=0.68)))
-    assert found.counts == {"gained": 0, "lost": 3, "moved": 0}
+    assert found.counts == dict.fromkeys(CHANGES, 0) | {"lost": 3}
     assert {row["p_lens_b"] for row in found.table.to_pylist()} == {row["p_lens_a"] for row in found.table.to_pylist()}
     assert (found.first.thresholds, found.second.thresholds) == ((0.5,), (0.68,))
 
@@ -121,7 +121,7 @@ def test_other_ids_are_matched_by_position(tmp_path):
     finished(roots[0], {"a": {1: 0.9, 2: 0.8}}, changes={"ra": [10.0, 20.0]})
     finished(roots[1], {"a": {101: 0.9, 102: 0.8}}, changes={"ra": [10.0 + 0.9 / 3600, 20.0 + 1.1 / 3600]})
     found = compare(roots)
-    assert (found.counts, found.n_same) == ({"gained": 1, "lost": 1, "moved": 0}, 1)
+    assert (found.counts, found.n_same) == (dict.fromkeys(CHANGES, 0) | {"outside a": 1, "outside b": 1}, 1)
     wide = compare(roots, radius_arcsec=1.5, moved_by=1e-9, rank_moved_by=0)
     assert [round(row["separation_arcsec"], 1) for row in wide.table.to_pylist()] == [0.9, 1.1]
 
@@ -133,7 +133,7 @@ def test_a_duplicate_is_absent_beside_its_paired_twin(tmp_path, is_gained):
     finished(roots[not is_gained], {"a": {1: 0.99}}, changes={"ra": [10.0]})
     (row,) = compare(roots).table.to_pylist()
     without = "a" if is_gained else "b"
-    assert (row["change"], row[f"status_{without}"]) == ("gained" if is_gained else "lost", "absent")
+    assert (row["change"], row[f"status_{without}"]) == (f"outside {without}", "absent")
     assert (row[f"object_id_{without}"], row[f"p_lens_{without}"], row["delta_log_odds"]) == (None, None, None)
 
 
@@ -143,7 +143,7 @@ def test_two_nights_of_one_object_count_once(tmp_path):
     finished(root, {"a": {1: 0.95}}, night="2026-11-25")
     assert compare([root, root]).n_same == 2
     nights = compare([root, root], (Wanted(night=NIGHT), Wanted(night="2026-11-25")), moved_by=0.5)
-    assert {i: row["change"] for i, row in changes(nights).items()} == {1: "moved", 2: "lost"}
+    assert {i: row["change"] for i, row in changes(nights).items()} == {1: "moved", 2: "outside b"}
     assert changes(nights)[2]["status_b"] == "absent"
 
 
