@@ -7,6 +7,7 @@ import pytest
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.nonlens_sample import NonLensTail
+from scanner.purity import ValueWithInterval
 from scanner.review.yields.night import NightScores, expected_lists
 from tests.benchmarks.natural_night import Night, draw_night, guarantee, held, judge, weights_of
 from tests.benchmarks.natural_objects import Scored, order, specs
@@ -73,12 +74,18 @@ def test_what_is_said_is_compared_with_the_truth(card):
     night = Night(p, np.arange(10_000) < 3)
     night.is_lens[5:12] = True
     said = expected_lists(NightScores("x", p, 0.02, 0.02, "x", "0" * 64, card.purity_table), (0.5,))
-    (of,) = said.lists
-    found = held(night, said, card.purity_table)
-    assert found["lenses, at the stated prevalence"] == {0.5: of.at_stated.n_lenses.low <= 3 <= of.at_stated.n_lenses.high}
-    assert found["contaminants, at the stated prevalence"][0.5] == (of.at_stated.n_contaminants.low <= 1)
-    assert found["completeness on the card"][0.5] == (card.purity_table.recall(0.5).value > 0.1)
-    assert not found["length of the list"][0.5]
+    of = said.lists[0]
+
+    def said_to_hold(n_lenses, n_contaminants, n_foreseen):
+        low_to_high = [ValueWithInterval(value=low, low=low, high=high) for low, high in (n_lenses, n_contaminants, n_foreseen)]
+        content = of.at_stated.model_copy(update={"n_lenses": low_to_high[0], "n_contaminants": low_to_high[1]})
+        changed = of.model_copy(update={"at_stated": content, "at_estimated": content, "n_foreseen": low_to_high[2]})
+        found = held(night, said.model_copy(update={"lists": (changed,)}), card.purity_table)
+        stated = ("lenses, at the stated prevalence", "contaminants, at the stated prevalence", "length of the list")
+        return [found[name][0.5] for name in stated]
+
+    assert said_to_hold((3, 4), (0, 1), (4, 4)) == [True] * 3
+    assert said_to_hold((3.1, 4), (0, 0.9), (1, 3)) == said_to_hold((0, 2), (2, 3), (5, 9)) == [False] * 3
 
 
 def test_nights_are_drawn_from_both_strata(rng):

@@ -42,7 +42,7 @@ class Job:
 def audit_jobs(root: Path) -> list[Job]:
     """Return a job for each of the audit's defects."""
     return [
-        Job(AUDIT, d.path, d.id, d.old, d.new, d.applied_to((root / d.path).read_text(encoding="utf-8")), d.tests)
+        Job(AUDIT, d.path, d.id, d.old, d.new, d.applied_to((root / d.path).read_text(encoding="utf-8")), (d.test,))
         for d in DEFECTS
     ]
 

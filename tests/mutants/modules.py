@@ -189,10 +189,3 @@ MODULES = (
     Module("scanner/review/yields/conformal.py", ("tests/scanner/review/yields/test_conformal.py",), _PER_LATER_MODULE),
     Module("scanner/review/yields/prevalence.py", ("tests/scanner/review/yields/test_prevalence.py",), _PER_LATER_MODULE),
 )
-
-NOT_SAMPLED = {
-    "scanner/scan/request.py": "it passes settings on and computes nothing",
-    "simulation/injection/tiles.py": "its nearest tests take minutes",
-    "simulation/injection/cutouts.py": "its nearest tests take minutes",
-}
-"""Maps each file that has defects of the audit but is not sampled to the reason."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.circumstances import processor
-from tests.mutants.modules import NOT_SAMPLED
 from tests.mutants.rules import RULES
 from tests.mutants.sampling import HELD_OUT_SEED
 from tests.mutants.trees import TIME_OUT
@@ -190,8 +189,8 @@ def as_markdown(report: dict[str, Any]) -> str:
 
 `{report["command"]}` at {report["commit"]}, {report["date"]}: {report["minutes"]} minutes on {where}.
 
-The list has 27 of an audit's 81 defects: 25 that survived and 2 that a test detected by accident. {audit["mutants"]} were run,
-and tests detect {audit["killed"]}.
+`audit.toml` lists defects that tests missed in audits by hand, or met by accident. {audit["mutants"]} were run, and tests
+detect {audit["killed"]}.
 
 The first sample has {sampled["mutants"]} mutants of core modules; tests detect {sampled["killed"]}.
 {sampled["equivalent"]} behave as the code does (`equivalent.toml` gives the reasons); {report["score"]:.1%} of the others are
@@ -205,16 +204,13 @@ judged afterwards, and {report["held_out_score"]:.1%} of the others are killed.
 |---|{"--:|" * (len(columns) - 1)}
 {_lines(f"| {' | '.join(map(str, row))} |" for row in table)}
 
-A mutant is killed when one of the tests of `make test` nearest to it (`modules.py`, `audit.py`) fails, or takes many times as
+A mutant is killed when one of the tests of `make test` nearest to it (`modules.py`, `audit.toml`) fails, or takes many times as
 long as without the mutant ({len(report["timed_out"])} did). A hash selects the places, from the families of operators in turn,
 and one mutant per place. Texts are not changed, operators are replaced by others of the same types, and no mutant is made in
 
 {_lines(f"- {rule}" for rule in RULES)}
 
-The samples delete no statements and no arguments: the audit's defects do. Some of these defects are in files that are not
-sampled:
-
-{_lines(f"- {path}: {reason}" for path, reason in NOT_SAMPLED.items())}
+The samples delete no statements and no arguments: the audit's defects do.
 """
     if report["survivors"]:
         text += f"\n## Survivors\n\n{_lines(f'- {_sentence(entry)}' for entry in report['survivors'])}\n"

@@ -17,10 +17,10 @@ with locked(Path(sys.argv[1])):
 """
 
 
-def test_a_folder_is_free_after_each_use(tmp_path):
+def test_a_folder_is_locked_in_each_use_and_free_after_it(tmp_path):
     for _ in range(2):
-        with locked(tmp_path / "work"):
-            assert (tmp_path / "work").is_dir()
+        with locked(tmp_path / "work"), pytest.raises(TrainingError, match="another training"), locked(tmp_path / "work"):
+            pass
 
 
 def test_a_refused_training_leaves_no_folder(tmp_path):
@@ -40,13 +40,6 @@ def test_a_killed_process_keeps_no_lock(tmp_path):
                 pass
         finally:
             process.kill()
-    with locked(tmp_path):
-        pass
-
-
-def test_an_error_of_the_training_ends_the_lock(tmp_path):
-    with pytest.raises(ValueError, match="of the training"), locked(tmp_path):
-        raise ValueError("of the training")
     with locked(tmp_path):
         pass
 

@@ -49,12 +49,6 @@ def test_grades_add_a_table_with_four_rows(trained, capsys):
     assert "1.000" in rows[1]
 
 
-def test_a_training_without_grades_has_no_table(trained, capsys):
-    trained(None)
-    train("shards", out=Path("runs"), name="new")
-    assert "Before and after" not in capsys.readouterr().out
-
-
 def test_json_holds_the_gain(trained, capsys):
     trained(GAIN)
     train("shards", out=Path("runs"), name="new", json=True)

@@ -68,11 +68,6 @@ def test_a_dither_adds_shot_noise_on_each_native_pixel(phase, image):
     np.testing.assert_allclose(comb, 2 * expected, rtol=1e-5)
 
 
-def test_nisp_takes_one_dither_an_exposure():
-    assert {EUCLID[band].n_exposures for band in ("Y", "J", "H")} == {observation._N_DITHERS}
-    assert EUCLID["H"].pixel_scale_arcsec / MER.grids["H"].pixel_scale_arcsec == pytest.approx(observation._NATIVE)
-
-
 def test_nisp_bands_share_a_depth_and_scatter_about_it():
     """The test repeats the draw: 10 % in VIS, 11.5 % in NISP as a whole, 4 % in each of its bands."""
     _, nisp, vis, *bands = np.random.default_rng(3).standard_normal(6)

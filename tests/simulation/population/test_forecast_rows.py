@@ -1,6 +1,5 @@
 """Tests of the mixture against the table that it was fitted to."""
 
-import json
 from dataclasses import astuple
 
 import numpy as np
@@ -9,7 +8,7 @@ from scipy.stats import ks_2samp, spearmanr
 
 from simulation.lensing import einstein_radius_arcsec
 from simulation.population import forecast_fit, forecast_rows
-from simulation.population.forecast_rows import MIXTURE_JSON, draw_row, from_coordinates, mixture_of, to_coordinates
+from simulation.population.forecast_rows import draw_row, from_coordinates, mixture_of, to_coordinates
 from tests.simulation.forecast_table import read_table
 
 COLUMNS = (0, 1, 3, 6, 5, 12, 11, 4, 9, 2)
@@ -99,11 +98,6 @@ def test_the_population_is_the_published_one(drawn):
     assert 20.1 < median["lens_mag"] < 20.9
     assert 0.65 < median["radius"] < 0.8
     assert drawn[:, -1].min() > 0.4
-
-
-def test_the_shipped_mixture_is_small_and_has_its_source():
-    assert MIXTURE_JSON.stat().st_size < 40_000
-    assert "Collett" in json.loads(MIXTURE_JSON.read_text())["source"]
 
 
 def test_coordinates_can_be_inverted(rng):

@@ -67,6 +67,14 @@ def test_a_second_source_lies_behind_the_first_which_gains_mass(base):
     assert compound.source1 == base.source1
 
 
+def test_a_change_does_not_depend_on_the_changes_before_it(images, monkeypatch):
+    few = {name: CHANGES[name] for name in ("second source", "1 galaxy inside", UNCHANGED)}
+    monkeypatch.setattr("simulation.products.counterfactuals.CHANGES", few)
+    for name, bands in changed_lens(np.random.default_rng(5), MER_10).items():
+        for band, image in bands.items():
+            np.testing.assert_array_equal(image, images[name][band], err_msg=name)
+
+
 def test_images_differ_where_the_change_is(images):
     assert images.keys() == CHANGES.keys()
     vis = {name: bands["VIS"] for name, bands in images.items()}

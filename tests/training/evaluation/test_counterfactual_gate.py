@@ -47,7 +47,7 @@ def test_a_weak_reason_may_cost_a_little(change, most):
 def test_lenses_without_arcs_must_be_excluded():
     assert judged(no_arcs=-12.0).passes
     scores = scored(no_arcs=-12.0)
-    scores["no arcs"][:3] = 0.5
+    scores["no arcs"][:3] = 0.01  # between the threshold and 0.5
     gate = judge(scores, 0.001, 0)
     assert gate.effects[1].below_cut.value == pytest.approx(37 / 40)
     assert gate.failures == ("no arcs: at least 95% must be below the candidates' threshold, 92.5% are",)
