@@ -122,6 +122,7 @@ def query(
     out: str | None = None,
     overwrite: bool = False,
     json: bool = False,
+    csv: bool = False,
 ) -> None:
     """Print candidates of a catalogue, best first, or the result of an SQL query.
 
@@ -144,13 +145,14 @@ def query(
         out: Write all columns but the maps to this file instead, as `lensscan export` does.
         overwrite: Replace the file of `--out` if it exists.
         json: Print JSON instead of a table.
+        csv: Print all columns but the maps as CSV instead.
     """
     from flows.terminal import print_json, print_table, print_text
 
     arrow_without_pandas()
     wanted = chosen.wanted(20 if limit is None and sql is None and out is None else limit, catalogue)
     if like is not None:
-        _print_like(catalogue, like, wanted, out, sql=sql, grades=grades, overwrite=overwrite, as_json=json)
+        _print_like(catalogue, like, wanted, out, sql=sql, grades=grades, overwrite=overwrite, as_json=json, as_csv=csv)
         return
     if out is not None:
         _export(catalogue, wanted, out, "--out", sql=sql, grades=grades, overwrite=overwrite, as_json=json)
@@ -159,14 +161,16 @@ def query(
 
     found = _found(catalogue, wanted, sql=sql, grades=grades)
     shown = found.rows
-    if json:
-        print_json(shown.to_pylist())
+    if json or csv:
+        print_json(shown.to_pylist()) if json else _print_csv(shown)
     elif sql is not None:
         print_table("", shown.column_names, shown.to_pylist())
     else:
         has_nights = len(shown["night"].unique()) > 1
         columns = GRADED_COLUMNS if grades else [column for column in COLUMNS if column != "night" or has_nights]
         print_table(f"{shown.num_rows} of {found.n_all} candidates", columns, shown.to_pylist())
+        if grades:
+            print_text("p_graded begins at p_lens, and few grades move it little: `grade` is what graders say.")
         if chosen.fdr is not None:
             from flows.commands.yields import promise_in_words
 
@@ -224,6 +228,19 @@ def export(
         _export(catalogue, wanted, file, "FILE", grades=grades, links=links, overwrite=overwrite, as_json=json)
 
 
+def _print_csv(rows: "pa.Table") -> None:
+    import sys
+
+    from scanner.catalogue.export import ExportError
+    from scanner.catalogue.table_files import write_csv
+
+    sys.stdout.flush()
+    try:
+        write_csv(rows, sys.stdout.buffer)
+    except ValueError as error:
+        raise ExportError(f"CSV cannot hold these rows: {error}") from error
+
+
 def _print_like(
     catalogue: str,
     name: str,
@@ -234,6 +251,7 @@ def _print_like(
     grades: bool,
     overwrite: bool,
     as_json: bool,
+    as_csv: bool,
 ) -> None:
     """Print the objects most like one, or write them to a file."""
     from flows.commands.like import rows_like
@@ -244,8 +262,8 @@ def _print_like(
     rows = rows_like(catalogue, name, wanted, sql=sql, grades=grades)
     if target is not None:
         _write(rows, target, catalogue, as_json=as_json)
-    elif as_json:
-        print_json(rows.to_pylist())
+    elif as_json or as_csv:
+        print_json(rows.to_pylist()) if as_json else _print_csv(rows)
     else:
         print_table(f"{rows.num_rows} objects like {name}", LIKE_COLUMNS, rows.to_pylist())
 

@@ -20,7 +20,7 @@ def surveys(name: str | None = None, *, json: bool = False) -> None:
     from flows.terminal import print_json, print_table, print_text
     from scanner.sources.survey import find_survey, shipped_surveys, shipped_text
 
-    if name is None:
+    if name in (None, "list"):
         found = [find_survey(known) for known in shipped_surveys()]
         rows: list[dict[str, Any]] = [
             {

@@ -3,11 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from infra.errors import LensscanError
 from infra.store.files import replace_whole
 from infra.store.storage import absolute
+from scanner.catalogue.columns import OBJECT_ID, POSITION_COLUMNS
 from scanner.catalogue.export import export, export_path
 from scanner.catalogue.plan import plan_ids
+from scanner.catalogue.query import query
+from scanner.catalogue.shown import shown_plans
 from scanner.review.votes.errors import VoteError
 from scanner.review.votes.graded import graded_ids, graded_objects
 from scanner.review.votes.log import VoteLog
@@ -63,9 +69,23 @@ def write_grades(catalogue: str, file: str, *, overwrite: bool) -> int:
     """Write a row for each graded object, in the format of the file's ending; return the number of rows."""
     target = export_path(file, "FILE", overwrite=overwrite)
     _acts(catalogue)
-    graded = graded_objects(absolute(catalogue))
+    graded = _with_places(graded_objects(absolute(catalogue)), absolute(catalogue))
     export(graded, target, catalogue)
     return int(graded.num_rows)
+
+
+def _with_places(graded: pa.Table, root_uri: str) -> pa.Table:
+    """Return graded objects with their names and positions, from the newest night, for programs that join tables by these."""
+    columns = POSITION_COLUMNS[:3]
+    found = pa.schema([column.field() for column in (OBJECT_ID, *columns)]).empty_table()
+    if any(shown_plans(root_uri).values()) and graded.num_rows:
+        newest = ", ".join(f"arg_max({column.name}, coalesce(night, DATE '-infinity')) AS {column.name}" for column in columns)
+        ids = ", ".join(map(str, graded["object_id"].to_pylist()))
+        found = query(root_uri, sql=f"SELECT object_id, {newest} FROM scores WHERE object_id IN ({ids}) GROUP BY object_id")  # noqa: S608
+    rows = found.take(pc.index_in(graded["object_id"], found["object_id"].combine_chunks()))
+    for place, column in enumerate(columns, 1):
+        graded = graded.add_column(place, column.field(), rows[column.name].cast(column.type))
+    return graded
 
 
 def write_acts(catalogue: str, file: str, *, overwrite: bool) -> int:

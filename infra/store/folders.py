@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 
 from infra.store import s3
 from infra.store.files import StorageError, one_line
-from infra.store.storage import is_s3, local_path
+from infra.store.storage import is_s3, local_path, not_listed
 
 
 def list_folders(root_uri: str) -> list[str]:
@@ -22,7 +22,7 @@ def list_folders(root_uri: str) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise StorageError(f"{root_uri}: cannot be listed: {error.strerror or one_line(error)}") from error
+        raise StorageError(not_listed(error)) from error
 
 
 def remove_folder(uri: str) -> None:

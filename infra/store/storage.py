@@ -337,6 +337,14 @@ def _local(uri: str) -> Iterator[None]:
         raise StorageError(f"{uri}: cannot be read: {error.strerror or one_line(error)}") from error
 
 
+def not_listed(error: OSError) -> str:
+    """Return why a local folder cannot be listed."""
+    if isinstance(error, NotADirectoryError):
+        file = next((path for path in Path(error.filename).parents if path.is_file()), error.filename)
+        return f"{file}: is a file, must be a folder; that of a catalogue is the one given to `lensscan scan --out`"
+    return f"{error.filename}: cannot be listed: {error.strerror or one_line(error)}"
+
+
 def _local_files(root: Path, suffix: str) -> list[FileInfo]:
     """List the files below `root`, following links. An unlistable folder is an error: skipping it would lose files."""
     try:
@@ -344,7 +352,7 @@ def _local_files(root: Path, suffix: str) -> list[FileInfo]:
     except OSError as error:
         if isinstance(error, FileNotFoundError) and error.filename == str(root):
             return []
-        raise StorageError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+        raise StorageError(not_listed(error)) from error
     try:
         return [_local_info(Path(path)) for path in paths]
     except FileNotFoundError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -57,7 +58,7 @@ def write_table(table: pa.Table, path: Path, facts: Mapping[str, str]) -> None:
             kept = {f"{PARQUET_PREFIX}{name}": value for name, value in facts.items()}
             pq.write_table(table.replace_schema_metadata(kept), part, compression="zstd", write_page_checksum=True)
         elif suffix == ".csv":
-            pa.csv.write_csv(protected_table(table), part)
+            write_csv(table, part)
         else:
             try:
                 with without_warnings():
@@ -66,6 +67,11 @@ def write_table(table: pa.Table, path: Path, facts: Mapping[str, str]) -> None:
                 raise ValueError(
                     f"{path}: a {suffix} file cannot hold this table: {one_line(error)}; Parquet and CSV can"
                 ) from error
+
+
+def write_csv(table: pa.Table, target: Path | BinaryIO) -> None:
+    """Write a table as CSV in UTF-8, in which no cell is a formula."""
+    pa.csv.write_csv(protected_table(table), target)
 
 
 def _write_fits(table: Table, path: Path, facts: Mapping[str, str]) -> None:

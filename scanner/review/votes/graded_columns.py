@@ -19,8 +19,8 @@ GRADED_COLUMNS = (
         pa.float32(),
         "",
         "stat.probability",
-        "Probability of a lens from p_lens and all grades, each grader weighted by the grades that they give to lenses and to "
-        "others; as if graders erred independently; null if not graded",
+        "Probability of a lens from p_lens, where it begins, and all grades, each grader weighted by the grades that they give "
+        "to lenses and to others; as if graders erred independently; null if not graded",
     ),
     Column(
         "n_votes",

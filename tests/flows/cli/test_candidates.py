@@ -69,6 +69,13 @@ def test_both_commands_take_the_same_candidates(lensscan, made, tmp_path, option
     assert [row["object_id"] for row in shown] == CHOICES[options][: None if "--limit" in words else 20]
 
 
+def test_csv_on_stdout_is_that_of_a_file(lensscan, made, tmp_path):
+    lensscan("export", made[0], "x.csv", "--top", "3", cwd=tmp_path)
+    assert lensscan("query", made[0], "--top", "3", "--csv").stdout == (tmp_path / "x.csv").read_text()
+    assert lensscan("query", made[0], "--sql", "select '=1' as a", "--csv").stdout == '"a"\n"\'=1"\n'
+    assert "CSV cannot hold these rows" in lensscan("query", made[0], "--sql", "select [1] as a", "--csv").stderr
+
+
 READERS = {
     ".parquet": lambda path: pq.read_table(path)["object_id"].to_pylist(),
     ".csv": lambda path: [int(row["object_id"]) for row in csv.DictReader(path.read_text().splitlines())],

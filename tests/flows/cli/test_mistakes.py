@@ -15,6 +15,7 @@ from flows.cli.mistakes import one_line_about
             ["query"],
             (
                 "lensscan query needs CATALOGUE: Folder or `s3://` prefix given to `scan --out`; "
+                "for example `lensscan query catalogue/ --min-p-lens 0.9 --limit 10`; "
                 "`lensscan query --help` shows all options"
             ),
         ),

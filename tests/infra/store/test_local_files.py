@@ -151,7 +151,7 @@ def test_listings_follow_links_and_refuse_unreadable_entries(tmp_path):
     assert [file.uri for file in list_files(str(root), ".y")] == [f"{root}/sub/a.y"]
     with pytest.raises(StorageError, match=r"broken\.x: went away while it was listed, or is a broken link"):
         list_files(str(root), ".x")
-    with pytest.raises(StorageError, match=r"a\.x: cannot be listed: Not a directory"):
+    with pytest.raises(StorageError, match=r"a\.x: is a file, must be a folder"):
         list_files(str(root / "sub" / "a.x"))
 
 
