@@ -247,22 +247,31 @@ def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> N
     """Find damaged files: compare plans with their names and files with the digests in the seals. Exit code 1 if there are any.
 
     Without `--plan` and `--night`, the command also names files that belong to no plan, and checks the files in `candidates/`.
+    Given a published collection, the command checks that each of its versions has all of its files, with their sizes.
 
     For example: `lensscan verify catalogue/ --deep`
 
+    or: `lensscan verify collection/`
+
     Args:
-        selection: The plans of a catalogue.
-        deep: Also read every row, verify the checksums of pages, and compute footers, candidates and seals again; without this
-            option, the units of an unsealed plan are only counted.
+        selection: The plans of a catalogue, or a collection.
+        deep: Also compare each file of a collection with its digest; of a catalogue, read every row, verify the checksums of
+            pages, and compute footers, candidates and seals again. Without this option, the units of an unsealed plan are only
+            counted.
         json: Print JSON instead of text.
     """
     from dataclasses import asdict
 
     from flows.commands.words import counted
     from flows.terminal import print_json, terminal_progress
+    from infra.store.storage import absolute, exists
     from scanner.catalogue.audit.verify import files_of_no_plan, verify_plan
     from scanner.catalogue.night_file import NightFault, wrong_night_files
+    from scanner.hats.paths import pointer_uri
 
+    if selection.is_whole and exists(pointer_uri(absolute(selection.catalogue))):
+        _verify_collection(selection.catalogue, deep=deep, as_json=json)
+        return
     root, ids = selection.plans()
     with terminal_progress("verifying", quiet=json) as report:
         plans = [verify_plan(plan_id, root, deep=deep, progress=report) for plan_id in ids]
@@ -288,6 +297,25 @@ def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> N
         read = f"{counted(len(ids), 'plan')}, {counted(n_files, 'file')}, {counted(n_bytes, 'byte')} read"
         _print([f"{read}: {n_bad or 'none'} damaged or out of place"])
     _end(is_good=is_intact)
+
+
+def _verify_collection(collection: str, *, deep: bool, as_json: bool) -> None:
+    from flows.commands.words import counted
+    from flows.terminal import print_json
+    from scanner.hats.versions import faults_by_version
+
+    found = faults_by_version(collection, deep=deep)
+    faults = [f"file {collection}/{name}/{path}: {why}" for name, wrong in found.items() for path, why in wrong.items()]
+    if as_json:
+        print_json({"is_intact": not faults, "versions": found})
+    else:
+        _print(faults)
+        if faults:
+            # A publication does not read files of the right size.
+            step = f"delete those that are damaged; then `lensscan publish CATALOGUE {collection}` shows a whole version"
+            _print([f"{step}, and with `--keep 1` removes all others"])
+        _print([f"{counted(len(found), 'version')}: {counted(len(faults), 'file')} damaged or missing"])
+    _end(is_good=not faults)
 
 
 @app.command

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from flows.commands.words import counted
+from flows.commands.words import counted, named
 
 if TYPE_CHECKING:
     from scanner.hats.publish import Publication
@@ -23,6 +23,7 @@ def publication_lines(done: "Publication") -> dict[str, object]:
         "known lenses": _known(done),
         **({"left out": f"{done.n_without_position} without a position"} if done.n_without_position else {}),
         "files": files,
+        **({"mended": named(done.mended)} if done.mended else {}),
         **({"removed": ", ".join(done.removed)} if done.removed else {}),
         "collection": done.collection_uri,
         "seconds": done.seconds,

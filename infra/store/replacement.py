@@ -5,12 +5,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from infra.steps import Step, reached
 from infra.store import s3
-from infra.store.files import StorageError, cannot_write
+from infra.store.files import PlaceError, StorageError, cannot_write
 from infra.store.posix import rename_over
-from infra.store.storage import info, is_s3, local_path, read_bytes
+from infra.store.storage import create_scratch, info, is_s3, join, local_path, probe, read_bytes
 
 
 def replace(uri: str, data: bytes) -> None:
@@ -54,6 +55,31 @@ def replace_if(uri: str, data: bytes, expected: bytes | None) -> bool:
     if is_replaced:
         reached(Step.REPLACED, uri)
     return is_replaced
+
+
+def probe_replacement(root_uri: str) -> None:
+    """Check that the store at `root_uri` honours the conditions of `replace_if`; a disk does, by a lock of this machine.
+
+    Raises:
+        PlaceError: it replaces a file that is not the expected one, or creates one that is there.
+        StorageError: no file can be created.
+    """
+    if not is_s3(root_uri):
+        return
+    probe(root_uri)
+    uri = join(root_uri, f".probe-{uuid4().hex}")
+    try:
+        create_scratch(root_uri, uri, b"first")
+        etag = info(uri).etag
+        outcomes = [s3.replace_if(uri, data, etag) for data in (b"second", b"third")]
+    finally:
+        with suppress(OSError):
+            s3.remove_probe(uri)
+    if outcomes != [True, False]:
+        raise PlaceError(
+            f"{root_uri}: the store ignores conditional replacement (If-Match), so two publishers could overwrite each other's "
+            "version; use a local file system, AWS S3, or an S3 server that honours conditional writes"
+        )
 
 
 def _replace_object_if(uri: str, data: bytes, expected: bytes | None) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,9 +35,9 @@ def night_leaves(spool: Spool, label: str, schema: pa.Schema, folder: Path) -> l
     for start, end in zip(starts, [*starts, len(order)][1:], strict=True):
         pixel, path = int(pixels[start]), folder / leaf_path(int(pixels[start]), label)
         rows = _Rows(spool.groups(order[start:end], rows_per_group(schema), schema))
-        n_bytes = _write(rows, schema, path, light.take(pa.array(order[start:end])))
+        stored = _write(rows, schema, path, light.take(pa.array(order[start:end])))
         part = Part(night=label, n_rows=int(end - start), sha256=rows.sha256)
-        leaves.append(Leaf(pixel=pixel, name=label, n_bytes=n_bytes, parts=(part,)))
+        leaves.append(Leaf(pixel=pixel, name=label, parts=(part,), **stored))
     return leaves
 
 
@@ -62,8 +63,8 @@ def merged_leaf(files: Iterable[tuple[Leaf, pq.ParquetFile]], nights: Iterable[s
         order = pc.sort_indices(light.select([name for name, _ in _ORDER]), sort_keys=_ORDER).to_numpy()
         name = parts[0].night if len(parts) == 1 else MERGED
         groups = spool.groups(order, rows_per_group(schema), schema)
-        n_bytes = _write(groups, schema, folder / leaf_path(pixel, name), light)
-    return Leaf(pixel=pixel, name=name, n_bytes=n_bytes, parts=tuple(sorted(parts, key=lambda part: part.night)))
+        stored = _write(groups, schema, folder / leaf_path(pixel, name), light)
+    return Leaf(pixel=pixel, name=name, parts=tuple(sorted(parts, key=lambda part: part.night)), **stored)
 
 
 def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -86,8 +87,8 @@ def leaf_schema(networks: Iterable[str], *, maps: bool, carried: Iterable[Carrie
     return with_votable(published_schema(tuple(networks), maps=maps, carried=fields), NAME)
 
 
-def _write(groups: Iterable[pa.Table], schema: pa.Schema, path: Path, light: pa.Table) -> int:
-    """Write the groups, which are the rows of `light` with their maps, and return the size of the file in bytes."""
+def _write(groups: Iterable[pa.Table], schema: pa.Schema, path: Path, light: pa.Table) -> dict[str, Any]:
+    """Write the groups, which are the rows of `light` with their maps; return the fields of `StoredFile`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {"compression": "zstd", "write_page_checksum": True, "write_page_index": True}
     columns = schema.with_metadata(_text_lengths(light))
@@ -96,7 +97,8 @@ def _write(groups: Iterable[pa.Table], schema: pa.Schema, path: Path, light: pa.
         writer.add_key_value_metadata(schema.metadata)
         for group in groups:
             writer.write_table(group.replace_schema_metadata(None))
-    return path.stat().st_size
+    with path.open("rb") as file:
+        return {"n_bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _text_lengths(rows: pa.Table) -> dict[str, str]:

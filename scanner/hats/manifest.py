@@ -1,12 +1,16 @@
 """The record of a version: its nights, the plans that they show, and the rows of every leaf."""
 
-from pydantic import Field
+from collections.abc import Container, Mapping
+
+from pydantic import Field, ValidationError
 
 from infra.frozen import Frozen
 from infra.provenance import digest
+from infra.store.storage import join, read_bytes
 from scanner.catalogue.carried import CarriedColumn
 from scanner.catalogue.known_lenses import KnownTable
-from scanner.hats.paths import leaf_path
+from scanner.hats.errors import PublishError
+from scanner.hats.paths import MANIFEST, leaf_path
 
 
 class Part(Frozen):
@@ -19,12 +23,18 @@ class Part(Frozen):
     """Digest of the rows, whatever file holds them."""
 
 
-class Leaf(Frozen):
+class StoredFile(Frozen):
+    """Size and digest of a file, so that a check finds whether it is there as it was written."""
+
+    n_bytes: int
+    sha256: str
+
+
+class Leaf(StoredFile):
     """A Parquet file of a version; it never changes, and later versions hold the same file."""
 
     pixel: int
     name: str
-    n_bytes: int
     parts: tuple[Part, ...]
     """The nights of its rows, in the order of their labels."""
 
@@ -69,6 +79,19 @@ class Manifest(Frozen):
     """Table of known lenses that the candidates of all nights are matched with; None if they are not."""
     nights: dict[str, NightEntry]
     leaves: tuple[Leaf, ...]
+    others: Mapping[str, StoredFile] = Field(default_factory=dict)
+    """Files by which readers open the version, by their path in it; this record is none of them."""
+
+    @property
+    def files(self) -> dict[str, StoredFile]:
+        """All files of the version but this record, by their path in it."""
+        return {**{leaf.path: leaf for leaf in self.leaves}, **self.others}
+
+    def without(self, paths: Container[str]) -> "Manifest":
+        """Return the version without the leaves at these paths, and without the nights of which they hold rows."""
+        lost = {part.night for leaf in self.leaves if leaf.path in paths for part in leaf.parts}
+        nights = {label: entry for label, entry in self.nights.items() if label not in lost}
+        return self.model_copy(update={"nights": nights, "leaves": tuple(x for x in self.leaves if x.path not in paths)})
 
     @property
     def sources(self) -> dict[str, str]:
@@ -104,3 +127,19 @@ def content_of(leaves: tuple[Leaf, ...]) -> str:
     """Return the digest of all rows, which does not depend on how the nights of a pixel are put into leaves."""
     parts = [[leaf.pixel, part.night, part.n_rows, part.sha256] for leaf in leaves for part in leaf.parts]
     return digest(sorted(parts))
+
+
+def load_manifest(collection_uri: str, name: str) -> Manifest:
+    """Read the record of a version.
+
+    Raises:
+        FileNotFoundError: there is no such version.
+        PublishError: the record is damaged.
+    """
+    uri = join(collection_uri, name, MANIFEST)
+    try:
+        return Manifest.model_validate_json(read_bytes(uri))
+    except ValidationError as error:
+        raise PublishError(
+            f"{uri}: not the record of a version: {error.errors()[0]['msg']}; publish into another collection"
+        ) from error

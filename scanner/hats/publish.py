@@ -1,10 +1,12 @@
 """Publish a catalogue as a new version of a HATS collection, which readers see whole or not at all."""
 
+import os
 import tempfile
 import time
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,24 +15,26 @@ import pyarrow.parquet as pq
 
 from infra.errors import LensscanError
 from infra.frozen import Frozen
-from infra.provenance import canonical_json
+from infra.provenance import canonical_json, sha256_bytes
 from infra.read_ahead import map_ahead
 from infra.store.copies import copy_file, put_file, settle
+from infra.store.files import cannot_write
 from infra.store.folders import remove_folder
-from infra.store.replacement import replace
+from infra.store.replacement import probe_replacement, replace
 from infra.store.storage import absolute, check_apart, check_folder, is_s3, join, local_path
 from scanner.catalogue.known_lenses import KnownLenses, KnownTable
 from scanner.catalogue.shown import ShownPlan
 from scanner.hats.build import Build, Piece, build
 from scanner.hats.errors import PublishError
-from scanner.hats.manifest import Manifest, content_of
+from scanner.hats.faults import faults_of
+from scanner.hats.manifest import Manifest, StoredFile, content_of, load_manifest
 from scanner.hats.night_writers import NightWriter
 from scanner.hats.nights import nights_of, source_of
 from scanner.hats.paths import COMMON, MANIFEST, MOC, PARTITIONS, PROPERTIES, STAGING, version_name
 from scanner.hats.pointer import Pointer, read_pointer, swap_pointer
 from scanner.hats.properties import encode_partitions, encode_properties, properties_of
 from scanner.hats.sky import write_moc
-from scanner.hats.versions import garbage_in, kept_of, load_manifest, remove_garbage
+from scanner.hats.versions import garbage_in, kept_of, remove_garbage
 
 KEEP = 7
 """Number of versions that are kept."""
@@ -68,6 +72,8 @@ class Publication(Frozen):
     n_nights: int
     n_leaves: int
     n_leaves_written: int
+    mended: tuple[str, ...]
+    """Files that the version which readers saw lacked, or held damaged; the version that they see now has them."""
     removed: tuple[str, ...]
     """Folders of older versions, and of publishers that were killed."""
     seconds: float
@@ -93,7 +99,9 @@ def publish(
     known: KnownLenses | None = None,
     ray_address: str | None = None,
 ) -> Publication:
-    """Publish the candidates that readers of a catalogue see; publish nothing if the collection shows them already.
+    """Publish the candidates that readers of a catalogue see; publish nothing if the collection shows them already, whole.
+
+    A version that lacks a file, or holds one of another size, is not shown: its nights are written again.
 
     The same call after a crash, and the same call twice, are safe. Of publishers at the same time each ends with a version that
     held what the catalogue showed when it began; a reader that opens the pointer sees one of them, whole.
@@ -111,6 +119,7 @@ def publish(
     Raises:
         ClusterError: the cluster cannot be reached, or its workers die.
         PublishError: there is nothing to publish, the places cannot be used, or other publishers were faster each time.
+        PlaceError: the store has no conditional writes.
         LensscanError: a file of the catalogue is damaged.
         StorageError: the store failed; publish again.
     """
@@ -146,52 +155,64 @@ def _try_once(asked: _Asked) -> Publication | None:
         nights = nights_of(asked.catalogue_uri)
         wanted = {label: source_of(plans, asked.known) for label, plans in nights.items()}
         versions = _versions(root, pointer) if pointer else {}
+        faults = cache(partial(faults_of, root))
+        mended = tuple(faults(pointer.version)) if pointer else ()
         same = [v for v in versions.values() if v.sources == wanted and (v.is_compact or not asked.compact)]
-        if pointer and same:
-            shown = next((v for v in same if v.version == pointer.version), same[0])
-            return _show(root, pointer, list(reversed(versions)), shown, asked.keep)
+        same.sort(key=lambda v: pointer is None or v.version != pointer.version)
+        if pointer and (whole := next((v for v in same if not faults(v.version)), None)):
+            return _show(root, pointer, list(reversed(versions)), whole, asked.keep, mended)
         if not nights:
             raise PublishError(f"{asked.catalogue_uri}: shows no candidates; `lensscan status` shows the state of each plan")
         # The version that shares most nights; among equals, the newest.
         base = max(versions.values(), key=lambda v: len(v.sources.items() & wanted.items()), default=None)
-        return _publish(asked, pointer, list(reversed(versions)), nights, base)
-    except (OSError, LensscanError):
+        base = base and base.without(faults(base.version))
+        return _publish(asked, pointer, list(reversed(versions)), nights, base, mended)
+    except (OSError, LensscanError) as error:
         # Another publisher may have removed the version that this one began from, or this one's own folder.
-        if read_pointer(root) == pointer:
+        if read_pointer(root) != pointer:
+            return None
+        if isinstance(error, LensscanError) or error.filename is not None:
             raise
-        return None
+        # Arrow does not name the file that it cannot write.
+        named = OSError(error.errno, os.strerror(error.errno)) if error.errno else error
+        raise cannot_write(tempfile.gettempdir() if is_s3(root) else root, named) from error
 
 
 def _versions(root: str, pointer: Pointer) -> dict[str, Manifest]:
-    """Return the records of the listed versions, newest first, without older ones that are gone: these are listed no more."""
+    """Return the records of the listed versions, newest first, without versions that are gone: these are listed no more."""
     found = {}
     for name in reversed(pointer.versions):
-        try:
+        with suppress(FileNotFoundError):
             found[name] = load_manifest(root, name)
-        except FileNotFoundError as error:
-            if name == pointer.version:
-                raise PublishError(
-                    f"{root}: the version that readers see is gone: {name}; show an older one with `lensscan rollback`"
-                ) from error
     return found
 
 
-def _show(root: str, pointer: Pointer, listed: list[str], shown: Manifest, keep: int) -> Publication | None:
+def _show(
+    root: str, pointer: Pointer, listed: list[str], shown: Manifest, keep: int, mended: tuple[str, ...]
+) -> Publication | None:
     """Make readers see a version that exists, and remove what is not kept; write nothing if there is nothing to do."""
     kept = kept_of(listed, shown.version, keep, pointer.version)
     garbage = garbage_in(root, kept)
     is_shown = shown.version == pointer.version
-    if (not is_shown or garbage or kept != pointer.versions) and not swap_pointer(root, pointer, shown.version, kept):
-        return None
+    if not is_shown or garbage or kept != pointer.versions:
+        probe_replacement(root)
+        if not swap_pointer(root, pointer, shown.version, kept):
+            return None
     outcome = Outcome.UNCHANGED if is_shown else Outcome.SHOWN_AGAIN
-    return _publication(root, shown, outcome, 0, remove_garbage(root, garbage))
+    return _publication(root, shown, outcome, 0, mended, remove_garbage(root, garbage))
 
 
 def _publish(
-    asked: _Asked, pointer: Pointer | None, listed: list[str], nights: dict[str, list[ShownPlan]], base: Manifest | None
+    asked: _Asked,
+    pointer: Pointer | None,
+    listed: list[str],
+    nights: dict[str, list[ShownPlan]],
+    base: Manifest | None,
+    mended: tuple[str, ...],
 ) -> Publication | None:
     """Write a new version and make readers see it, or return None if another publisher was faster."""
     root = asked.root
+    probe_replacement(root)
     if not is_s3(root):
         local_path(root).mkdir(parents=True, exist_ok=True)
     with (
@@ -222,7 +243,7 @@ def _publish(
             remove_folder(join(root, manifest.version))
             return None
     n_written = sum(piece.is_new for piece in made.pieces)
-    return _publication(root, manifest, Outcome.PROMOTED, n_written, remove_garbage(root, garbage))
+    return _publication(root, manifest, Outcome.PROMOTED, n_written, mended, remove_garbage(root, garbage))
 
 
 def _manifest(made: Build, known: KnownLenses | None) -> Manifest:
@@ -257,11 +278,12 @@ def _write(root: str, manifest: Manifest, made: Build, folder: Path) -> None:
     files = {
         COMMON: _metadata_file(schema),
         MOC: (folder / MOC).read_bytes(),
-        MANIFEST: canonical_json(manifest.model_dump()),
         PARTITIONS: encode_partitions(manifest),
         **dict.fromkeys(PROPERTIES, properties),
     }
-    for path, data in files.items():
+    others = {path: StoredFile(n_bytes=len(data), sha256=sha256_bytes(data)) for path, data in files.items()}
+    record = canonical_json(manifest.model_copy(update={"others": others}).model_dump())
+    for path, data in {MANIFEST: record, **files}.items():
         replace(join(version_uri, path), data)
     settle(version_uri)
 
@@ -272,7 +294,9 @@ def _metadata_file(schema: pa.Schema) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _publication(root: str, manifest: Manifest, outcome: Outcome, n_written: int, removed: list[str]) -> Publication:
+def _publication(
+    root: str, manifest: Manifest, outcome: Outcome, n_written: int, mended: tuple[str, ...], removed: list[str]
+) -> Publication:
     return Publication(
         version=manifest.version,
         outcome=outcome,
@@ -284,6 +308,7 @@ def _publication(root: str, manifest: Manifest, outcome: Outcome, n_written: int
         n_nights=len(manifest.nights),
         n_leaves=len(manifest.leaves),
         n_leaves_written=n_written,
+        mended=mended,
         removed=tuple(removed),
         seconds=0,
     )

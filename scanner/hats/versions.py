@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 
-from pydantic import ValidationError
-
 from infra.frozen import Frozen
 from infra.store.folders import list_folders, remove_folder
-from infra.store.storage import StorageError, absolute, exists, join, read_bytes
+from infra.store.replacement import probe_replacement
+from infra.store.storage import StorageError, absolute, join
 from scanner.hats.errors import PublishError
-from scanner.hats.manifest import Manifest
-from scanner.hats.paths import MANIFEST, NAME, is_of_publisher
+from scanner.hats.faults import check_whole, faults_of
+from scanner.hats.manifest import Manifest, load_manifest
+from scanner.hats.paths import NAME, is_of_publisher
 from scanner.hats.pointer import Pointer, read_pointer, swap_pointer
 
 
@@ -53,43 +53,33 @@ def versions_of(collection: str) -> list[Version]:
     return found
 
 
+def faults_by_version(collection: str, *, deep: bool = False) -> dict[str, dict[str, str]]:
+    """Return what is wrong with the files of each version, oldest first, as `faults_of` does; raises as `versions_of`."""
+    root = absolute(collection)
+    return {name: faults_of(root, name, deep=deep) for name in _pointer(root).versions}
+
+
 def roll_back(collection: str, version: str | None = None) -> Version:
-    """Make readers see a version again, by default the newest before the present one whose record exists; none is removed.
+    """Make readers see a version again, by default the newest earlier one that has all of its files; none is removed.
 
     Args:
         collection: Folder or prefix of the collection.
         version: Name of the version, or the first characters of the part after `lens_candidates_`.
 
     Raises:
-        PublishError: there is no such version, or no record of it; several begin so; or another publisher was faster.
+        PublishError: there is no such version, or it lacks files; several begin so; or another publisher was faster.
+        PlaceError: the store has no conditional writes.
         StorageError: the store failed.
     """
     root = absolute(collection)
     pointer = _pointer(root)
+    probe_replacement(root)
     name = _chosen(root, pointer, version)
-    try:
-        manifest = load_manifest(root, name)
-    except FileNotFoundError as error:
-        raise PublishError(f"{join(root, name, MANIFEST)}: does not exist, so readers cannot be shown this version") from error
+    check_whole(root, name)
+    manifest = load_manifest(root, name)
     if name != pointer.version and not swap_pointer(root, pointer, name, pointer.versions):
         raise PublishError(f"{root}: another publisher replaced the pointer meanwhile; list the versions and try again")
     return _version(manifest, pointer.model_copy(update={"version": name}))
-
-
-def load_manifest(collection_uri: str, name: str) -> Manifest:
-    """Read the record of a version.
-
-    Raises:
-        FileNotFoundError: there is no such version.
-        PublishError: the record is damaged.
-    """
-    uri = join(collection_uri, name, MANIFEST)
-    try:
-        return Manifest.model_validate_json(read_bytes(uri))
-    except ValidationError as error:
-        raise PublishError(
-            f"{uri}: not the record of a version: {error.errors()[0]['msg']}; publish into another collection"
-        ) from error
 
 
 def kept_of(versions: Iterable[str], current: str, keep: int, before: str | None = None) -> tuple[str, ...]:
@@ -137,9 +127,9 @@ def _pointer(root: str) -> Pointer:
 def _chosen(root: str, pointer: Pointer, version: str | None) -> str:
     if version is None:
         older = pointer.versions[: pointer.versions.index(pointer.version)]
-        there = next((name for name in reversed(older) if exists(join(root, name, MANIFEST))), None)
+        there = next((name for name in reversed(older) if not faults_of(root, name)), None)
         if there is None:
-            raise PublishError(f"{root}: holds no version before {pointer.version}")
+            raise PublishError(f"{root}: holds no version before {pointer.version} that has all of its files")
         return there
     wanted = version.removeprefix(f"{NAME}_")
     found = [name for name in pointer.versions if name.removeprefix(f"{NAME}_").startswith(wanted)]

@@ -38,6 +38,17 @@ class BadStore(BaseHTTPRequestHandler):
         pass
 
 
+class SwappingStore(BadStore):
+    """An S3 server that honours If-None-Match and ignores If-Match: of two writers each replaces the other's object."""
+
+    def do_PUT(self):
+        if "If-None-Match" in self.headers and self.path in self.server.objects:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer(412)
+        else:
+            super().do_PUT()
+
+
 class LosingStore(BadStore):
     """An S3 server that honours If-None-Match, but answers 500 after it has written an object."""
 

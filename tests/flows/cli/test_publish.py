@@ -35,6 +35,21 @@ def test_a_catalogue_is_published_listed_and_rolled_back(lensscan, tmp_path, mon
     table = lensscan("versions", collection).stdout
     assert [name in table for name in (*names, *NIGHTS[:2], plans[0].plan_id[:8])] == [True] * 5
     assert json.loads(lensscan("rollback", collection, names[1], "--json").stdout)["version"] == names[1]
+    assert lensscan("verify", collection, "--deep").stdout == "2 versions: 0 files damaged or missing\n"
+    leaf = next(current(collection).glob("dataset/**/*.parquet"))
+    leaf.unlink()
+    path = leaf.relative_to(current(collection))
+    told = lensscan("verify", collection)
+    assert told.returncode == 1
+    assert told.stdout.startswith(f"file {leaf}: is missing\ndelete those that are damaged; then `lensscan publish ")
+    found = json.loads(lensscan("verify", collection, "--json").stdout)
+    assert found == {"is_intact": False, "versions": {names[0]: {}, names[1]: {str(path): "is missing"}}}
+    refused = lensscan("rollback", collection, names[1])
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert f"a file is missing or damaged: {path} is missing; `lensscan publish`" in refused.stderr
+    mended = lensscan("publish", catalogue, collection).stdout
+    assert [line.split() for line in mended.splitlines() if line.startswith("mended")] == [["mended", str(path)]]
+    names.append(current(collection).name)
     compact = json.loads(lensscan("publish", catalogue, collection, "--compact", "--keep", "1", "--json").stdout)
     assert (compact["outcome"], compact["n_leaves"], sorted(compact["removed"])) == ("promoted", 3, sorted(names))
     wrong = lensscan("rollback", collection)

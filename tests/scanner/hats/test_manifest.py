@@ -5,8 +5,17 @@ from itertools import permutations
 from scanner.hats.manifest import Leaf, Manifest, Part, content_of
 
 ONE, OTHER = (Part(night=f"2026-11-2{i}", n_rows=i, sha256=f"{i}" * 64) for i in (4, 5))
-APART = (Leaf(pixel=7, name="a", n_bytes=10, parts=(ONE,)), Leaf(pixel=7, name="b", n_bytes=20, parts=(OTHER,)))
-TOGETHER = (Leaf(pixel=7, name="all", n_bytes=25, parts=(ONE, OTHER)),)
+
+
+def leaf(name, n_bytes, parts):
+    return Leaf(pixel=7, name=name, n_bytes=n_bytes, sha256="", parts=parts)
+
+
+APART = (
+    leaf("a", 10, (ONE,)),
+    leaf("b", 20, (OTHER,)),
+)
+TOGETHER = (leaf("all", 25, (ONE, OTHER)),)
 
 
 def test_the_digest_ignores_how_nights_are_put_together():

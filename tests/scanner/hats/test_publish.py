@@ -1,5 +1,6 @@
 """A publication: which leaves it writes and shares, what it refuses, and what two publishers do to each other."""
 
+import subprocess
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,16 +8,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.store import s3 as objects
+from infra.store.files import PlaceError
 from infra.store.folders import list_folders, remove_folder
 from infra.store.storage import StorageError, join, list_files, read_bytes
 from scanner.catalogue.visible import VisibleError
 from scanner.hats import publish as module
 from scanner.hats.errors import PublishError
-from scanner.hats.manifest import content_of
+from scanner.hats.manifest import content_of, load_manifest
 from scanner.hats.paths import MERGED
 from scanner.hats.properties import decode_properties
 from scanner.hats.publish import Outcome, checked_roots, publish
-from scanner.hats.versions import load_manifest, roll_back, versions_of
+from scanner.hats.versions import faults_by_version, roll_back, versions_of
+from tests.infra.stores import BadStore, SwappingStore, serving
 from tests.scanner.catalogue_parts import finished
 from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, in_order, known_lenses, read
 
@@ -273,14 +276,69 @@ def test_an_old_version_that_is_gone_is_listed_no_more(root, collection):
     assert [version.version for version in versions_of(collection)] == names[1:]
 
 
-def test_a_current_version_that_is_gone_is_named(root, collection):
+RECORD, LEAF = "publication.json", "dataset/Norder=5/Dir=0/Npix=*/2026-11-25.parquet"
+
+
+@pytest.mark.parametrize(
+    ("lost", "compact", "n_written"),
+    [(LEAF, False, 3), (LEAF, True, 3), ("moc.fits", False, 0), ("hats.properties", False, 0), (RECORD, False, 3)],
+)
+def test_a_version_that_lacks_a_file_is_written_again(tmp_path, lost, compact, n_written):
+    catalogue, collection = str(tmp_path / "catalogue"), str(tmp_path / "collection")
+    names = two_versions(catalogue, collection)
+    whole, version = in_order(read(current(collection))), current(collection)
+    path = next(version.glob(lost))
+    path.unlink()
+    with pytest.raises(PublishError, match="readers cannot be shown this version, because a file is missing or damaged"):
+        roll_back(collection, names[1])
+    done = publish(catalogue, collection, compact=compact)
+    assert (done.outcome, done.mended) == (Outcome.PROMOTED, (str(path.relative_to(version)),))
+    assert in_order(read(current(collection))).equals(whole)
+    assert done.n_leaves_written == n_written, "leaves that are there are not written again"
+    assert faults_by_version(collection)[done.version] == {}
+    assert publish(catalogue, collection, compact=compact).outcome == Outcome.UNCHANGED
+    assert roll_back(collection).version == names[0], "a version that lacks files is passed over"
+
+
+def test_damaged_files_are_found_by_size_or_digest(root, collection):
     names = two_versions(root, collection)
-    remove_folder(join(collection, names[1]))
-    with pytest.raises(PublishError, match=rf"readers see is gone: {names[1]}; show an older one with `lensscan rollback`$"):
-        publish(root, collection)
-    roll_back(collection)
-    names.append(publish(root, collection).version)
-    assert list_folders(collection) == [version.version for version in versions_of(collection)] == [names[0], names[2]]
+    leaf = min(path for path in leaves_of(collection, names[1]) if path.endswith("2026-11-25.parquet"))
+    uri = join(collection, names[1], leaf)
+    data = read_bytes(uri)
+    module.replace(uri, data[:-1] + bytes([data[-1] ^ 1]))
+    assert faults_by_version(collection) == {names[0]: {}, names[1]: {}}
+    assert faults_by_version(collection, deep=True) == {names[0]: {}, names[1]: {leaf: "has other bytes than were written"}}
+    module.replace(uri, data[:-1])
+    why = f"has {len(data) - 1} bytes in place of {len(data)}"
+    assert faults_by_version(collection) == {names[0]: {}, names[1]: {leaf: why}}
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("store", [BadStore, SwappingStore])
+def test_a_store_without_conditional_writes_is_refused(tmp_path, monkeypatch, store):
+    add_night(str(tmp_path), 0)
+    with serving(store, monkeypatch) as server:
+        with pytest.raises(PlaceError, match="ignores conditional"):
+            publish(str(tmp_path), "s3://bucket/collection")
+        assert server.objects == {}
+        server.objects["/bucket/collection/collection.properties"] = b"hats_primary_table_url=a\nlensscan_versions=a\n"
+        with pytest.raises(PlaceError, match="ignores conditional"):
+            roll_back("s3://bucket/collection", "a")
+        assert len(server.objects) == 1
+
+
+def test_a_full_disk_is_named(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        add_night(str(tmp_path / "catalogue"), 0, maps_per_unit=9)
+        with pytest.raises(StorageError, match=f"{disk}/collection.*: cannot be written: No space left on device$"):
+            publish(str(tmp_path / "catalogue"), str(disk / "collection"))
+        assert list_folders(str(disk / "collection")) == []
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
 
 
 @pytest.mark.parametrize(("catalogue", "collection"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("s3://x/a", "s3://x/a/b")])
