@@ -129,7 +129,7 @@ def test_a_galaxy_alone_has_no_arc(faint):
     assert np.isnan(measured["arc_vis_minus_h"]).all()
 
 
-def test_the_colour_of_an_arc_does_not_depend_on_the_blur_of_the_bands(faint):
+def test_the_colour_of_an_arc_ignores_the_blur_of_bands(faint):
     images = stamps(faint)
     for band, mag in (("VIS", 20.0), ("H", 19.0)):
         light = with_arc({band: np.zeros((1, N, N))}, band, EUCLID[band].adu_per_s(mag))[0][band][0]
