@@ -17,7 +17,7 @@ with locked(Path(sys.argv[1])):
 """
 
 
-def test_a_folder_is_locked_in_each_use_and_free_after_it(tmp_path):
+def test_a_folder_is_locked_in_use_and_free_after_it(tmp_path):
     for _ in range(2):
         with locked(tmp_path / "work"), pytest.raises(TrainingError, match="another training"), locked(tmp_path / "work"):
             pass
