@@ -7,7 +7,7 @@ from infra.errors import LensscanError
 from infra.progress import Progress, no_progress
 from infra.settings import Settings
 from infra.store.storage import absolute
-from scanner.catalogue.gate import holds, is_waiting, waiting_plans
+from scanner.catalogue.gate import is_waiting, waiting_plans
 from scanner.catalogue.paths import night_label
 from scanner.catalogue.plan import Plan, find_plans, load_plan
 from scanner.catalogue.shown import shown_plans
@@ -102,7 +102,7 @@ def chosen_plan(root_uri: str, label: str | None, plan: str | None) -> Plan:
             raise QualityError("give either a plan or a night, not both")
         return load_plan(root_uri, find_plans(root_uri, plan)[0])
     chosen = label or _only_waiting(root_uri)
-    if waiting := waiting_plans(root_uri, chosen):
+    if waiting := waiting_plans(root_uri, chosen).get(chosen):
         return waiting[0]
     if shown := shown_plans(root_uri, chosen).get(chosen):
         return load_plan(root_uri, shown[0].plan_id)
@@ -110,7 +110,7 @@ def chosen_plan(root_uri: str, label: str | None, plan: str | None) -> Plan:
 
 
 def _only_waiting(root_uri: str) -> str:
-    labels = [label for label in sorted({night_label(one.night) for one in holds(root_uri)}) if waiting_plans(root_uri, label)]
+    labels = list(waiting_plans(root_uri))
     if len(labels) != 1:
         found = f"several nights wait: {', '.join(labels)}" if labels else "no night waits for its gate"
         raise QualityError(f"{root_uri}: name a night with --night; {found}")

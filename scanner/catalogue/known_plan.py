@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from infra.frozen import Frozen
 from infra.provenance import canonical_json, digest
 from infra.store.replacement import replace
-from infra.store.storage import CreateOutcome, FileInfo, create_if_absent, join, list_files, read_bytes, read_many
+from infra.store.storage import FileInfo, join, list_files, read_bytes, read_many
 from scanner.catalogue.paths import INPUTS, planned_input_uri
 from scanner.catalogue.selection import Selection
 from scanner.catalogue.units import LeftOut
@@ -22,6 +22,8 @@ from scanner.sources.tiles import FoundTiles
 class KnownPlan(Frozen):
     """The plan of an input, and what the plan itself does not store."""
 
+    number: int = Field(default=0, ge=0)
+    """Of two records that name a plan, the one with the larger number is newer."""
     plan_id: str = Field(pattern="^[0-9a-f]{64}$")
     left_out: tuple[LeftOut, ...] = ()
 
@@ -74,9 +76,28 @@ def left_out_by_plan(root_uri: str) -> dict[str, tuple[LeftOut, ...]]:
     Raises:
         StorageError: the store failed.
     """
-    files = sorted(list_files(join(root_uri, INPUTS)), key=_time)
-    known = [_parsed(data) for data in read_many(files) if data is not None]
-    return {record.plan_id: record.left_out for record in known if record is not None}
+    return {record.plan_id: record.left_out for record in _records(root_uri)}
+
+
+def remember_plan(root_uri: str, key: str, known: KnownPlan) -> None:
+    """Record the plan of an input as the newest that names this plan; write nothing if the newest one says the same.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    of_plan = [record for record in _records(root_uri) if record.plan_id == known.plan_id]
+    newest = of_plan[-1] if of_plan else known
+    own = known_plan(root_uri, key)
+    if own is None or own.plan_id != known.plan_id or newest.left_out != known.left_out:
+        numbered = known.model_copy(update={"number": newest.number + 1})
+        replace(planned_input_uri(root_uri, key), canonical_json(numbered.model_dump(mode="json")))
+
+
+def _records(root_uri: str) -> list[KnownPlan]:
+    """Return the records of all inputs, oldest first, damaged ones left out."""
+    files = list_files(join(root_uri, INPUTS))
+    found = [_parsed(data) for data in read_many(files) if data is not None]
+    return sorted((record for record in found if record is not None), key=lambda record: record.number)
 
 
 def _parsed(data: bytes) -> KnownPlan | None:
@@ -84,30 +105,3 @@ def _parsed(data: bytes) -> KnownPlan | None:
         return KnownPlan.model_validate_json(data)
     except ValidationError:
         return None
-
-
-def remember_plan(root_uri: str, key: str, known: KnownPlan) -> None:
-    """Record the plan of an input.
-
-    The first record of an input stays, unless a newer one of another input says that the same plan has left out other tiles:
-    then it is written again, because `left_out_by_plan` reads the newest one.
-
-    Raises:
-        StorageError: the store failed.
-    """
-    uri, data = planned_input_uri(root_uri, key), canonical_json(known.model_dump(mode="json"))
-    if create_if_absent(uri, data, known.plan_id) is not CreateOutcome.CREATED and _is_outdated(root_uri, uri, known):
-        replace(uri, data)
-
-
-def _is_outdated(root_uri: str, uri: str, known: KnownPlan) -> bool:
-    """Return whether a newer record than the one at `uri` says that the same plan has left out other tiles."""
-    files = list_files(join(root_uri, INPUTS))
-    own_time = max((_time(file) for file in files if file.uri == uri), default=0.0)
-    newer = [file for file in files if file.uri != uri and _time(file) >= own_time]
-    records = [_parsed(data) for data in read_many(newer) if data is not None]
-    return any(one is not None and one.plan_id == known.plan_id and one.left_out != known.left_out for one in records)
-
-
-def _time(file: FileInfo) -> float:
-    return file.modified.timestamp() if file.modified else 0.0

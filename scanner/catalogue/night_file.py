@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from infra.provenance import canonical_json
 from infra.store.replacement import replace
 from infra.store.storage import StorageError, join, list_files, open_read
-from scanner.catalogue.asked_threshold import asked_threshold
 from scanner.catalogue.candidates import ROWS_PER_GROUP
 from scanner.catalogue.columns import ORIGIN_COLUMNS
-from scanner.catalogue.gate import is_waiting
+from scanner.catalogue.gate import asked, is_waiting
+from scanner.catalogue.journal import Entry
 from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.night_maps import NightMaps
 from scanner.catalogue.paths import CANDIDATES, label_of_night_file, night_label, night_uri
@@ -50,19 +50,21 @@ def show(plan: Plan, root_uri: str, threshold: float | None = None, purity: Puri
     Args:
         plan: A sealed plan.
         root_uri: The catalogue's root.
-        threshold: Smallest `p_lens` that is shown; by default the one that the plan's scan asked for.
-        purity: Expected purity of the plan's ensemble; None where unknown.
+        threshold: Smallest `p_lens` that is shown; by default the one that the plan's newest scan asked for.
+        purity: Expected purity of the plan's ensemble; by default what that scan stated.
 
     Raises:
-        ShownError, GateError, AskedError: a record is damaged.
+        JournalError: an entry of the night is damaged.
         SealError: a seal is damaged.
         VisibleError: a candidate file is damaged.
         StorageError: the store failed.
     """
     label = night_label(plan.night)
-    least = asked_threshold(plan, root_uri) if threshold is None else threshold
-    record_shown(root_uri, label, plan.plan_id, least, purity)
-    write_night(root_uri, label)
+    entry = asked(plan, root_uri)
+    if threshold is None:
+        threshold = entry.threshold if entry else plan.config.candidate_threshold
+    written = record_shown(root_uri, label, plan.plan_id, threshold, purity or (entry and entry.purity))
+    write_night(root_uri, label, written)
     return night_uri(root_uri, label)
 
 
@@ -118,15 +120,16 @@ def open_if_current(root_uri: str, label: str, plans: list[ShownPlan]) -> Iterat
         yield file if written == _state(plans) else None
 
 
-def write_night(root_uri: str, label: str) -> None:
+def write_night(root_uri: str, label: str, entry: Entry | None = None) -> None:
     """Write the file of a night again if it does not show what the records say; raises as `show`.
 
-    A writer looks at the records once more after it has written. If a newer record came meanwhile, the newer file may be
-    overwritten, so the writer writes that state too.
+    The file holds the caller's own `entry`, too, if a listing does not have it yet. A writer looks at the records once more
+    after it has written. If a newer record came meanwhile, the newer file may be overwritten, so the writer writes that state
+    too.
     """
     uri = night_uri(root_uri, label)
     written = _state_of_file(uri)
-    while (plans := shown_plans(root_uri, label).get(label)) and _state(plans) != written:
+    while (plans := shown_plans(root_uri, label, written=entry).get(label)) and _state(plans) != written:
         written = _state(plans)
         replace(uri, _encode(root_uri, plans, written))
 
@@ -141,7 +144,7 @@ def wrong_night_files(root_uri: str, *, deep: bool = False) -> dict[str, NightFa
     """Return the URIs of night files that do not show what the records say, and why; with `deep`, also compare all rows.
 
     Raises:
-        ShownError: a record is damaged.
+        JournalError: a record is damaged.
         SealError: a seal is damaged.
         VisibleError: a plan's own candidate file is damaged.
         StorageError: the store failed.

@@ -6,10 +6,10 @@ _scan/inputs/{digest of an input and a request}.json
 _scan/units/plan={plan_id}/{unit_id}.unit
 _scan/sealed/{plan_id}.candidates
 _scan/seals/{plan_id}.json
-_scan/shown/{night, or `undated`}/{number, eight digits}.json
+_scan/journal/{night, or `undated`}/{number, eight digits}.json
 _scan/injected/{night, or `undated`}.injected
 _scan/runs/{time of the start, UTC}-{run_id}.run
-_scan/quality/{plan_id}/{asked, held, measured or promoted}.json
+_scan/quality/{plan_id}/{measured or promoted}.json
 _scan/quality/{plan_id}/verdict-{number, eight digits}.json
 _scan/quarantine/{path of the file below _scan}.{first 16 digits of its SHA-256}.{damaged or superseded}
 _votes/grader={grader}/{act_id}.json
@@ -27,11 +27,9 @@ CANDIDATES = "candidates"
 """Folder of the files that people read."""
 _SCAN = "_scan"
 PLANS, UNITS, SEALED = f"{_SCAN}/plans", f"{_SCAN}/units", f"{_SCAN}/sealed"
-SEALS, SHOWN, QUARANTINE = f"{_SCAN}/seals", f"{_SCAN}/shown", f"{_SCAN}/quarantine"
+SEALS, JOURNAL, QUARANTINE = f"{_SCAN}/seals", f"{_SCAN}/journal", f"{_SCAN}/quarantine"
 INJECTED, RUNS, INPUTS, QUALITY = f"{_SCAN}/injected", f"{_SCAN}/runs", f"{_SCAN}/inputs", f"{_SCAN}/quality"
 """Folders of the files that scans write, below the root of a catalogue."""
-HELD_NAME = "held.json"
-"""Name of the file that keeps a plan from readers until it is promoted."""
 VOTES = "_votes"
 """Folder of the acts of graders, below the root of a catalogue."""
 UNDATED = "undated"
@@ -103,18 +101,18 @@ def label_of_night_file(uri: str) -> str:
     return path_below(uri, CANDIDATES).removesuffix(_PARQUET)
 
 
-def shown_uri(root_uri: str, label: str, number: int) -> str:
-    """Return the URI of a night's record of the plan that it shows; the record with the highest number is the newest."""
-    return join(root_uri, SHOWN, label, f"{number:08}{_JSON}")
+def entry_uri(root_uri: str, label: str, number: int) -> str:
+    """Return the URI of an entry of a night's journal; the entry with the highest number is the newest."""
+    return join(root_uri, JOURNAL, label, f"{number:08}{_JSON}")
 
 
 def label_and_number(uri: str) -> tuple[str, int]:
-    """Return the label of the night and the number in the name of a record of a shown plan.
+    """Return the label of the night and the number in the name of an entry of its journal.
 
     Raises:
-        ValueError: the name is not that of such a record.
+        ValueError: the name is not that of such an entry.
     """
-    label, _, name = path_below(uri, SHOWN).rpartition("/")
+    label, _, name = path_below(uri, JOURNAL).rpartition("/")
     return label, int(name.removesuffix(_JSON))
 
 
@@ -141,16 +139,6 @@ def run_uri(root_uri: str, started_at: datetime, run_id: str) -> str:
 def quality_uri(root_uri: str, plan_id: str) -> str:
     """Return the folder of the files about the quality of a plan: what was measured, and whether it may be shown."""
     return join(root_uri, QUALITY, plan_id)
-
-
-def held_uri(root_uri: str, plan_id: str) -> str:
-    """Return the URI of the record that a plan must not be shown before it is promoted."""
-    return join(quality_uri(root_uri, plan_id), HELD_NAME)
-
-
-def asked_uri(root_uri: str, plan_id: str) -> str:
-    """Return the URI of the record of the threshold that a scan asks for, if it is not that of the plan."""
-    return join(quality_uri(root_uri, plan_id), "asked" + _JSON)
 
 
 def measured_uri(root_uri: str, plan_id: str) -> str:

@@ -1,43 +1,25 @@
 """Record which plan a night shows, and tell which plans, and which units of each, readers see.
 
-Each night has numbered records, and each record names a plan. The newest record decides: its plan hides the units of older
-plans that it scanned too, and the objects that it looked at. An older plan stays visible for all other units, so that two
-fields that were scanned into one night are both there. Tiles are equal if their ids are, because a survey has each id once.
-The names of shards say little, so shards are equal only if they also hold the same objects.
+The newest entry of a night's journal that shows a plan decides: its plan hides the units of older plans that it scanned too,
+and the objects that it looked at. An older plan stays visible for all other units, so that two fields that were scanned into
+one night are both there. Tiles are equal if their ids are, because a survey has each id once. The names of shards say little,
+so shards are equal only if they also hold the same objects.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from infra.errors import LensscanError
 from infra.frozen import Frozen
-from infra.provenance import canonical_json
-from infra.store.removal import remove
-from infra.store.storage import CreateOutcome, FileInfo, create_if_absent, exists, join, list_files, read_bytes, read_many
-from scanner.catalogue.paths import SEALS, SHOWN, label_and_number, night_label, plan_id_of, plan_uri, seal_uri, shown_uri
+from infra.store.storage import exists, join, list_files, read_bytes
+from scanner.catalogue.journal import Entry, Event, append, entries
+from scanner.catalogue.paths import SEALS, night_label, plan_id_of, plan_uri, seal_uri
 from scanner.catalogue.plan import Plan, load_plan
 from scanner.catalogue.seal import load_seal
 from scanner.catalogue.units import PlanError, Unit
 from scanner.purity import PurityTable
-
-
-class ShownError(LensscanError):
-    """A record of a shown plan is damaged."""
-
-
-class ShowRecord(Frozen):
-    """A record that a night shows a plan from now on."""
-
-    number: int = Field(default=0, ge=0, exclude=True)
-    """Number in the name of the file, which is not in its content."""
-    plan_id: str = Field(pattern="^[0-9a-f]{64}$")
-    threshold: float = Field(ge=0, le=1)
-    """Smallest `p_lens` of the candidates that are shown; at least that of the plan's own candidates."""
-    purity: PurityTable | None = None
-    """Expected purity of the plan's ensemble; None where unknown."""
 
 
 @dataclass(frozen=True)
@@ -58,99 +40,60 @@ class ShownPlan:
     """Expected purity of its ensemble; None where unknown."""
 
 
-def show_records(root_uri: str, label: str = "") -> dict[str, list[ShowRecord]]:
-    """Return the records of each night, newest first, by the night's label; of one night only if its label is given.
-
-    Raises:
-        ShownError: a record is damaged.
-        StorageError: the store failed.
-    """
-    found: dict[str, list[ShowRecord]] = {}
-    for _, night, record in _stored_records(root_uri, label):
-        found.setdefault(night, []).insert(0, record)
+def show_records(root_uri: str, label: str = "") -> dict[str, list[Entry]]:
+    """Return the entries that show a plan, newest first, by the label of each night with some; arguments as of `entries`."""
+    found: dict[str, list[Entry]] = {}
+    for night, journal in entries(root_uri, label).items():
+        if records := [entry for entry in journal if entry.event is Event.SHOWN]:
+            found[night] = records
     return found
 
 
-def remove_records(root_uri: str, plan_id: str) -> set[str]:
-    """Remove all records that name a plan, and return the labels of their nights; the night's files stay as they are.
+def record_shown(root_uri: str, label: str, plan_id: str, threshold: float, purity: PurityTable | None = None) -> Entry:
+    """Make a sealed plan the newest one that a night shows, and return its entry; an equal newest one is not repeated.
 
     Raises:
-        ShownError: a record is damaged.
-        StorageError: the store failed; remove the records again.
-    """
-    labels = set()
-    for file, night, record in _stored_records(root_uri):
-        if record.plan_id == plan_id:
-            remove(file)
-            labels.add(night)
-    return labels
-
-
-def _stored_records(root_uri: str, label: str = "") -> Iterator[tuple[FileInfo, str, ShowRecord]]:
-    """Yield each record with its file and its night's label, oldest first; raises as `show_records`."""
-    files = list_files(join(root_uri, SHOWN, *filter(None, [label])), ".json")
-    for file, data in zip(files, read_many(files), strict=True):
-        if data is None:
-            # Its plan is being forgotten.
-            continue
-        try:
-            night, number = label_and_number(file.uri)
-            record = ShowRecord.model_validate_json(data).model_copy(update={"number": number})
-        except (ValueError, ValidationError) as error:
-            raise ShownError(
-                f"{file.uri}: not a record of a shown plan; move it out of the catalogue, then run `lensscan scan` again for "
-                "what it showed, and after that for what newer records show: each scan makes its plan the newest of the night"
-            ) from error
-        yield file, night, record
-
-
-def record_shown(root_uri: str, label: str, plan_id: str, threshold: float, purity: PurityTable | None = None) -> None:
-    """Make a sealed plan the newest one that a night shows; write nothing if the newest record says so already.
-
-    The order of the records' numbers decides, not a clock. A number belongs to the writer that creates its file first; another
-    writer takes the next number.
-
-    Raises:
-        ShownError: a record of the night is damaged.
+        JournalError: an entry of the night is damaged.
         StorageError: the store failed; record the plan again.
     """
-    wanted = ShowRecord(plan_id=plan_id, threshold=threshold, purity=purity)
-    while True:
-        newest, *_ = show_records(root_uri, label).get(label, [None])
-        if newest and newest.model_copy(update={"number": 0}) == wanted:
-            return
-        uri = shown_uri(root_uri, label, newest.number + 1 if newest else 1)
-        if create_if_absent(uri, canonical_json(wanted.model_dump()), plan_id) is not CreateOutcome.EXISTS:
-            return
+    wanted = Entry(event=Event.SHOWN, plan_id=plan_id, threshold=threshold, purity=purity)
+    return append(root_uri, label, wanted, lambda entry: entry.event is Event.SHOWN)
 
 
-def shown_plans(root_uri: str, label: str = "") -> dict[str, list[ShownPlan]]:
+def shown_plans(root_uri: str, label: str = "", *, written: Entry | None = None) -> dict[str, list[ShownPlan]]:
     """Return the plans that readers see, newest first, by the label of their night; of one night if its label is given.
 
-    A plan without a seal is not shown, whatever a record says: a repair moved its seal away, for example.
+    A plan without a seal is not shown, whatever an entry says: a repair moved its seal away, for example.
+
+    Args:
+        root_uri: The catalogue's root.
+        label: Label of a night; all nights if it is empty.
+        written: An entry that the caller has just written for a sealed plan of the one night: a listing may still lack both.
 
     Raises:
-        ShownError: a record is damaged.
+        JournalError: an entry is damaged.
         SealError: a seal is damaged.
         StorageError: the store failed.
     """
     records = show_records(root_uri, label)
+    if written and written not in (known := records.get(label, [])):
+        records[label] = sorted([written, *known], key=lambda entry: -entry.number)
     sealed = {plan_id_of(file.uri) for file in list_files(join(root_uri, SEALS), ".json")} if records else set()
+    sealed |= {written.plan_id} if written else set()
     return {night: _shown(root_uri, [r for r in found if r.plan_id in sealed]) for night, found in records.items()}
 
 
-def shown_with(root_uri: str, label: str, plan_id: str, threshold: float, purity: PurityTable | None = None) -> list[ShownPlan]:
-    """Return the plans that readers of a night will see, newest first, once a sealed plan is recorded as its newest.
+def shown_with(root_uri: str, label: str, entry: Entry) -> list[ShownPlan]:
+    """Return the plans that readers of a night will see, newest first, once the sealed plan of this entry is shown as asked.
 
     Raises:
-        ShownError: a record is damaged.
+        JournalError: an entry is damaged.
         SealError: a seal is damaged.
         StorageError: the store failed.
     """
-    records = show_records(root_uri, label).get(label, [])
-    next_one = ShowRecord(number=records[0].number + 1 if records else 1, plan_id=plan_id, threshold=threshold, purity=purity)
-    sealed = {plan_id_of(file.uri) for file in list_files(join(root_uri, SEALS), ".json")}
-    return _shown(root_uri, [record for record in (next_one, *records) if record.plan_id in sealed])
+    newest = max((known.number for known in entries(root_uri, label).get(label, ())), default=0)
+    written = entry.model_copy(update={"event": Event.SHOWN, "number": newest + 1})
+    return shown_plans(root_uri, label, written=written)[label]
 
 
 class Replaced(Frozen):
@@ -166,7 +109,7 @@ def replaced_by(plan: Plan, root_uri: str) -> tuple[Replaced, ...]:
     """Return the plans that readers will see less of, once a plan is shown that was not the newest of its night.
 
     Raises:
-        ShownError: a record is damaged.
+        JournalError: a record is damaged.
         SealError: a seal is damaged.
         StorageError: the store failed.
     """
@@ -188,7 +131,7 @@ def with_lower_threshold(plan: Plan, root_uri: str) -> Plan:
     Without such a plan, and if `plan` is sealed itself, return `plan`.
 
     Raises:
-        ShownError: a record is damaged.
+        JournalError: a record is damaged.
         StorageError: the store failed.
     """
     if exists(seal_uri(root_uri, plan.plan_id)):
@@ -243,9 +186,9 @@ def _sealed_units(root_uri: str, plan_id: str) -> dict[str, str]:
     return {keys.get(unit_id, f"{unit_id} {plan_id}"): unit_id for unit_id in (sealed.units if sealed else ())}
 
 
-def _shown(root_uri: str, records: list[ShowRecord]) -> list[ShownPlan]:
+def _shown(root_uri: str, records: list[Entry]) -> list[ShownPlan]:
     """Return what a night shows; `records` are those of its sealed plans, newest first."""
-    newest: dict[str, ShowRecord] = {}
+    newest: dict[str, Entry] = {}
     for record in records:
         newest.setdefault(record.plan_id, record)
     if len(newest) == 1:

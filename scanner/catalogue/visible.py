@@ -12,14 +12,15 @@ from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD, FileInfo, StorageError, exists, join, open_read
 from scanner.catalogue.candidates import ORDER, with_origin
 from scanner.catalogue.columns import CARRIED_PREFIX, PURITY_COLUMNS, candidate_schema, carried_fields, network_names
-from scanner.catalogue.gate import holds, waiting_plans
+from scanner.catalogue.gate import waiting_plans
+from scanner.catalogue.journal import Entry
 from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.outcomes import candidate_mask, skipped_mask
-from scanner.catalogue.paths import UNDATED, night_label, sealed_path
+from scanner.catalogue.paths import UNDATED, sealed_path
 from scanner.catalogue.plan import find_plans, load_plan
 from scanner.catalogue.ranking import with_purity, with_rank
-from scanner.catalogue.shown import ShownPlan, ShowRecord, show_records, shown_plans
+from scanner.catalogue.shown import ShownPlan, show_records, shown_plans
 from scanner.catalogue.unitfile import unit_files
 
 _PIXELS = frozenset(column.name for column in MAP_COLUMNS)
@@ -68,7 +69,7 @@ def selected_plans(
     Raises:
         VisibleError: no scan is complete.
         PlanError: no plan, or more than one, begins with `plan`, or a plan cannot be read.
-        ShownError: a record of a shown plan is damaged.
+        JournalError: a record of a shown plan is damaged.
     """
     if plan is not None or all_plans:
         last = {record.plan_id: record for records in show_records(root_uri).values() for record in reversed(records)}
@@ -81,7 +82,7 @@ def plans_by_night(root_uri: str, night: str | None = None) -> dict[str, list[Sh
 
     Raises:
         VisibleError: no scan is complete.
-        ShownError: a record of a shown plan is damaged.
+        JournalError: a record of a shown plan is damaged.
     """
     shown = {label: plans for label, plans in shown_plans(root_uri, night or "").items() if plans}
     if not shown:
@@ -93,10 +94,8 @@ def _why_none(root_uri: str, night: str | None) -> str:
     """Return the reason why readers see no plan of a night, or of any night."""
     if not exists(root_uri):
         return "does not exist"
-    held = {night_label(one.night) for one in holds(root_uri)}
-    waiting = [label for label in sorted(held) if night in (None, label) and waiting_plans(root_uri, label)]
-    if waiting:
-        return f"night {waiting[0]} waits for its quality gate: `lensscan qa` judges it, `lensscan promote` shows it"
+    if waiting := waiting_plans(root_uri, night or ""):
+        return f"night {next(iter(waiting))} waits for its quality gate: `lensscan qa` judges it, `lensscan promote` shows it"
     of_night = f" of night {night}" if night else ""
     return (
         f"no complete scan{of_night}; is it the folder or prefix given to `lensscan scan --out`? "
@@ -118,7 +117,7 @@ def unit_files_of(root_uri: str, shown: ShownPlan) -> list[FileInfo]:
     return [file for name, file in files.items() if shown.units is None or name in shown.units]
 
 
-def _alone(root_uri: str, plan_id: str, last: ShowRecord | None) -> ShownPlan:
+def _alone(root_uri: str, plan_id: str, last: Entry | None) -> ShownPlan:
     """Return a plan with all its rows; its threshold and purity are those of its last record, if it was ever shown."""
     plan = load_plan(root_uri, plan_id)
     if last is None:

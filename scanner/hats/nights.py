@@ -35,7 +35,7 @@ def nights_of(catalogue_uri: str) -> dict[str, list[ShownPlan]]:
     """Return the plans that each night of a catalogue shows, newest first, by its label.
 
     Raises:
-        ShownError: a record is damaged.
+        JournalError: an entry is damaged.
         SealError: a seal is damaged.
         StorageError: the store failed.
     """

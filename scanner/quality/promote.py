@@ -1,7 +1,7 @@
 """Promote a held plan: readers see it from then on, because its gate passed or because a person overrules it with a reason."""
 
 from infra.frozen import Frozen
-from scanner.catalogue.gate import held, was_shown
+from scanner.catalogue.gate import was_shown
 from scanner.catalogue.night_file import show, write_night
 from scanner.catalogue.paths import night_label, night_uri
 from scanner.catalogue.plan import Plan
@@ -50,8 +50,7 @@ def promote(plan: Plan, root_uri: str, by: str, overrule: str | None = None) -> 
     reason = None if overrule is None or (verdict and verdict.is_passed) else overrule.strip()
     number = verdict.number if verdict else None
     record_promotion(Promotion(plan_id=plan.plan_id, verdict=number, overruled_because=reason, by=by), root_uri)
-    waiting = held(root_uri, plan.plan_id)
-    show(plan, root_uri, waiting.threshold if waiting else None, waiting.purity if waiting else None)
+    show(plan, root_uri)
     return _promoted(plan, root_uri, label, is_new=True)
 
 

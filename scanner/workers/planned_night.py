@@ -7,8 +7,7 @@ from infra.engine_name import EngineName
 from infra.settings import PRIVATE_RAY
 from infra.store.folders import no_empty_folder
 from infra.store.storage import absolute, probe
-from scanner.catalogue.asked_threshold import remember_threshold
-from scanner.catalogue.gate import held, hold
+from scanner.catalogue.gate import begin
 from scanner.catalogue.plan import Plan, freeze
 from scanner.catalogue.shown import with_lower_threshold
 from scanner.networks.card import EnsembleCard
@@ -52,12 +51,8 @@ def _planned(request: ScanRequest, root_uri: str, ray_address: str | None, *, ga
         _check_engine(request.engine)
     freeze(plan, root_uri)
     night = PlannedNight(plan, root_uri, package, card, shown_threshold(request))
-    if gate or held(root_uri, plan.plan_id):
-        # Before the seal: a command that finishes an interrupted scan must know that the plan waits.
-        hold(plan, root_uri, night.threshold, card.purity_table)
-    else:
-        # Such a command must also know from which `p_lens` on it shows the plan.
-        remember_threshold(plan, root_uri, night.threshold)
+    # Before the seal: a command that finishes an interrupted scan must know whether the plan waits, and what is shown of it.
+    begin(plan, root_uri, night.threshold, card.purity_table, gate=gate)
     return night
 
 

@@ -16,12 +16,13 @@ from infra.local_pool import WorkerProcess
 from infra.progress import NamingProgress, no_progress
 from infra.store.retries import take_retries
 from scanner.catalogue.gate import is_behind, is_waiting
+from scanner.catalogue.journal import JournalError
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.night_file import show, write_night
 from scanner.catalogue.paths import night_label, night_uri
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.seal import Seal, SealError, SealReport, seal
-from scanner.catalogue.shown import Replaced, ShownError, ShownPlan, replaced_by
+from scanner.catalogue.shown import Replaced, ShownPlan, replaced_by
 from scanner.catalogue.source_choice import SourceSelection, UnmatchedTargets
 from scanner.catalogue.units import LeftOut, PlanError, Unit
 from scanner.catalogue.visible import VisibleError, rows_of
@@ -177,8 +178,8 @@ def _seal_and_show(night: PlannedNight, *, gate: bool) -> _End:
             write_night(root_uri, label)
             return _End(sealed, awaits_gate=False, replaces=(), candidates_uri=night_uri(root_uri, label))
         replaces = replaced_by(plan, root_uri)
-        candidates_uri = show(plan, root_uri, night.threshold, night.card.purity_table)
-    except (ShownError, SealError, VisibleError, PlanError) as error:
+        candidates_uri = show(plan, root_uri)
+    except (JournalError, SealError, VisibleError, PlanError) as error:
         raise NightError(
             f"this scan is complete, as plan {plan.plan_id[:12]}, but the file of its night cannot be written because of "
             f"another file: {error}. Once that is mended (lensscan verify {root_uri}), run the same command again"

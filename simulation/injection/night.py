@@ -101,10 +101,10 @@ def inject_into_night(
 
 def _shown(wanted: NightInjection) -> list[ShownPlan]:
     """Return the plans of the night that readers see, or will see once `plan_id` is promoted."""
-    waiting = held(wanted.root_uri, wanted.plan_id) if wanted.plan_id else None
+    waiting = held(load_plan(wanted.root_uri, wanted.plan_id), wanted.root_uri) if wanted.plan_id else None
     if waiting is None:
         return shown_plans(wanted.root_uri, wanted.label).get(wanted.label, [])
-    return shown_with(wanted.root_uri, wanted.label, waiting.plan_id, waiting.threshold, waiting.purity)
+    return shown_with(wanted.root_uri, wanted.label, waiting)
 
 
 def _plans(root_uri: str, shown: Sequence[ShownPlan]) -> dict[str, Plan]:

@@ -130,7 +130,7 @@ def test_a_seal_interrupted_by_a_kill_is_finished_later(crash, night, measured, 
 def test_a_sealed_night_that_is_not_shown_is_shown_later(crash, night, measured, store, step):
     root, log = crash(store, step)
     is_recorded = step.startswith("night.") or step in COMMITTED_RECORD
-    assert bool(list_files(f"{root}/_scan/shown")) == is_recorded
+    assert bool(list_files(f"{root}/_scan/journal")) == is_recorded
     assert bool(list_files(f"{root}/candidates")) == (step == "night.replaced")
     if is_recorded:
         expected = pq.read_table(pa.BufferReader(night.golden.candidates))["object_id"]

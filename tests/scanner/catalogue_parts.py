@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from scanner.catalogue.columns import PHOTOMETRY_COLUMNS, unit_schema
-from scanner.catalogue.gate import hold
+from scanner.catalogue.gate import begin
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.map_columns import EXPLANATION_COLUMNS, MAP_COLUMNS
 from scanner.catalogue.night_file import show
@@ -122,8 +122,7 @@ def finished(
         schema = unit_schema(networks, maps="maps_per_unit" in config, embeddings=embeddings is not None)
         renamed = pa.Table.from_arrays(table.columns, schema=schema)
         publish(renamed, unit, plan, root, "try")
-    if gate:
-        hold(plan, root, plan.config.candidate_threshold if shown is None else shown, purity)
+    begin(plan, root, plan.config.candidate_threshold if shown is None else shown, purity, gate=gate)
     seal(plan, root)
     if not gate:
         show(plan, root, shown, purity)

@@ -9,10 +9,11 @@ from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.store.removal import remove
 from infra.store.storage import FileInfo, exists, info, join, list_files, read_bytes
+from scanner.catalogue.journal import Event, stored_entries
 from scanner.catalogue.known_plan import records_of
 from scanner.catalogue.night_file import was_written_with, write_night
 from scanner.catalogue.paths import night_label, night_uri, plan_uri, quality_uri, seal_uri, sealed_path, units_uri
-from scanner.catalogue.shown import remove_records, shown_plans
+from scanner.catalogue.shown import shown_plans
 
 
 class ForgetError(LensscanError):
@@ -73,6 +74,8 @@ def _files(plan_id: str, root_uri: str) -> Iterator[FileInfo]:
     for uri in (seal_uri(root_uri, plan_id), join(root_uri, sealed_path(plan_id))):
         with suppress(FileNotFoundError):
             yield info(uri)
+    # What held the plan goes after its seal: without it, another command would show the sealed plan.
+    yield from [file for file, _, entry in stored_entries(root_uri) if entry.plan_id == plan_id]
     yield from list_files(quality_uri(root_uri, plan_id))
     yield from list_files(units_uri(root_uri, plan_id))
     yield from records_of(root_uri, plan_id)
@@ -91,7 +94,11 @@ def _hide(plan_id: str, root_uri: str) -> None:
 
     The file of the plan's own night is mended without a record, too: an earlier call may have ended after the records.
     """
-    labels = remove_records(root_uri, plan_id)
+    labels = set()
+    for file, label, entry in stored_entries(root_uri):
+        if entry.plan_id == plan_id and entry.event is Event.SHOWN:
+            remove(file)
+            labels.add(label)
     with suppress(FileNotFoundError, ValidationError):
         plan = _PlannedNight.model_validate_json(read_bytes(plan_uri(root_uri, plan_id)))
         if was_written_with(plan_id, root_uri, own := night_label(plan.night)):

@@ -76,8 +76,8 @@ def plan_status(plan_id: str, root_uri: str) -> PlanStatus:
     Raises:
         PlanError: the plan is damaged.
         SealError: the plan's seal, or that of a newer plan of its night, is damaged.
-        ShownError: a record of a shown plan is damaged.
-        GateError, VerdictError: a record of the plan's quality gate is damaged.
+        JournalError: a record of a shown plan is damaged.
+        VerdictError: the plan's newest verdict is damaged.
         VisibleError: the plan's candidate file is damaged, and its candidates must be counted.
     """
     plan = load_plan(root_uri, plan_id)
@@ -87,7 +87,7 @@ def plan_status(plan_id: str, root_uri: str) -> PlanStatus:
     shown = {entry.plan_id: entry for entry in shown_plans(root_uri, label).get(label, ())}.get(plan_id)
     was_shown = any(record.plan_id == plan_id for record in show_records(root_uri, label).get(label, ()))
     state = _state(shown, is_sealed=sealed is not None, is_complete=not left, was_shown=was_shown)
-    if state is State.TO_BE_SHOWN and held(root_uri, plan_id):
+    if state is State.TO_BE_SHOWN and held(plan, root_uri):
         state = _state_at_gate(newest_verdict(root_uri, plan_id))
     return PlanStatus(
         plan_id=plan_id,

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from infra import steps
 from infra.steps import Step
-from scanner.catalogue.paths import CANDIDATES, PLANS, QUARANTINE, SEALED, SEALS, SHOWN, UNIT_SUFFIX, UNITS
+from scanner.catalogue.paths import CANDIDATES, JOURNAL, PLANS, QUARANTINE, SEALED, SEALS, UNIT_SUFFIX, UNITS
 
-CREATED = {PLANS: "plan", UNITS: "unit", SEALED: "candidates", SEALS: "seal", SHOWN: "shown"}
+CREATED = {PLANS: "plan", UNITS: "unit", SEALED: "candidates", SEALS: "seal", JOURNAL: "journal"}
 """Kind of file that the protocol creates, by folder below the catalogue's root."""
 KINDS = {**CREATED, CANDIDATES: "night"}
 """The same with the file of a night, which is replaced."""

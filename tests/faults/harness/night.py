@@ -15,7 +15,7 @@ from infra.provenance import sha256_bytes
 from infra.store.storage import list_files, read_bytes
 from scanner.catalogue.ledger import committed, pending, publish
 from scanner.catalogue.night_file import show
-from scanner.catalogue.paths import night_uri, plan_uri, seal_uri, shown_uri, unit_uri
+from scanner.catalogue.paths import entry_uri, night_uri, plan_uri, seal_uri, unit_uri
 from scanner.catalogue.plan import Plan, ScanConfig, build_plan, freeze, load_plan
 from scanner.catalogue.seal import SealReport, load_seal, seal
 from scanner.catalogue.unitfile import read_unit
@@ -149,7 +149,7 @@ def read_catalogue(root_uri):
     assert sealed is not None
     assert pending(plan, root_uri) == []
     names = [plan_uri(root_uri, plan.plan_id), seal_uri(root_uri, plan.plan_id), sealed.candidates_uri]
-    names += [shown_uri(root_uri, NIGHT, 1), night_uri(root_uri, NIGHT)]
+    names += [entry_uri(root_uri, NIGHT, 1), night_uri(root_uri, NIGHT)]
     names += [unit_uri(root_uri, plan.plan_id, unit.unit_id) for unit in plan.units]
     assert [file.uri for file in list_files(root_uri)] == sorted(names)
     found = {unit.unit_id: read_unit(root_uri, unit, plan) for unit in plan.units}

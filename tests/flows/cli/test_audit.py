@@ -12,7 +12,7 @@ from flows.cli.app import app
 from flows.cli.main import _run
 from infra.store.storage import info, read_bytes
 from scanner.catalogue.ledger import publish
-from scanner.catalogue.paths import plan_uri, shown_uri
+from scanner.catalogue.paths import entry_uri, plan_uri
 from scanner.catalogue.plan import ScanConfig, build_plan, freeze, make_plan
 from scanner.catalogue.runs import record_run
 from scanner.catalogue.shown import show_records
@@ -131,7 +131,7 @@ def test_seal_shows_a_plan_without_record_only_by_name(lensscan, tmp_path, monke
     old = finished(root, {"a": {1: 0.9}})
     monkeypatch.setattr("scanner.catalogue.plan.code_version", lambda: "9.9")
     new = finished(root, {"a": {1: 0.8}})
-    Path(shown_uri(root, NIGHT, 1)).unlink()
+    Path(entry_uri(root, NIGHT, 1)).unlink()
     name = old.plan_id[:12]
     command = f"lensscan seal {root} --plan {name}"
     said = lensscan("seal", root)
@@ -146,7 +146,7 @@ def test_seal_shows_a_plan_without_record_only_by_name(lensscan, tmp_path, monke
 def test_seal_records_the_purity_of_a_known_ensemble(lensscan, tmp_path):
     root, card = str(tmp_path / "again"), read_card(SHIPPED_DIR / "mer3-sim")
     finished(root, {"a": {1: 0.9}}, ensemble=card)
-    record = Path(shown_uri(root, NIGHT, 1))
+    record = Path(entry_uri(root, NIGHT, 1))
     record.unlink()
     lensscan("seal", root)
     assert json.loads(record.read_bytes())["purity"]["prevalence"] == card.assumed_prevalence

@@ -10,7 +10,7 @@ from infra.store.storage import list_files
 from scanner.catalogue import night_file
 from scanner.catalogue.columns import PURITY_COLUMNS, RANK, candidate_schema
 from scanner.catalogue.night_file import NightFault, show, show_once, write_night, wrong_night_files
-from scanner.catalogue.paths import seal_uri, shown_uri
+from scanner.catalogue.paths import entry_uri, seal_uri
 from scanner.catalogue.query import query
 from scanner.catalogue.shown import show_records
 from tests.faults.harness import crash_points
@@ -72,7 +72,7 @@ def test_an_old_plan_is_not_shown_anew_by_sealing(disk, newer):
 def test_a_plan_without_record_replaces_others_only_if_asked(disk, newer):
     old = finished(disk, OLD)
     newer(disk, NEW)
-    Path(shown_uri(disk, NIGHT, 1)).unlink()
+    Path(entry_uri(disk, NIGHT, 1)).unlink()
     assert show_once(old, disk) is None
     assert in_file(disk) == query(disk)["object_id"].to_pylist() == [1, 3]
     assert show_once(old, disk, replacing=True) == f"{disk}/candidates/{NIGHT}.parquet"
@@ -82,7 +82,7 @@ def test_a_plan_without_record_replaces_others_only_if_asked(disk, newer):
 def test_a_plan_without_record_is_shown_beside_others(disk):
     field = finished(disk, OLD)
     finished(disk, {"c": {9: 0.8}})
-    Path(shown_uri(disk, NIGHT, 1)).unlink()
+    Path(entry_uri(disk, NIGHT, 1)).unlink()
     show_once(field, disk)
     assert in_file(disk) == [1, 9, 3, 2]
 

@@ -15,7 +15,7 @@ def test_names_are_as_the_documentation_says(root):
     assert paths.seal_uri(root, PLAN) == f"{top}/_scan/seals/{PLAN}.json"
     assert paths.unit_uri(root, PLAN, "100000001") == f"{top}/_scan/units/plan={PLAN}/100000001.unit"
     assert paths.sealed_path(PLAN) == f"_scan/sealed/{PLAN}.candidates"
-    assert paths.shown_uri(root, "2026-01-01", 7) == f"{top}/_scan/shown/2026-01-01/00000007.json"
+    assert paths.entry_uri(root, "2026-01-01", 7) == f"{top}/_scan/journal/2026-01-01/00000007.json"
     assert paths.night_uri(root, paths.night_label("2026-01-01")) == f"{top}/candidates/2026-01-01.parquet"
     assert paths.night_uri(root, paths.night_label(None)) == f"{top}/candidates/undated.parquet"
     assert paths.vote_uri(root, "ann", "0" * 32) == f"{top}/_votes/grader=ann/{'0' * 32}.json"
@@ -28,7 +28,7 @@ def test_ids_are_read_back_from_names(root):
     assert paths.unit_id_of(unit, PLAN) == "a+b.c"
     assert paths.plan_id_of_unit(unit) == PLAN
     assert paths.plan_id_of_sealed(f"{root}/{paths.sealed_path(PLAN)}") == PLAN
-    assert paths.label_and_number(paths.shown_uri(root, "undated", 12)) == ("undated", 12)
+    assert paths.label_and_number(paths.entry_uri(root, "undated", 12)) == ("undated", 12)
     assert paths.label_of_night_file(paths.night_uri(root, "2026-01-01")) == "2026-01-01"
     assert paths.plan_id_of(paths.plan_uri(root, PLAN)) == paths.plan_id_of(paths.seal_uri(root, PLAN)) == PLAN
 
@@ -49,4 +49,4 @@ def test_quarantine_keeps_path_and_content_apart():
 @pytest.mark.parametrize("name", ["x.json", "1.parquet"])
 def test_a_record_without_a_number_is_refused(name):
     with pytest.raises(ValueError, match="invalid literal"):
-        paths.label_and_number(f"/c/_scan/shown/2026-01-01/{name}")
+        paths.label_and_number(f"/c/_scan/journal/2026-01-01/{name}")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from infra.store.storage import list_files
-from scanner.catalogue.paths import plan_uri, seal_uri, shown_uri
+from scanner.catalogue.journal import JournalError
+from scanner.catalogue.paths import entry_uri, plan_uri, seal_uri
 from scanner.catalogue.plan import ScanConfig
 from scanner.catalogue.shown import (
     Replaced,
-    ShownError,
     ShownPlan,
     record_shown,
     replaced_by,
@@ -43,12 +43,17 @@ def test_records_are_numbered_and_never_repeat_the_newest(request, tmp_path, pla
     record_shown(root, "undated", A, 0.5)
     assert recorded(root) == [(4, A, 0.5), (3, B, 0.25), (2, B, 0.5), (1, A, 0.5)]
     assert show_records(root).keys() == {NIGHT, "undated"}
-    assert list_files(f"{root}/_scan/shown")[1].uri == shown_uri(root, NIGHT, 2)
+    assert list_files(f"{root}/_scan/journal")[1].uri == entry_uri(root, NIGHT, 2)
 
 
 def test_a_record_holds_plan_threshold_and_purity(root):
     record_shown(root, NIGHT, A, 0.5)
-    assert json.loads(Path(shown_uri(root, NIGHT, 1)).read_bytes()) == {"plan_id": A, "threshold": 0.5, "purity": None}
+    assert json.loads(Path(entry_uri(root, NIGHT, 1)).read_bytes()) == {
+        "event": "shown",
+        "plan_id": A,
+        "threshold": 0.5,
+        "purity": None,
+    }
 
 
 def test_a_record_with_a_purity_is_read_back_equal(root):
@@ -72,9 +77,9 @@ def test_writers_at_once_take_different_numbers(root):
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"plan_id":"x","threshold":0.5}'])
 def test_a_damaged_record_is_named(root, content):
     record_shown(root, NIGHT, A, 0.5)
-    Path(shown_uri(root, NIGHT, 1)).write_bytes(content)
+    Path(entry_uri(root, NIGHT, 1)).write_bytes(content)
     for read in (lambda: shown_plans(root), lambda: record_shown(root, NIGHT, B, 0.5)):
-        with pytest.raises(ShownError, match=r"00000001\.json: not a record of a shown plan; move it out"):
+        with pytest.raises(JournalError, match=r"00000001\.json: not an entry of a night's journal; `lensscan repair`"):
             read()
 
 

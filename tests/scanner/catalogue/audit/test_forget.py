@@ -13,7 +13,7 @@ from scanner.catalogue.audit.repair import repair_plan
 from scanner.catalogue.audit.verify import files_of_no_plan, verify_plan
 from scanner.catalogue.gate import is_waiting, was_shown
 from scanner.catalogue.night_file import show, wrong_night_files
-from scanner.catalogue.paths import night_uri, planned_input_uri, seal_uri, shown_uri, unit_uri
+from scanner.catalogue.paths import entry_uri, night_uri, planned_input_uri, seal_uri, unit_uri
 from scanner.catalogue.plan import freeze, plan_ids
 from scanner.catalogue.query import query
 from scanner.catalogue.shown import shown_plans
@@ -152,7 +152,7 @@ def test_a_shown_plan_is_not_removed(disk):
         with pytest.raises(ForgetError, match="is shown to readers"):
             forget_plan(plan.plan_id, disk)
     assert list_files(disk) == before
-    removed = [*files_of(disk, old), info(shown_uri(disk, NIGHT, 1))]
+    removed = [*files_of(disk, old), info(entry_uri(disk, NIGHT, 1))]
     forget_plan(old.plan_id, disk)
     assert list_files(disk) == [file for file in before if file not in removed]
 
