@@ -63,7 +63,7 @@ def show(plan: Plan, root_uri: str, threshold: float | None = None, purity: Puri
     entry = asked(plan, root_uri)
     if threshold is None:
         threshold = entry.threshold if entry else plan.config.candidate_threshold
-    written = record_shown(root_uri, label, plan.plan_id, threshold, purity or (entry and entry.purity))
+    written = record_shown(root_uri, label, plan.plan_id, threshold, purity or (entry.purity if entry else None))
     write_night(root_uri, label, written)
     return night_uri(root_uri, label)
 

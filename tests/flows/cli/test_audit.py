@@ -131,7 +131,7 @@ def test_seal_shows_a_plan_without_record_only_by_name(lensscan, tmp_path, monke
     old = finished(root, {"a": {1: 0.9}})
     monkeypatch.setattr("scanner.catalogue.plan.code_version", lambda: "9.9")
     new = finished(root, {"a": {1: 0.8}})
-    Path(entry_uri(root, NIGHT, 1)).unlink()
+    Path(entry_uri(root, NIGHT, 2)).unlink()
     name = old.plan_id[:12]
     command = f"lensscan seal {root} --plan {name}"
     said = lensscan("seal", root)
@@ -146,7 +146,7 @@ def test_seal_shows_a_plan_without_record_only_by_name(lensscan, tmp_path, monke
 def test_seal_records_the_purity_of_a_known_ensemble(lensscan, tmp_path):
     root, card = str(tmp_path / "again"), read_card(SHIPPED_DIR / "mer3-sim")
     finished(root, {"a": {1: 0.9}}, ensemble=card)
-    record = Path(entry_uri(root, NIGHT, 1))
+    record = Path(entry_uri(root, NIGHT, 2))
     record.unlink()
     lensscan("seal", root)
     assert json.loads(record.read_bytes())["purity"]["prevalence"] == card.assumed_prevalence
@@ -176,7 +176,7 @@ def test_forget_removes_a_replaced_plan_and_says_so(lensscan, tmp_path, monkeypa
     monkeypatch.setattr("scanner.catalogue.plan.code_version", lambda: "9.9")
     new = finished(root, {"a": {1: 0.8}})
     assert "is shown to readers" in lensscan("forget", root, new.plan_id[:8], ends=2)
-    assert lensscan("forget", root, old.plan_id[:8]) == f"plan {old.plan_id[:12]}: removed 4 files, 0.0 MB\n"
+    assert lensscan("forget", root, old.plan_id[:8]) == f"plan {old.plan_id[:12]}: removed 5 files, 0.0 MB\n"
     assert "no plan begins with" in lensscan("forget", root, old.plan_id[:8], ends=2)
     frozen = make_plan(OTHER_NIGHT, EnsembleName(), ScanConfig(), [unit_of("z", [1, 2])])
     freeze(frozen, root)

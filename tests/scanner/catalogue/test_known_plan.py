@@ -52,7 +52,8 @@ def test_requests_for_each_tile_are_few(tiles, s3, s3_variables, monkeypatch):
         plan = planned(f"{s3}/tiles", f"{s3}/catalogue")
         assert (proxy.count("HEAD", CATALOGUE), proxy.count("GET", CATALOGUE)) == (0, N_TILES)
         assert proxy.count(key="MOSAIC") == 0
-        assert proxy.count("GET", "list-type=2") == 1
+        # The tiles, and the records of planned inputs.
+        assert proxy.count("GET", "list-type=2") == 2
         # A catalogue that is read again would fail.
         proxy.set_rules(Rule(Status(403), key=CATALOGUE))
         again = planned(f"{s3}/tiles", f"{s3}/catalogue")

@@ -72,7 +72,7 @@ def test_an_old_plan_is_not_shown_anew_by_sealing(disk, newer):
 def test_a_plan_without_record_replaces_others_only_if_asked(disk, newer):
     old = finished(disk, OLD)
     newer(disk, NEW)
-    Path(entry_uri(disk, NIGHT, 1)).unlink()
+    Path(entry_uri(disk, NIGHT, 2)).unlink()
     assert show_once(old, disk) is None
     assert in_file(disk) == query(disk)["object_id"].to_pylist() == [1, 3]
     assert show_once(old, disk, replacing=True) == f"{disk}/candidates/{NIGHT}.parquet"
@@ -82,7 +82,7 @@ def test_a_plan_without_record_replaces_others_only_if_asked(disk, newer):
 def test_a_plan_without_record_is_shown_beside_others(disk):
     field = finished(disk, OLD)
     finished(disk, {"c": {9: 0.8}})
-    Path(entry_uri(disk, NIGHT, 1)).unlink()
+    Path(entry_uri(disk, NIGHT, 2)).unlink()
     show_once(field, disk)
     assert in_file(disk) == [1, 9, 3, 2]
 

@@ -1,13 +1,11 @@
 """Records of what a night shows: their order decides, one writer wins each number, and old plans keep what is theirs alone."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from infra.store.storage import list_files
-from scanner.catalogue.journal import JournalError
 from scanner.catalogue.paths import entry_uri, plan_uri, seal_uri
 from scanner.catalogue.plan import ScanConfig
 from scanner.catalogue.shown import (
@@ -63,24 +61,6 @@ def test_a_record_with_a_purity_is_read_back_equal(root):
     assert found == [purity_table(0.25), purity_table(0.75), None, purity_table(0.75)]
     seal_of_units(root, A, {"a"})
     assert shown_plans(root)[NIGHT][0].purity == purity_table(0.75)
-
-
-def test_writers_at_once_take_different_numbers(root):
-    plans = [f"{i:064x}" for i in range(8)]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda plan_id: record_shown(root, NIGHT, plan_id, 0.5), plans))
-    found = recorded(root)
-    assert [number for number, *_ in found] == list(range(8, 0, -1))
-    assert sorted(plan_id for _, plan_id, _ in found) == plans
-
-
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"plan_id":"x","threshold":0.5}'])
-def test_a_damaged_record_is_named(root, content):
-    record_shown(root, NIGHT, A, 0.5)
-    Path(entry_uri(root, NIGHT, 1)).write_bytes(content)
-    for read in (lambda: shown_plans(root), lambda: record_shown(root, NIGHT, B, 0.5)):
-        with pytest.raises(JournalError, match=r"00000001\.json: not an entry of a night's journal; `lensscan repair`"):
-            read()
 
 
 def write_json(uri, content):
