@@ -148,8 +148,8 @@ class InjectionArguments(Frozen):
     """Everything that decides which lenses are injected and how they score."""
 
     night: str | None
-    shown: tuple[tuple[str, float, int], ...]
-    """Plan id, threshold and number of the record of each plan that the night shows, newest first."""
+    shown: tuple[tuple[str, float], ...]
+    """Plan id and threshold of each plan that the night shows, newest first."""
     ensemble_name: str
     ensemble_sha256: str
     threshold: float
@@ -222,9 +222,9 @@ class Injected:
         )
 
 
-def shown_state(plans: Iterable[ShownPlan]) -> tuple[tuple[str, float, int], ...]:
+def shown_state(plans: Iterable[ShownPlan]) -> tuple[tuple[str, float], ...]:
     """Return what a night shows, as `InjectionArguments` records it; `plans` are newest first."""
-    return tuple((shown.plan_id, shown.threshold, shown.record) for shown in plans)
+    return tuple((shown.plan_id, shown.threshold) for shown in plans)
 
 
 def injected_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:

@@ -80,7 +80,7 @@ def check_once(root, ids):
         units = [pq.read_table(BytesIO(read_bytes(file.uri)), columns=["object_id"]) for file in unit_files_of(root, shown)]
         assert sorted(i for table in units for i in table["object_id"].to_pylist()) == expected
         names = [file.uri.rpartition("/")[2] for file in list_files(join(root, "_scan", "quality", shown.plan_id))]
-        assert names == ["held.json", "measured.json", "promoted.json", "verdict-00000001.json"]
+        assert names == ["measured.json", "promoted.json", "verdict-00000001.json"]
         assert len(list_files(join(root, "_scan", "shown", night))) == 1
     assert len(list_files(join(root, "_scan", "seals"))) == len(ids)
 

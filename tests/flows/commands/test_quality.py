@@ -83,7 +83,7 @@ def test_a_promoted_night_is_published(root, tmp_path, monkeypatch):
     assert done.is_new
     assert [found.version for found in versions_of(collection)] == [version]
     assert versions_of(collection)[0].nights.keys() == {NIGHT}
-    assert waiting_plans(root, NIGHT) == []
+    assert waiting_plans(root) == {}
     # A late second promotion publishes nothing new.
     assert promote_night(root, plan=plan.plan_id, publish_to=collection)[1] == version
 

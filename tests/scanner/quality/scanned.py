@@ -3,7 +3,7 @@
 import numpy as np
 
 from scanner.catalogue.find_units import find_units
-from scanner.catalogue.gate import hold
+from scanner.catalogue.gate import begin
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.seal import seal
@@ -23,7 +23,7 @@ def scanned(root, tiles, night, seed=0):
     rng = np.random.default_rng(seed)
     plan = make_plan(night, EnsembleName(), ScanConfig(), find_units(str(tiles)))
     freeze(plan, root)
-    hold(plan, root, 0.5)
+    begin(plan, root, 0.5, gate=True)
     for unit in plan.units:
         ids = planned_ids(unit)
         place = {"tile": [unit.unit_id] * len(ids), "night": [night] * len(ids)}

@@ -85,7 +85,7 @@ def test_injected_lenses_of_another_scan_are_told(root, tiles):
     write_injected(injected_into(root, night=NIGHTS[0]), root)
     (measured,) = recovered()
     assert measured.value is not None
-    write_injected(injected_into(root, night=NIGHTS[0], shown=(("f" * 64, 0.5, 1),)), root)
+    write_injected(injected_into(root, night=NIGHTS[0], shown=(("f" * 64, 0.5),)), root)
     (unknown,) = recovered()
     assert (unknown.value, unknown.is_good) == (None, True)
     assert "the night's injected lenses belong to another scan of it" in unknown.text
@@ -97,7 +97,7 @@ def test_the_same_question_stores_nothing_new(root, tiles):
     assert assess(plan, root, LIMITS) == verdict
     assert {file.uri: file.modified for file in list_files(root)} == before
     names = [file.uri.rpartition("/")[2] for file in list_files(quality_uri(root, plan.plan_id))]
-    assert names == ["held.json", "measured.json", "verdict-00000001.json"]
+    assert names == ["measured.json", "verdict-00000001.json"]
     found = stored_measures(root, plan.plan_id)
     assert found.n_sampled == found.n_chosen == N_TILES * N_OBJECTS
     assert sum(found.log_odds) == N_TILES * N_OBJECTS

@@ -51,7 +51,7 @@ def test_damaged_files_are_named(held):
     with pytest.raises(QualityError, match=f"plan {plan.plan_id[:12]}: a unit file cannot be read"):
         measured(plan, root)
     path = Path(measured_uri(root, plan.plan_id))
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("{}")
     with pytest.raises(QualityError, match=r"measured\.json: not the measures of a night"):
         measured(plan, root)

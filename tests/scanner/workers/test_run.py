@@ -176,7 +176,7 @@ def test_a_held_scan_is_held_again_with_the_last_threshold(tiles, root, here):
     for threshold, gate in ((0.6, True), (0.8, False)):
         options = {"package": tiles / "package", "maps_per_unit": 0, "engine": "torch", "candidate_threshold": threshold}
         found = here(ScanRequest(input_uri=str(tiles / "tiles"), **options), root, gate=gate)
-        assert (found.awaits_gate, held(root, found.plan_id).threshold) == (True, threshold)
+        assert (found.awaits_gate, held(load_plan(root, found.plan_id), root).threshold) == (True, threshold)
 
 
 def test_a_night_keeps_the_purity_that_its_ensemble_states(tmp_path, root, here):
@@ -185,7 +185,7 @@ def test_a_night_keeps_the_purity_that_its_ensemble_states(tmp_path, root, here)
     here(request, root)
     (shown,) = show_records(root)["2026-11-24"]
     purity = read_card(FIRST).purity_table
-    assert held(f"{root}-held", waiting.plan_id).purity == shown.purity == purity
+    assert held(load_plan(f"{root}-held", waiting.plan_id), f"{root}-held").purity == shown.purity == purity
     assert purity is not None
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from infra.store.replacement import replace
 from infra.store.storage import info, list_files, read_bytes
-from scanner.catalogue.gate import hold
+from scanner.catalogue.gate import begin
 from scanner.catalogue.injected import current_injected, read_injected, write_injected
 from scanner.catalogue.night_file import show
-from scanner.catalogue.paths import injected_uri
+from scanner.catalogue.paths import entry_uri, injected_uri
 from scanner.catalogue.query import query
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
@@ -68,7 +68,7 @@ def test_the_record_says_what_was_done(scanned, made):
     assert (about.night, about.n, about.seed, about.ensemble_name) == (NIGHT, 12, 1, "mer3-cascade")
     assert about.ensemble_sha256 == scanned.plan.ensemble_sha256
     assert (about.threshold, about.code_version) == (scanned.plan.config.candidate_threshold, scanned.plan.code_version)
-    assert about.shown == ((scanned.plan.plan_id, about.threshold, 1),)
+    assert about.shown == ((scanned.plan.plan_id, about.threshold),)
     assert (facts.n_units, facts.realism, facts.psf) == (2, None, "the model of Euclid's PSFs, turned at random")
     assert "the catalogue lacks spurious_prob" in facts.hosts
     assert 0 < facts.unlike_share < 1
@@ -76,9 +76,14 @@ def test_the_record_says_what_was_done(scanned, made):
 
 
 def test_a_held_plan_is_measured_as_if_readers_saw_it(night, made):
-    records = Path(night.root, "_scan", "shown")
-    shutil.rmtree(records)
-    hold(night.plan, night.root, night.plan.config.candidate_threshold, read_card(SHIPPED_DIR / "mer3-cascade").purity_table)
+    Path(entry_uri(night.root, NIGHT, 2)).unlink()
+    begin(
+        night.plan,
+        night.root,
+        night.plan.config.candidate_threshold,
+        read_card(SHIPPED_DIR / "mer3-cascade").purity_table,
+        gate=True,
+    )
     with pytest.raises(InjectionError, match="no complete scan"):
         inject(night)
     injected, _ = inject(night, plan_id=night.plan.plan_id)
