@@ -12,8 +12,7 @@ from scanner.explain.evidence import strongest_guided_arcsec, strongest_occlusio
 from scanner.explain.explanation import NetworkMaps, chosen_networks, explain
 from scanner.explain.figure_files import figure_kind, write_figure
 from scanner.explain.figures import MOST_EXPLAINED, explanation_figure
-from scanner.explain.shown_objects import at_one_prior, shown_objects
-from scanner.networks.card import EnsembleCard
+from scanner.explain.shown_objects import shown_objects
 from scanner.networks.card_file import read_card
 from scanner.networks.package import load_scorer
 from scanner.scan.chosen_objects import read_objects
@@ -57,9 +56,9 @@ def explain_to_file(
     maps = explain(folder, card, read.stamps, names, report)
     scores = package.score(read.stamps)
     shown = shown_objects(read.ids, read.stamps, card, scores, read.notes)
-    figure = explanation_figure(shown, at_one_prior(maps, card))
+    figure = explanation_figure(shown, maps)
     write_figure(figure, out)
-    numbers = {name: _numbers(i, float(scores.p_lens[i]), card, maps) for i, name in enumerate(read.ids)}
+    numbers = {name: _numbers(i, float(scores.p_lens[i]), card.assumed_prevalence, maps) for i, name in enumerate(read.ids)}
     found = {"ensemble": card.name, "prevalence": card.assumed_prevalence, "figure": str(out), "objects": numbers}
     corrections = ([f"p_lens is {said}"] if said else [] for said in shown.corrections or ())
     of_objects = zip(read.ids, shown.notes or (), corrections, strict=True)
@@ -83,17 +82,17 @@ def check_out(out: Path) -> None:
         raise ExplainError(f"{out}: cannot be written: {error.strerror}") from error
 
 
-def _numbers(i: int, p_lens: float, card: EnsembleCard, maps: Sequence[NetworkMaps]) -> dict[str, Any]:
+def _numbers(i: int, p_lens: float, prevalence: float | None, maps: Sequence[NetworkMaps]) -> dict[str, Any]:
     """Return the numbers of one object: `p_lens` of ensemble and networks, all at the prevalence that the ensemble assumes.
 
     The numbers of a network include the distance of its strongest evidence from the middle.
     """
     networks = {
         network.network: {
-            "p_lens": float(card.at_assumed_prevalence(network.p_lens)[i]),
+            "p_lens": float(network.p_lens[i]),
             "strongest_occlusion_arcsec": strongest_occlusion_arcsec(network, i),
             "strongest_guided_arcsec": strongest_guided_arcsec(network, i),
         }
         for network in maps
     }
-    return {"p_lens": p_lens, "prior": prior_words(p_lens, card.assumed_prevalence), "networks": networks}
+    return {"p_lens": p_lens, "prior": prior_words(p_lens, prevalence), "networks": networks}

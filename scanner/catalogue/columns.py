@@ -99,8 +99,8 @@ COMBINED_COLUMNS = (
         pa.float32(),
         "",
         "stat.stdev;stat.probability",
-        "Standard deviation of the probabilities (p_<network>) of all networks, or of the committee, without a candidate "
-        "network; null where one network excluded the row",
+        "Standard deviation of the probabilities that all networks, or those of the committee, give at the class frequencies of "
+        "their training, before p_<network> is calibrated; without a candidate network; null where one network excluded the row",
     ),
     Column(
         "stage",
@@ -218,8 +218,8 @@ def carried_fields(schema: pa.Schema) -> list[pa.Field]:
 def _network_field(network: str) -> pa.Field:
     """Return the field `p_<network>`; its metadata keep the network's own name, because that of the column may differ."""
     about = (
-        f"Probability of a lens from network {network}, at the class frequencies of its training data; null for a network of "
-        "the committee that did not see the row"
+        f"Probability of a lens from network {network} alone, at the lens prevalence of p_lens; null for a network of the "
+        "committee that did not see the row"
     )
     field = Column(network_column_name(network), pa.float32(), "", "stat.probability", about).field()
     return field.with_metadata({**field.metadata, _NETWORK_KEY: network})

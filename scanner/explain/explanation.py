@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 from torch import nn
 
 from infra.progress import Progress, no_progress
@@ -14,7 +13,7 @@ from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.networks.card import EnsembleCard
 from scanner.networks.errors import PackageError
-from scanner.networks.log_odds import lens_log_odds
+from scanner.networks.log_odds import lens_log_odds, logit_margins
 from scanner.networks.network_card import NetworkCard
 from scanner.networks.package import load_network
 from scanner.networks.torch_engine import TorchEngine
@@ -34,7 +33,7 @@ class NetworkMaps:
     side_arcsec: float
     """Side of the stamps, and of every map except `occlusion`."""
     p_lens: NDArray[np.float32]
-    """The network's `p_lens` as in a scan: over all its orientations, where the maps are of the stamps as they lie."""
+    """`p_<network>` of a scan: over all the network's orientations, where the maps are of the stamps as they lie."""
     occlusion: NDArray[np.float32]
     """`[batch, y, x]`: change of the log-odds of a lens when pixels there are hidden; negative where they support a lens."""
     occlusion_side_arcsec: float
@@ -94,11 +93,13 @@ def explain(
         def report_object(done: int, before: int = number * n_objects) -> None:
             report(before + done, len(chosen) * n_objects)
 
-        maps.append(_network_maps(load_network(folder, known[name]), known[name], stamps, report_object))
+        maps.append(_network_maps(load_network(folder, known[name]), card, known[name], stamps, report_object))
     return maps
 
 
-def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, report: Callable[[int], None]) -> NetworkMaps:
+def _network_maps(
+    network: nn.Sequential, ensemble: EnsembleCard, card: NetworkCard, stamps: Stamps, report: Callable[[int], None]
+) -> NetworkMaps:
     inputs = network_input(stamps, card.channels, card.input_pixels)
     masks = MASKS[card.architecture]
     mapper, grad = OcclusionMapper(network, masks), GradCamMapper(network)
@@ -113,7 +114,7 @@ def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, rep
     return NetworkMaps(
         network=card.name,
         side_arcsec=side_arcsec,
-        p_lens=expit(_turned_log_odds(network, card, inputs)).astype(np.float32),
+        p_lens=ensemble.p_of_network(card.name, logit_margins(_turned_logits(network, card, inputs))).astype(np.float32),
         occlusion=np.stack(changes).astype(np.float32),
         occlusion_side_arcsec=covered_arcsec,
         cam=maps.cam,
@@ -122,10 +123,10 @@ def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, rep
     )
 
 
-def _turned_log_odds(network: nn.Sequential, card: NetworkCard, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the network's log-odds of a lens, `[batch]`, over the orientations that its scores are a mean of."""
+def _turned_logits(network: nn.Sequential, card: NetworkCard, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the network's logits, `[batch, class]`, over the orientations that its scores are a mean of."""
     engine = TorchEngine(network)
-    return lens_log_odds((engine if card.turns == 1 else TurnedEngine(engine, card.turns)).logits(inputs))
+    return (engine if card.turns == 1 else TurnedEngine(engine, card.turns)).logits(inputs)
 
 
 def stamp_side_arcsec(card: NetworkCard) -> float:

@@ -63,8 +63,8 @@ class Shown:
     """`[batch]`"""
     prior: str = ""
     """Words that say which fraction of lenses `p_lens` assumes."""
-    network_prior: str = "at the prevalence of its training"
-    """Words that say which fraction of lenses the networks' `p_lens` assume."""
+    numbers: str = ""
+    """Words that say what the networks' `p_lens` mean and how they become one."""
     kinds: Sequence[str] | None = None
     """Kind of each object, `[batch]`, if the ensemble tells kinds apart."""
     notes: Sequence[Sequence[str]] | None = None
@@ -101,7 +101,7 @@ def explanation_figure(shown: Shown, maps: Sequence[NetworkMaps]) -> Figure:
             title = f"{shortened(of_some.name)}\n{p}"
             page.map(2 * row, column, of_some.occlusion[row], of_some.occlusion_extent, colours[0], vis, title)
             page.map(2 * row + 1, column, of_some.guided[row], of_some.guided_extent, colours[1], vis)
-    page.key(*colours, f"{_KEY} p of a network: {shown.network_prior}.")
+    page.key(*colours, f"{_KEY} {shown.numbers}")
     return page.figure
 
 

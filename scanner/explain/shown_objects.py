@@ -1,13 +1,12 @@
-"""Prepare objects for the figure that explains them: all probabilities at one prior, and a warning where bands disagree."""
+"""Prepare objects for the figure that explains them: what the numbers mean, and a warning where bands disagree."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from scanner.explain.explanation import NetworkMaps
 from scanner.explain.figures import Shown
 from scanner.networks.card import EnsembleCard
+from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.ensemble import EnsembleScores
 from scanner.preprocess.registration import registration_notes
 from scanner.vocabulary.geometry import GEOMETRIES, Stamps
@@ -37,9 +36,10 @@ def shown_objects(
     notes = [[*of, note] if note else [*of] for of, note in zip(of_pixels or [()] * len(object_ids), registered, strict=True)]
     for row in np.flatnonzero(scores.stage == FIRST) if scores.stage is not None else ():
         if card.early_exit is None or scores.p_exit is None or np.isnan(scores.p_exit[row]):
-            note = "excluded by the first stage, whose p_lens this is; the committee would not be asked"
+            name = card.first.network.name if card.first else ""
+            note = f"excluded by {name}, the first stage; a scan asks no other network"
         else:
-            note = f"excluded by {card.early_exit.network} alone, whose p_lens this is; the other networks would not be asked"
+            note = f"excluded by {card.early_exit.network}, the early exit; a scan asks no other network of the committee"
         notes[row].append(note)
     is_calibrated = card.assumed_prevalence is not None
     return Shown(
@@ -49,7 +49,7 @@ def shown_objects(
         card.name,
         scores.p_lens,
         prior=f"if {prior_text(card.assumed_prevalence)}" if is_calibrated else "not calibrated",
-        network_prior="at the prior of p_lens" if is_calibrated else "not calibrated",
+        numbers=how_combined(card),
         kinds=scores.subclass,
         notes=notes,
         corrections=[_correction(card, scores, row) for row in range(len(object_ids))],
@@ -61,9 +61,20 @@ def _correction(card: EnsembleCard, scores: EnsembleScores, row: int) -> str:
     if card.candidate_stage is None or scores.p_committee is None or scores.p_committee[row] == scores.p_lens[row]:
         return ""
     of_committee = probability_text(float(scores.p_committee[row]))
-    return f"corrected by {card.candidate_stage.network.name}, which has no maps; {of_committee} by the networks with maps"
+    return f"corrected by {card.candidate_stage.network.name}, which has no maps, from {of_committee} by the committee"
 
 
-def at_one_prior(maps: Sequence[NetworkMaps], card: EnsembleCard) -> list[NetworkMaps]:
-    """Return the maps with the networks' `p_lens` at the prior that the ensemble assumes."""
-    return [replace(of, p_lens=card.at_assumed_prevalence(of.p_lens).astype(np.float32)) for of in maps]
+def how_combined(card: EnsembleCard) -> str:
+    """Return what the probability of a network means, and how those of several become `p_lens`."""
+    combiner = card.combiner
+    if not isinstance(combiner, SoftmaxStack):
+        return "p of a network: what it gives, not calibrated; p_lens is the mean."
+    of_network = "p of a network: its own p_lens, as if no other looked."
+    if len(card.networks) == 1:
+        return of_network
+    how = {
+        "each": "adds the networks' log odds with fitted weights, so it may lie beyond all of them",
+        "without_lowest": "follows from the mean of the networks' log odds without the lowest",
+        "mean_probability": "follows from the mean of the probabilities that the networks give",
+    }[combiner.pooling]
+    return f"{of_network} That of the ensemble {how}."

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from infra.frozen import Frozen
 from infra.provenance import digest
 from scanner.networks.combiner import Combiner, MeanCombiner, SoftmaxStack
-from scanner.networks.log_odds import restated
+from scanner.networks.log_odds import lens_probability, restated
 from scanner.networks.network_card import NetworkCard, Sha256, check_file_name, check_name
 from scanner.networks.stage_cards import CandidateStage, EarlyExit, FirstStage
 from scanner.networks.training_data_card import TrainingDataCard
@@ -225,10 +225,26 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
             shares = self.combiner.fitted_compound_share, self.combiner.assumed_compound_share
         return PurityTable.of(self.cuts, self.assumed_prevalence, shares)
 
-    def at_assumed_prevalence(self, p_network: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Move a network's probabilities of a lens `[object]` from the frequency of lenses in training to that of `p_lens`.
+    def p_of_network(self, name: str, margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probability of a lens, `[object]`, that a network alone gives, at the prevalence of `p_lens`.
 
-        The regression was fitted on the same mixture of objects as the networks. Without a calibration they stay as they are.
+        It is calibrated where the card has a regression that one network can use: that of a stage of one network, or one that
+        pools the networks, as if all of them said the same. Otherwise it is what the network gives, `at_assumed_prevalence`.
+
+        Args:
+            name: One of `lens_networks`.
+            margins: Its logit margins, `[object, class - 1]`.
+        """
+        stages = [stage.combiner for stage in (self.first, self.early_exit) if stage and stage.combiner.networks == (name,)]
+        combiner = stages[0] if stages else self.combiner
+        if isinstance(combiner, SoftmaxStack) and (combiner.pooling != "each" or len(combiner.networks) == 1):
+            return combiner.lens_probabilities(dict.fromkeys(combiner.networks, margins))
+        return self.at_assumed_prevalence(lens_probability(margins))
+
+    def at_assumed_prevalence(self, p_network: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Move probabilities of a lens that networks give, `[object]`, from their training to the prevalence of `p_lens`.
+
+        The regression was fitted on the same mixture of objects as the networks. Without one they stay as they are.
         """
         if not isinstance(self.combiner, SoftmaxStack) or self.assumed_prevalence is None:
             return p_network.astype(np.float64)

@@ -14,7 +14,7 @@ from scipy.special import expit
 from scanner.networks.candidate_network import CandidateNetwork
 from scanner.networks.card import EnsembleCard
 from scanner.networks.ensemble import Ensemble, EnsembleScores, NetworkOutputs
-from scanner.networks.log_odds import lens_probability, log_odds
+from scanner.networks.log_odds import log_odds
 from scanner.networks.stage_cards import EarlyExit
 from scanner.preprocess.prepared_stamps import PreparedStamps
 from scanner.preprocess.stamp_checks import check_stamps
@@ -186,7 +186,7 @@ def scores_of_exit(early_exit: EarlyExit, outputs: NetworkOutputs) -> EnsembleSc
     margins = outputs.logit_margins[early_exit.network]
     combined = early_exit.combiner.combine({early_exit.network: margins})
     return EnsembleScores(
-        p_networks={early_exit.network: lens_probability(margins).astype(np.float32)},
+        p_networks={early_exit.network: combined.p_lens},
         disagreement=np.full(len(margins), np.nan, np.float32),
         p_lens=combined.p_lens,
         p_compound=combined.p_compound,

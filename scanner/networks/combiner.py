@@ -143,6 +143,10 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         logits = self._fitted_logits(logit_margins)
         return np.asarray(_lens_logit(logits) - logits[:, _NONLENS])
 
+    def lens_probabilities(self, logit_margins: LogitMargins) -> NDArray[np.float64]:
+        """Return the probability of a lens of any kind, `[batch]`, at the assumed prevalence."""
+        return _of_lens(self.probabilities(logit_margins))
+
     def combine(self, logit_margins: LogitMargins, fitted_log_odds: NDArray[np.float64] | None = None) -> Combined:
         """Return the combined scores of networks' margins.
 
@@ -155,7 +159,7 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         if fitted_log_odds is not None:
             fitted_logits[:, _NONLENS] = _lens_logit(fitted_logits) - fitted_log_odds
         p = self._shifted(fitted_logits)
-        p_lens = np.delete(p, _NONLENS, axis=1).sum(axis=1)
+        p_lens = _of_lens(p)
         compound_given_lens = self._compound_given_lens(p)
         return Combined(
             p_lens=p_lens.astype(np.float32),
@@ -204,6 +208,11 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
             lens = _lens_logit(logits)
             logits[:, _NONLENS] = lens - self.lens_curve.calibrated(lens - logits[:, _NONLENS])
         return logits
+
+
+def _of_lens(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability of all kinds of lens together, `[batch]`, for probabilities `[batch, class]`."""
+    return np.asarray(np.delete(p, _NONLENS, axis=1).sum(axis=1))
 
 
 def _lens_logit(logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -263,6 +272,9 @@ def _of_mean_probability(margins: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.logaddexp.reduce(log_kinds, axis=0) - np.logaddexp.reduce(log_nonlens, axis=0)[:, None])
 
 
-def spread(p_networks: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
-    """Return the standard deviation over the networks, `[batch]`."""
-    return np.std(np.stack(list(p_networks.values()), dtype=np.float64), axis=0).astype(np.float32)
+def spread(logit_margins: LogitMargins) -> NDArray[np.float32]:
+    """Return the standard deviation of the networks' own probabilities of a lens, which are not calibrated, `[batch]`."""
+    from scanner.networks.log_odds import lens_probability
+
+    p = [lens_probability(margins).astype(np.float32) for margins in logit_margins.values()]
+    return np.std(np.stack(p, dtype=np.float64), axis=0).astype(np.float32)

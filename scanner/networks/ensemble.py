@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scanner.networks.card import EnsembleCard
 from scanner.networks.combiner import LogitMargins, spread
-from scanner.networks.log_odds import lens_probability, logit_margins
+from scanner.networks.log_odds import logit_margins
 from scanner.preprocess.prepared_stamps import PreparedStamps
 from scanner.preprocess.stamp_checks import check_finite, check_stamps
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
@@ -52,8 +52,9 @@ class EnsembleScores:
     """Scores, `[batch]` each; None where the ensemble's combiner does not separate the kinds."""
 
     p_networks: dict[str, NDArray[np.float32]]
+    """`EnsembleCard.p_of_network` of each network."""
     disagreement: NDArray[np.float32]
-    """Standard deviation of the networks' probabilities."""
+    """Standard deviation of the networks' own probabilities, before any calibration."""
     p_lens: NDArray[np.float32]
     p_compound: NDArray[np.float32] | None
     subclass: list[str] | None
@@ -165,11 +166,11 @@ class Ensemble:
         """Return the scores that the outputs of all networks combine to."""
         margins = {name: outputs.logit_margins[name] for name in self.network_names}
         combined = self.card.combiner.combine(margins)
-        p_networks = {name: lens_probability(of).astype(np.float32) for name, of in margins.items()}
+        p_networks = {name: self.card.p_of_network(name, of).astype(np.float32) for name, of in margins.items()}
         features = [outputs.features[name] for name in self.network_names] if self._gives_features else None
         return EnsembleScores(
             p_networks=p_networks,
-            disagreement=spread(p_networks),
+            disagreement=spread(margins),
             p_lens=combined.p_lens,
             p_compound=combined.p_compound,
             subclass=combined.subclass,

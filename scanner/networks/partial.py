@@ -8,7 +8,6 @@ from scipy.special import expit, logsumexp
 from scanner.networks.card import EnsembleCard
 from scanner.networks.combiner import spread
 from scanner.networks.ensemble import Ensemble, EnsembleScores
-from scanner.networks.log_odds import lens_probability
 from scanner.networks.network_card import NetworkCard
 from scanner.vocabulary.geometry import Geometry, Stamps
 
@@ -47,7 +46,7 @@ class PartialEnsemble:
         if self._is_whole:
             return self._networks.score(stamps)
         margins = self._networks.logit_margins(stamps)
-        p_networks = {name: lens_probability(of_network).astype(np.float32) for name, of_network in margins.items()}
+        p_networks = {name: self._card.p_of_network(name, of).astype(np.float32) for name, of in margins.items()}
         p_lens = expit(np.mean([logsumexp(of_network, axis=1) for of_network in margins.values()], axis=0))
         at_prior = self._card.at_assumed_prevalence(p_lens).astype(np.float32)
-        return EnsembleScores(p_networks, spread(p_networks), at_prior, None, None)
+        return EnsembleScores(p_networks, spread(margins), at_prior, None, None)

@@ -15,7 +15,7 @@ from scanner.catalogue.rows import Rows
 from scanner.explain.explanation import NetworkMaps, explain
 from scanner.explain.figure_files import figure_bytes, write_figure
 from scanner.explain.figures import MOST_EXPLAINED, Shown, explanation_figure
-from scanner.explain.shown_objects import at_one_prior, shown_objects
+from scanner.explain.shown_objects import shown_objects
 from scanner.networks.card import EnsembleCard
 from scanner.networks.cascade import Scorer
 from scanner.scan.chosen_objects import ChosenObjects, ObjectsError, read_objects
@@ -58,7 +58,7 @@ class Scores(Rows):
 
     @property
     def disagreement(self) -> NDArray[np.float32]:
-        """Standard deviation of the networks' probabilities."""
+        """Standard deviation of the probabilities that the networks themselves give, before any calibration."""
         return self._numbers("disagreement")
 
     @property
@@ -68,7 +68,7 @@ class Scores(Rows):
 
     @property
     def p_networks(self) -> dict[str, NDArray[np.float32]]:
-        """Probability of a lens from each network, at the class frequencies of its training and not at `prevalence`."""
+        """Probability of a lens from each network alone, at `prevalence` like `p_lens`."""
         return {name: self._numbers(network_column_name(name)) for name in self.networks}
 
     @property
@@ -111,11 +111,10 @@ class Explanation:
     rejected: dict[str, str]
     """Reason for each object that is left out because its pixels cannot be used."""
     _shown: Shown = field(repr=False)
-    _card: EnsembleCard = field(repr=False)
 
     def figure(self) -> Figure:
         """Draw a row for each object. Blue squares support a lens, red ones count against it."""
-        return explanation_figure(self._shown, at_one_prior(list(self.maps.values()), self._card))
+        return explanation_figure(self._shown, list(self.maps.values()))
 
     def save(self, path: str | Path) -> None:
         """Write the figure to a file that ends in .png or .pdf."""
@@ -191,7 +190,7 @@ class Finder:
         scores = self._package.score(read.stamps)
         shown = shown_objects(read.ids, read.stamps, self._package.card, scores, read.notes)
         by_network = {of.network: of for of in maps}
-        return Explanation(tuple(read.ids), scores.p_lens, by_network, read.rejected, shown, self._package.card)
+        return Explanation(tuple(read.ids), scores.p_lens, by_network, read.rejected, shown)
 
     def _read(self, images: Any, objects: list[str], *, crop: bool) -> ChosenObjects:
         geometry = self._package.geometry

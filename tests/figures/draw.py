@@ -24,7 +24,7 @@ from scanner.explain.feature_visualisation import probabilities, towards_classes
 from scanner.explain.figure_files import pages_bytes
 from scanner.explain.figures import explanation_figure
 from scanner.explain.gradient_ascent import CLASS_GENERATION, noise
-from scanner.explain.shown_objects import at_one_prior, shown_objects
+from scanner.explain.shown_objects import shown_objects
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, load_package
@@ -118,7 +118,7 @@ def _explained(manifest: str, folder: Path, names: Sequence[str] | None) -> Figu
     ids, stamps = _stamps(manifest, folder)
     maps = explain(folder, package.card, stamps, names)
     shown = shown_objects(ids, stamps, package.card, package.score(stamps))
-    return explanation_figure(shown, at_one_prior(maps, package.card))
+    return explanation_figure(shown, maps)
 
 
 def _stamps(manifest: str, folder: Path) -> tuple[list[str], Stamps]:

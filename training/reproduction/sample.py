@@ -73,13 +73,16 @@ class ScoredSample:
         return np.array(self.truth[name].to_pylist(), dtype=float)
 
     def outputs(self, ensemble: str) -> Scores:
-        """Return, by name, the lens probabilities `[object]` of an ensemble's networks.
+        """Return, by name, the lens probabilities `[object]` of an ensemble's networks, in the mixture of their regression.
 
         A network of a committee that did not see an object has excluded it: it counts as 0.
         """
         table = self.scores[ensemble]
-        columns = {name: table[network_column_name(name)] for name in self.networks(ensemble)}
-        return {name: column.fill_null(0.0).to_numpy().astype(np.float64) for name, column in columns.items()}
+        columns = {name: table[network_column_name(name)].fill_null(0.0).to_numpy() for name in self.networks(ensemble)}
+        combiner, prevalence = self.cards[ensemble].combiner, self.cards[ensemble].assumed_prevalence
+        if not isinstance(combiner, SoftmaxStack) or prevalence is None:
+            return {name: p.astype(np.float64) for name, p in columns.items()}
+        return {name: restated(p, prevalence, combiner.fitted_prevalence) for name, p in columns.items()}
 
     def probabilities(self, ensemble: str) -> Scores:
         """Return `outputs`, and `ENSEMBLE`: `p_lens`, restated to the share of lenses among these objects if calibrated."""

@@ -75,7 +75,9 @@ def test_p_lens_is_over_all_orientations_of_a_network(explained):
         each = [network(torch.from_numpy(np.rot90(inputs, turn, (-2, -1)).copy())).numpy() for turn in range(4)]
     as_it_lies, expected = (softmax(logits, axis=1)[:, 1:].sum(axis=1) for logits in (each[0], np.mean(each, axis=0)))
     assert np.abs(as_it_lies / expected - 1).max() > 0.1, "a turn must change what the network says"
-    np.testing.assert_allclose(maps.p_lens, expected, rtol=1e-3)
+    fitted, assumed = card.combiner.fitted_prevalence, card.assumed_prevalence
+    odds = expected / (1 - expected) * (assumed / (1 - assumed)) / (fitted / (1 - fitted))
+    np.testing.assert_allclose(maps.p_lens, odds / (1 + odds), rtol=1e-3)
 
 
 def test_maps_point_at_bright_arcs():

@@ -157,7 +157,7 @@ def test_pictures_have_one_scale_and_a_bar(drawn):
 def test_the_figure_explains_its_colours_and_numbers():
     notes = [["bands are misaligned: H 0.6 arcsec from VIS"]]
     figure = figure_of(
-        nothing(), prior="if 1 object in 2000 is a lens", kinds=["double_ring"], notes=notes, network_prior="as is"
+        nothing(), prior="if 1 object in 2000 is a lens", kinds=["double_ring"], notes=notes, numbers="p of a network: as is."
     )
     words = words_on(figure)
     for said in (

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scanner.explain.explanation import NetworkMaps
-from scanner.explain.shown_objects import at_one_prior, shown_objects
+from scanner.explain.shown_objects import how_combined, shown_objects
 from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.locate import SHIPPED_DIR
@@ -15,18 +14,6 @@ from tests.scanner.cascades import candidate_stage, cascade_card, early_exit, le
 from tests.scanner.shifted import stamps_of
 
 CARD = read_card(SHIPPED_DIR / "mer3-sim")
-
-
-def test_networks_are_shown_at_the_prior_of_the_ensemble():
-    """By hand: the odds are multiplied by the ratio of the prior odds (Saerens et al. 2002, equation 4)."""
-    p = np.array([0.2, 0.9], np.float32)
-    square = np.zeros((2, 4, 4), np.float32)
-    maps = NetworkMaps("compact-sky", 10.0, p, square, 10.0, square, square)
-    (found,) = at_one_prior([maps], CARD)
-    fitted, assumed = CARD.combiner.fitted_prevalence, CARD.assumed_prevalence
-    odds = p / (1 - p) * (assumed / (1 - assumed)) / (fitted / (1 - fitted))
-    assert found.p_lens == pytest.approx(odds / (1 + odds), rel=1e-5)
-    assert found.network == "compact-sky"
 
 
 def test_a_shifted_band_is_a_note_of_its_object_alone():
@@ -52,8 +39,8 @@ def test_an_excluded_object_says_which_network_excluded_it():
     scores = EnsembleScores({}, p * 0, p, None, ["nonlens"] * 3, stage=np.array([1, 1, 2], np.int8), p_exit=p_exit)
     notes = shown_objects(["a", "b", "c"], stamps, card, scores).notes
     assert [list(of) for of in notes] == [
-        ["excluded by the first stage, whose p_lens this is; the committee would not be asked"],
-        ["excluded by A alone, whose p_lens this is; the other networks would not be asked"],
+        ["excluded by light, the first stage; a scan asks no other network"],
+        ["excluded by A, the early exit; a scan asks no other network of the committee"],
         [],
     ]
     plain = shown_objects(["a", "b", "c"], stamps, cascade_card(), replace(scores, p_exit=None)).notes
@@ -67,6 +54,19 @@ def test_a_corrected_object_says_what_the_committee_gives():
     committee = np.array([0.001, 0.1], np.float32)
     scores = EnsembleScores({}, p * 0, p, None, ["nonlens"] * 2, stage=np.array([2, 2], np.int8), p_committee=committee)
     shown = shown_objects(["a", "b"], stamps, card, scores)
-    assert shown.corrections == ["", "corrected by K, which has no maps; 0.100 by the networks with maps"]
+    assert shown.corrections == ["", "corrected by K, which has no maps, from 0.100 by the committee"]
     assert [list(of) for of in shown.notes] == [[], []]
     assert shown_objects(["a", "b"], stamps, card, replace(scores, p_committee=None)).corrections == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        (CARD, "adds the networks' log odds with fitted weights"),
+        (read_card(SHIPPED_DIR / "mer3-cascade"), "follows from the mean of the probabilities that the networks give"),
+        (CARD.model_copy(update={"networks": CARD.networks[:1]}), "as if no other looked."),
+        (read_card(SHIPPED_DIR / "mer3-cascade").candidate_stage_card, "not calibrated; p_lens is the mean."),
+    ],
+)
+def test_one_line_says_how_several_numbers_become_one(card, words):
+    assert words in how_combined(card)

@@ -14,7 +14,8 @@ from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.preprocess.channel import channels
 from scanner.vocabulary.kinds import KINDS
-from tests.scanner.cascades import candidate_stage, cascade_card, lens_regression
+from tests.scanner.cascades import candidate_stage, cascade_card, early_exit, lens_regression
+from tests.scanner.cascades import stack as cascade_stack
 from tests.scanner.ensembles import SPECS, card
 
 
@@ -135,3 +136,18 @@ def test_a_shipped_card_knows_the_one_digest_that_it_states(tmp_path):
     assert "data_sets" not in (tmp_path / "card.json").read_text()
     listed = shipped.training_data.model_copy(update={"data_sets": ("a" * 64, "b" * 64)})
     assert listed.known_data_sets == ("a" * 64, "b" * 64)
+
+
+def test_each_network_has_one_scale():
+    """By hand: margins of 0, ln 2 and -40 of each of three kinds."""
+    margins = np.repeat(np.log([[1.0], [2.0], [np.exp(-40)]]), 3, axis=1)
+    odds = np.array([3, 6, 3 * np.exp(-20)])
+    # The stack of one stage and of pooled networks adds up clipped margins; half of its objects are lenses, then one in a hundred.
+    calibrated = (odds / 99) / (1 + odds / 99)
+    own = np.array([3, 6, 3 * np.exp(-40)]) / 99
+    of_stages = cascade_card(early_exit=early_exit(0.02))
+    pooled = cascade_card(committee=cascade_stack(("A",), networks=("A", "B"), pooling="mean_probability"))
+    for name, found in {"light": of_stages, "A": of_stages, "B": pooled}.items():
+        assert found.p_of_network(name, margins) == pytest.approx(calibrated, rel=1e-6)
+    assert of_stages.p_of_network("B", margins) == pytest.approx(own / (1 + own), rel=1e-6)
+    assert card().p_of_network("OU-H", margins[:, :1]) == pytest.approx([1 / 2, 2 / 3, np.exp(-40)])

@@ -271,7 +271,8 @@ def test_fitted_log_odds_are_those_that_the_curve_gives():
 
 
 def test_the_spread_is_the_standard_deviation_over_networks():
-    found = spread({"a": np.array([0.1, 0.5]), "b": np.array([0.3, 0.5]), "c": np.array([0.8, 0.5])})
+    p = {"a": np.array([0.1, 0.5]), "b": np.array([0.3, 0.5]), "c": np.array([0.8, 0.5])}
+    found = spread({name: np.log(of / (1 - of))[:, None] for name, of in p.items()})
     # Mean 0.4: (0.3**2 + 0.1**2 + 0.4**2) / 3.
     assert found == pytest.approx([math.sqrt(0.26 / 3), 0], abs=1e-7)
     assert found.dtype == np.float32

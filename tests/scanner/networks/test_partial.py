@@ -48,13 +48,14 @@ def test_the_odds_are_the_mean_at_the_prior(ensemble, stamps):
         p = scores.p_networks[name].astype(float)
         np.testing.assert_allclose(p, whole.p_networks[name], rtol=1e-5)
         odds.append(p / (1 - p))
-    # A lens has the share 1 - 0.5259 of the objects that the combiner was fitted on, and 1 / 2000 of those on the sky.
-    lenses = 1 - ensemble.card.combiner.training_fractions[0]
-    factor = (0.0005 / 0.9995) / (lenses / (1 - lenses))
-    expected = np.sqrt(odds[0] * odds[1]) * factor
+    expected = np.sqrt(odds[0] * odds[1])
     assert scores.p_lens / (1 - scores.p_lens) == pytest.approx(expected, rel=1e-4)
     assert (scores.p_compound, scores.subclass) == (None, None)
-    assert scores.disagreement == pytest.approx(np.abs(scores.p_networks["OU-VIS"] - scores.p_networks["OU-Y"]) / 2, rel=1e-3)
+    # The networks themselves give probabilities in a mixture where this is the share of lenses, and not 1 in 2000.
+    lenses = 1 - ensemble.card.combiner.training_fractions[0]
+    own = [of * lenses / (1 - lenses) / (0.0005 / 0.9995) for of in odds]
+    p_vis, p_y = (of / (1 + of) for of in own)
+    assert scores.disagreement == pytest.approx(np.abs(p_vis - p_y) / 2, rel=1e-3)
 
 
 def test_an_ensemble_without_a_prior_keeps_the_odds(tmp_path, stamps):
