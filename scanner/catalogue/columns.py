@@ -99,8 +99,8 @@ COMBINED_COLUMNS = (
         pa.float32(),
         "",
         "stat.stdev;stat.probability",
-        "Standard deviation of the probabilities that all networks, or those of the committee, give at the class frequencies of "
-        "their training, before p_<network> is calibrated; without a candidate network; null where one network excluded the row",
+        "Standard deviation of the probabilities that all networks, or those of the committee, give before calibration, at "
+        "the class frequencies of their training; without a candidate network; null where one network excluded the row",
     ),
     Column(
         "stage",

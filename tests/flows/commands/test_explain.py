@@ -151,5 +151,5 @@ def test_a_corrected_probability_is_among_the_notes(shards, tmp_path):
     lens = lens_regression(from_p_lens=1e-6)
     write_cascade(tmp_path / "mine", 1e-9, candidate_stage=candidate_stage(lens=lens), default_cut=1e-6)
     found = explain(shards, tmp_path / "why.png", ["1"], str(tmp_path / "mine"), None)
-    expected = r"p_lens is corrected by K, which has no maps; \S+ by the networks with maps"
+    expected = r"p_lens is corrected by K, which has no maps, from \S+ by the committee"
     assert re.fullmatch(expected, found["notes"]["1"])

@@ -142,7 +142,7 @@ def test_each_network_has_one_scale():
     """By hand: margins of 0, ln 2 and -40 of each of three kinds."""
     margins = np.repeat(np.log([[1.0], [2.0], [np.exp(-40)]]), 3, axis=1)
     odds = np.array([3, 6, 3 * np.exp(-20)])
-    # The stack of one stage and of pooled networks adds up clipped margins; half of its objects are lenses, then one in a hundred.
+    # The stack of one stage and of pooled networks adds up clipped margins. Half of its objects are lenses, then one in 100.
     calibrated = (odds / 99) / (1 + odds / 99)
     own = np.array([3, 6, 3 * np.exp(-40)]) / 99
     of_stages = cascade_card(early_exit=early_exit(0.02))
