@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.commands.compact import compact_collection
+from flows.commands.publish import publication
 from flows.retries import retried
 from scanner.hats.publish import Publication
 
@@ -17,4 +17,4 @@ def compact(root_uri: str, publish_to: str, keep: int = 7, ray_address: str | No
         keep: Number of versions of the collection to keep.
         ray_address: Ray cluster that writes nights side by side; the configured one by default.
     """
-    return retried("compact", lambda: compact_collection(root_uri, publish_to, keep, ray_address))
+    return retried("compact", publication(root_uri, publish_to, keep=keep, compact=True, ray_address=ray_address))

@@ -46,16 +46,15 @@ def publish(
         json: Print JSON instead of text.
     """
     from flows.commands.publication_text import publication_lines
-    from flows.commands.publish import chosen_known
+    from flows.commands.publish import publication
     from flows.terminal import print_json, print_lines
     from infra.private_apis import arrow_without_pandas
-    from infra.settings import Settings
-    from scanner.hats.publish import publish as run
 
     arrow_without_pandas()
-    matched = chosen_known(known, no_known=no_known)
-    address = ray_address or Settings.read().ray_address
-    done = run(catalogue, collection, keep=keep, compact=compact, known=matched, ray_address=address)
+    asked = publication(
+        catalogue, collection, ray_address=ray_address, known=known, no_known=no_known, keep=keep, compact=compact
+    )
+    done = asked()
     print_json(done.model_dump(mode="json")) if json else print_lines(publication_lines(done))
 
 

@@ -1,11 +1,8 @@
 """`lensscan qa` and `lensscan promote`: judge a night before readers see it, and show it."""
 
-from collections.abc import Callable
-
+from flows.commands.publish import publication, publish_after
 from infra.account import account_name
-from infra.errors import LensscanError
 from infra.progress import Progress, no_progress
-from infra.settings import Settings
 from infra.store.storage import absolute
 from scanner.catalogue.gate import is_waiting, waiting_plans
 from scanner.catalogue.paths import night_label
@@ -16,10 +13,6 @@ from scanner.quality.assess import assess
 from scanner.quality.errors import QualityError
 from scanner.quality.limits import read_limits
 from scanner.quality.promote import Promoted, promote
-
-
-class PromotionPublishError(LensscanError):
-    """A night is promoted, and its catalogue cannot be published."""
 
 
 def judge_night(
@@ -81,13 +74,13 @@ def promote_night(
 
     Raises:
         QualityError: there is no such night, or its gate has not passed and no reason is given.
-        PromotionPublishError: the night is promoted, and the catalogue cannot be published.
+        PublishError: the night is promoted, and the catalogue cannot be published.
         LensscanError: a file of the catalogue is damaged, or `publish_to` is no place for a collection.
     """
     root_uri = absolute(root_uri)
-    publish = _publisher(root_uri, publish_to, ray_address) if publish_to else None
+    publish = publication(root_uri, publish_to, ray_address=ray_address) if publish_to else None
     done = promote(chosen_plan(root_uri, label, plan), root_uri, by or account_name(), overrule)
-    return done, publish() if publish else None
+    return done, publish_after("the night is promoted", publish) if publish else None
 
 
 def chosen_plan(root_uri: str, label: str | None, plan: str | None) -> Plan:
@@ -115,24 +108,3 @@ def _only_waiting(root_uri: str) -> str:
         found = f"several nights wait: {', '.join(labels)}" if labels else "no night waits for its gate"
         raise QualityError(f"{root_uri}: name a night with --night; {found}")
     return labels[0]
-
-
-def _publisher(root_uri: str, collection: str, ray_address: str | None) -> Callable[[], str]:
-    """Check a place for a collection, and return the function that publishes the catalogue there and returns the version."""
-    from flows.commands.publish import chosen_known
-    from scanner.hats.publish import checked_roots, publish
-
-    checked_roots(root_uri, collection)
-    known = chosen_known()
-
-    def run() -> str:
-        try:
-            address = ray_address or Settings.read().ray_address
-            return publish(root_uri, collection, known=known, ray_address=address).version
-        except (LensscanError, OSError) as error:
-            raise PromotionPublishError(
-                f"the night is promoted, but the catalogue is not published: {error}. Once that is mended, run "
-                f"`lensscan publish {root_uri} {collection}`"
-            ) from error
-
-    return run

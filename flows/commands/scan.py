@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Callable
 from datetime import date
-from typing import TYPE_CHECKING
 
+from flows.commands.publish import publication, publish_after
 from flows.commands.scan_options import ScanOptions, ScanOrder
 from flows.ensembles import chosen_package
 from infra.engine_name import EngineName
@@ -20,9 +20,6 @@ from scanner.networks.card_file import read_card
 from scanner.scan.request import ScanRequest
 from scanner.sources.survey import find_survey
 from scanner.workers.run import NightSummary, Recovered, scan_night
-
-if TYPE_CHECKING:
-    from scanner.catalogue.known_lenses import KnownLenses
 
 
 def run_scan(order: ScanOrder, progress: NamingProgress) -> NightSummary:
@@ -53,7 +50,7 @@ def scan_tiles(
     """
     settings = Settings.read()
     check_apart(root_uri, input_uri, "the input", PlaceError)
-    known = None if options.publish_to is None else _known_to_publish(root_uri, options.publish_to)
+    publish = publication(root_uri, options.publish_to, ray_address=options.ray_address) if options.publish_to else None
     request = _request(input_uri, night, options, (selection or options.selection)(), options.engine or settings.engine)
     if options.completeness is not None:
         _check_measurable(request)
@@ -70,24 +67,16 @@ def scan_tiles(
         run_id=_flow_run_id(),
     )
     # A night that waits for its gate is published by its promotion.
-    if options.publish_to is not None and not summary.awaits_gate:
+    if publish and not summary.awaits_gate:
         # Before the measurement, which the collection does not hold, and which may find no galaxy to inject lenses into.
-        summary = _published(summary, root_uri, options, known, ray_address)
+        measure = _completeness_command(root_uri, night_label(summary.night), options.completeness)
+        then = f", and {measure}, which has not begun" if options.completeness else ""
+        summary = summary.model_copy(update={"published": publish_after("this scan is complete", publish, then)})
     if options.completeness is None:
         return summary
     # Lenses are injected in processes of this machine, also after a scan on a cluster.
     workers = options.workers or settings.workers
     return _with_completeness(summary, root_uri, options.completeness, workers, request, progress)
-
-
-def _known_to_publish(root_uri: str, collection: str) -> "KnownLenses | None":
-    """Check, before the scan, that the catalogue can be published; return the table of known lenses to match it with."""
-    # Imported here, because few scans publish.
-    from flows.commands.publish import chosen_known
-    from scanner.hats.publish import checked_roots
-
-    checked_roots(root_uri, collection)
-    return chosen_known()
 
 
 def _check_measurable(request: ScanRequest) -> None:
@@ -150,25 +139,5 @@ def _with_completeness(
     return summary.model_copy(update={"completeness": found})
 
 
-def _completeness_command(root_uri: str, label: str, n: int) -> str:
+def _completeness_command(root_uri: str, label: str, n: int | None) -> str:
     return f"`lensscan completeness {root_uri} --night {label} --n {n}`"
-
-
-def _published(
-    summary: NightSummary, root_uri: str, options: ScanOptions, known: "KnownLenses | None", ray_address: str | None
-) -> NightSummary:
-    from scanner.hats.errors import PublishError
-    from scanner.hats.publish import publish
-
-    collection = str(options.publish_to)
-    try:
-        done = publish(root_uri, collection, known=known, ray_address=ray_address)
-        return summary.model_copy(update={"published": done.version})
-    except (LensscanError, OSError) as error:
-        commands = f"`lensscan publish {root_uri} {collection}`"
-        if options.completeness is not None:
-            measure = _completeness_command(root_uri, night_label(summary.night), options.completeness)
-            commands += f", and {measure}, which has not begun"
-        raise PublishError(
-            f"this scan is complete, but the catalogue is not published: {error}. Once that is mended, run {commands}"
-        ) from error

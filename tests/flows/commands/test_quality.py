@@ -4,9 +4,10 @@ import errno
 
 import pytest
 
-from flows.commands.quality import PromotionPublishError, chosen_plan, judge_night, promote_night
+from flows.commands.quality import chosen_plan, judge_night, promote_night
 from scanner.catalogue.gate import waiting_plans
 from scanner.catalogue.night_file import show
+from scanner.hats.errors import PublishError
 from scanner.hats.versions import versions_of
 from scanner.quality.errors import QualityError
 from tests.scanner.catalogue_parts import NIGHT, finished
@@ -65,7 +66,7 @@ def test_a_collection_that_cannot_be_written_is_named(root, tmp_path, monkeypatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("scanner.hats.publish.publish", full)
-    with pytest.raises(PromotionPublishError, match=r"the night is promoted, but the catalogue is not published: .*No space"):
+    with pytest.raises(PublishError, match=r"the night is promoted, but the catalogue is not published: .*No space"):
         promote_night(root, NIGHT, overrule="a test", publish_to=str(tmp_path / "collection"))
 
 
@@ -94,6 +95,6 @@ def test_a_failed_publication_says_that_the_night_is_promoted(root, tmp_path, mo
     collection = tmp_path / "collection"
     collection.mkdir()
     (collection / "collection.properties").write_text("no pointer")
-    with pytest.raises(PromotionPublishError, match="the night is promoted, but the catalogue is not published"):
+    with pytest.raises(PublishError, match="the night is promoted, but the catalogue is not published"):
         promote_night(root, NIGHT, overrule="a test", publish_to=str(collection))
     assert chosen_plan(root, NIGHT, None) == plan
