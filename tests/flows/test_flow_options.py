@@ -114,11 +114,10 @@ def calls(no_server, monkeypatch):
     spy("flows.commands.quality.assess", lambda _: Verdict(plan_id=PLAN, night=None, **of_verdict))
     promoted = Promoted(plan_id=PLAN, night=None, candidates_uri="", is_new=True, promotion=None)
     spy("flows.commands.quality.promote", lambda _: promoted)
-    for module in ("publish", "compact"):
-        monkeypatch.setattr(f"flows.commands.{module}.chosen_known", lambda: "known lenses")
+    monkeypatch.setattr("flows.commands.publish.chosen_known", lambda *_, **__: "known lenses")
     monkeypatch.setattr("scanner.hats.publish.checked_roots", lambda *_: None)
     version = type("Version", (), {"version": "1"})
-    spy("scanner.hats.publish.publish", lambda _: version, also=["flows.commands.compact.publish"])
+    spy("scanner.hats.publish.publish", lambda _: version)
     for place in ("simulate.simulate_shards", "train.train_package", "evaluate.evaluate_shards"):
         spy(f"flows.{place}", ReachedError)
     return found

@@ -14,6 +14,8 @@ def test_a_catalogue_is_published_listed_and_rolled_back(lensscan, tmp_path, mon
     catalogue, collection = str(tmp_path / "catalogue"), str(tmp_path / "collection")
     plans, names = [], []
     monkeypatch.setenv("LENSSCAN_KNOWN_LENSES", "none")
+    # A pipe of any width gets all columns.
+    monkeypatch.delenv("COLUMNS", raising=False)
     for i in range(2):
         plans.append(add_night(catalogue, i))
         done = json.loads(lensscan("publish", catalogue, collection, "--json").stdout)
