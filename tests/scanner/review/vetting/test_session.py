@@ -26,7 +26,7 @@ def root(tmp_path):
 
 
 def acts(*sent):
-    return PageActs(acts=list(sent)).acts
+    return PageActs(acts=list(sent)).read()[0]
 
 
 def item_of(session, name):
