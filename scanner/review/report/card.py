@@ -163,7 +163,8 @@ def _purity(row: Mapping[str, Any]) -> str:
 
 
 def _sexagesimal(ra_deg: float, dec_deg: float) -> str:
-    ra = Angle(ra_deg, "deg").to_string("hour", sep=":", precision=2, pad=True)
+    # What is written to 0.01 s must be below 24 h.
+    ra = Angle(round(ra_deg * 240, 2) % 86400 / 240, "deg").to_string("hour", sep=":", precision=2, pad=True)
     return f"{ra} {Angle(dec_deg, 'deg').to_string(sep=':', precision=1, pad=True, alwayssign=True)}"
 
 

@@ -36,7 +36,7 @@ def test_texts_say_what_the_row_holds():
     assert (found.position, found.purity) == ("10.00000 -5.50000", "46 % (19\u201376 %)")
     assert found.sexagesimal == "00:40:00.00 -05:30:00.0"
     # No part reaches 60 by rounding.
-    assert card(ra=359.9999999, dec=89.9999999).sexagesimal == "24:00:00.00 +90:00:00.0"
+    assert card(ra=359.9999999, dec=89.9999999).sexagesimal == "00:00:00.00 +90:00:00.0"
     assert found.keys["p_lens"] == 0.99987
     assert {"eucl", "double", "t1", "2026-11-24", str(-(2**62))} <= set(found.searched.split())
 
