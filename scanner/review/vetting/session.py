@@ -154,7 +154,7 @@ class Session:
         return {"stored": stored, "refused": refused}
 
     def facts(self, key: str) -> dict[str, Any]:
-        """Return score, place, maps and others' grades of a view, or the answer; in blind mode only once it is graded.
+        """Return score, place, maps, others' grades and what is alike, or the answer; in blind mode only once it is graded.
 
         Raises:
             NotYetError: it is not graded yet, or there is no such view.
@@ -165,17 +165,12 @@ class Session:
             raise NotYetError("score, position and maps are shown once this is graded")
         others = [vote for vote in self._votes_of_others() if vote.subject == item.subject.name]
         same = [other.key for other in self.items if other.subject == item.subject and other.key != key]
-        return {**self._material.facts(item.subject, others), "same": same, "alike": self._alike(item)}
-
-    def _alike(self, item: Item) -> list[str]:
-        """Return the keys of the views most like a view, nearest first.
-
-        A known subject has no such views and is never one. So that this tells no view from another before the vote, a blind
-        grader gets those alone that are graded.
-        """
+        # A known subject has no alike views and is never one. So that this tells no view from another before the vote, a blind
+        # grader gets those alone that are graded.
+        views = [view for name in self._material.alike(item.subject) if (view := self._views.get((name, 0)))]
         graded = self._graded()
-        views = (self._views.get((name, 0)) for name in self._material.alike(item.subject))
-        return [view.key for view in views if view and (not self._terms.is_blind or (view.subject.name, 0) in graded)]
+        alike = [view.key for view in views if not self._terms.is_blind or (view.subject.name, 0) in graded]
+        return {**self._material.facts(item.subject, others), "same": same, "alike": alike, "n_alike": len(views)}
 
     def _graded(self) -> dict[tuple[str, int], Vote]:
         with self._lock:

@@ -70,7 +70,8 @@ def _hidden(item: Item, items: Sequence[Item], material: Material, others: Seque
     keys = {other.subject.name: other.key for other in items if not other.repeat}
     # The page shows a blind grader those alone that are graded.
     alike = [keys[name] for name in material.alike(subject) if name in keys]
-    told = {"subject": vote, "facts": {**finite(material.facts(subject, others)), "same": same, "alike": alike}}
+    views = {"same": same, "alike": alike, "n_alike": len(alike)}
+    told = {"subject": vote, "facts": {**finite(material.facts(subject, others)), **views}}
     mask = item.key.encode()
     data = json.dumps(told, allow_nan=False).encode()
     return b64encode(bytes(byte ^ mask[i % len(mask)] ^ (i & 255) for i, byte in enumerate(data))).decode()

@@ -32,7 +32,8 @@ class Trail {
     }
     const places = facts.alike.map((other) => work.items.findIndex((item) => item.key === other));
     const list = places.filter((i) => i >= 0 && (!is_blind || work.grade(i)));
-    if (work.item.key !== key || !list.length) return is_blind ? "None like it is graded yet." : "Nothing is known to be like it.";
+    if (!facts.n_alike) return "Nothing is known to be like it.";
+    if (work.item.key !== key || !list.length) return `None of the ${facts.n_alike} most like it is graded yet.`;
     Object.assign(this, { name: work.name(work.at), list, i: 0 });
     return "";
   }

@@ -62,7 +62,7 @@ const View = (() => {
 
   /* Say whether the answer to a known subject was right, in words. */
   function verdict(answer, grade) {
-    const what = answer.is_lens ? `a simulated ${KINDS[answer.kind] ?? "lens"}` : "no lens";
+    const what = answer.is_lens ? `a simulated ${KINDS[answer.kind] ?? "lens"}` : "taken for no lens";
     const isLens = "AB".includes(grade);
     if (grade === "C") return { isRight: null, words: `Undecided: this is ${what}.` };
     return isLens === answer.is_lens
@@ -75,7 +75,7 @@ const View = (() => {
     const parts = [];
     if (facts.answer) {
       const { isRight, words } = verdict(facts.answer, grade ?? "");
-      const text = grade ? words : `This is ${facts.answer.is_lens ? "a simulated lens" : "no lens"}.`;
+      const text = grade ? words : `This is ${facts.answer.is_lens ? "a simulated lens" : "taken for no lens"}.`;
       parts.push(make("p", { className: "verdict", data: { right: String(isRight) } }, text));
       if (facts.answer.arcs) parts.push(make("p", { className: "small" }, "The line in the images encloses the arcs that were painted in."));
     }

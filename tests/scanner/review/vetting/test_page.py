@@ -183,7 +183,7 @@ def test_training_tells_the_answer_and_cannot_be_taken_back(root, new_page):
             press(page, "m", "a")
             page.wait_for_selector(".verdict")
             is_lens = counted(root, "trained")[-1].role == "training_lens"
-            said = "Right: this is a simulated double ring." if is_lens else "Not so: this is no lens."
+            said = "Right: this is a simulated double ring." if is_lens else "Not so: this is taken for no lens."
             assert page.inner_text(".verdict") == said
             # Any grade goes on, and grades nothing.
             press(page, "u", "ArrowRight" if i else "c")

@@ -25,7 +25,7 @@ def test_a_key_goes_to_what_is_alike(new_page, tmp_path):
             if is_blind:
                 assert "Grade first" in page.inner_text("#toast")
                 press(page, "a", "w")
-                page.wait_for_selector("#toast:has-text('None like it is graded yet')")
+                page.wait_for_selector("#toast:has-text('None of the 5 most like it is graded yet')")
                 continue
             shown = next(i for i, at in place.items() if at == 1)
             nearest = sorted((i for i in place if i != shown), key=lambda i: abs(i - shown))
