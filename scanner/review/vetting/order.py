@@ -79,5 +79,11 @@ class Order:
 
 
 def _without_close_repeats(items: list[Item]) -> list[Item]:
-    place = {item.subject.name: i for i, item in enumerate(items) if not item.repeat}
-    return [item for i, item in enumerate(items) if not item.repeat or i - place[item.subject.name] > LEAST_BETWEEN]
+    kept: list[Item] = []
+    place: dict[str, int] = {}
+    for item in items:
+        # Other second views that are left out are not between.
+        if not item.repeat or len(kept) - place[item.subject.name] > LEAST_BETWEEN:
+            place.setdefault(item.subject.name, len(kept))
+            kept.append(item)
+    return kept
