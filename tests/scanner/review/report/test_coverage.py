@@ -67,6 +67,8 @@ def test_cells_without_a_score_are_told_apart():
     cells = covered(ra, dec, np.array([True, False, False]), n_batches=2).cells()
     lon, _ = cells.centres()
     assert dict(zip(np.round(lon).tolist(), cells.is_scored.tolist(), strict=True)) == {10: True, 50: False}
+    # One of the two cells, which have 360**2 / pi square degrees over 12 * 4**order.
+    assert cells.scored_square_degrees == pytest.approx(360**2 / np.pi / (12 * 4**cells.order))
 
 
 def test_nothing_is_no_area():

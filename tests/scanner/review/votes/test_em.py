@@ -1,5 +1,6 @@
 """The consensus of simulated graders: their confusion matrices are recovered, and the whole is better than its parts."""
 
+import itertools
 import math
 import sys
 
@@ -63,17 +64,25 @@ def test_the_consensus_beats_every_grader_and_their_mean(rng, n_graders):
     assert found > max(auroc(-grades[:, g], is_lens) for g in range(n_graders)) + 0.01
 
 
-def test_intervals_cover_the_confusion_matrices_as_often_as_stated(rng):
-    covered = []
-    for _ in range(8):
-        confusions = random_confusions(rng, 6)
-        prior = np.full(1000, 0.3)
-        votes, _ = simulated(rng, confusions, prior, 0.8, n_gold=50)
-        limits = confusion_limits(votes, prior, consensus(votes, prior), rng, n_draws=300)
-        assert (limits.low < limits.high).all()
-        covered.append((limits.low <= confusions) & (confusions <= limits.high))
-    # 384 values, of which those of a matrix depend on each other.
-    assert 0.91 <= np.mean(covered) <= 0.985
+def test_intervals_of_unknown_answers_are_those_of_all_answers_together(rng):
+    """Each set of answers has a Dirichlet posterior and a weight: the margins are mixtures of beta distributions."""
+    from scipy.special import gammaln, softmax
+    from scipy.stats import beta
+
+    n = 9
+    prior = np.full(n, 0.4)
+    votes, _ = simulated(rng, random_confusions(rng, 3), prior)
+    answers = np.array(list(itertools.product((0, 1), repeat=n)))
+    counts = np.array([[[[((votes.grade == k) & (votes.grader == g) & (of[votes.subject] == z)).sum() for k in range(4)]
+                         for z in (0, 1)] for g in range(3)] for of in answers])  # fmt: skip
+    alpha = counts + N_TYPICAL * TYPICAL
+    log_weight = gammaln(alpha).sum((1, 2, 3)) - gammaln(alpha.sum(3)).sum((1, 2)) + np.log([0.6, 0.4])[answers].sum(1)
+    weight = softmax(log_weight)
+    limits = confusion_limits(votes, prior, consensus(votes, prior), rng, n_draws=4000)
+    rest = alpha.sum(3, keepdims=True) - alpha
+    for limit, share in ((limits.low, 0.025), (limits.high, 0.975)):
+        below = np.tensordot(weight, beta.cdf(limit, alpha, rest), 1)
+        np.testing.assert_allclose(below, share, atol=0.012)
 
 
 def test_intervals_of_one_class_are_those_of_beta_distributions(rng):

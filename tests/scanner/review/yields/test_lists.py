@@ -72,5 +72,6 @@ def test_a_list_has_a_content_at_both_prevalences():
     assert (found.at_estimated.n_lenses.low, found.at_estimated.n_lenses.high) == (0, poisson.ppf(0.975, 12))
     # A quarter of the list should be lenses: sixteen rows for four lenses.
     assert found.n_foreseen.value == pytest.approx(16)
+    assert found.n_foreseen.high == poisson.ppf(0.975, 16)
     with pytest.raises(ValueError, match=r"p_lens must be at least the lowest evaluated cut, 0.5, got 0.4"):
         night_list(0.4, 900, 4000, purity_table(0.25), between(0.002))

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from scanner.review.votes.effective import effective_votes
+from scanner.review.votes.errors import VoteError
+from scanner.review.votes.log import VoteLog
 from scanner.review.votes.vote import Vote
 from scanner.review.zooniverse.classifications import Tasks, votes_from_export
 from scanner.review.zooniverse.manifest import CHECK, Subject, ZooniverseError, row_of
@@ -47,6 +49,15 @@ def test_the_same_classification_is_the_same_act():
     assert votes(second).votes == votes(first, second).votes[1:]
     # A field that a later export may write otherwise.
     assert votes({**first, "user_ip": "other"}).votes == votes(first).votes
+
+
+def test_another_meaning_of_an_answer_is_no_second_vote(tmp_path):
+    """The log refuses the act that an export under another --answer would change."""
+    (first,), (second,) = (votes(classification(1, ROW, "Yes"), answers={"Yes": grade}).votes for grade in "AB")
+    log = VoteLog(str(tmp_path))
+    log.append(first)
+    with pytest.raises(VoteError, match="holds another act of zooniverse-17"):
+        log.append(second)
 
 
 def test_the_last_answer_of_a_volunteer_counts():
