@@ -112,6 +112,8 @@ def assert_fits(page):
         page.set_viewport_size(size)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
+            # A script that draws in the new size does so by the next frame.
+            page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
             assert page.evaluate(_MISFITS) == [], (size["width"], scheme)
 
 

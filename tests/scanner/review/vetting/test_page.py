@@ -11,7 +11,7 @@ import pytest
 from scanner.review.vetting.errors import VettingError
 from scanner.review.votes.effective import effective_votes
 from scanner.review.votes.log import VoteLog
-from tests.browser import PHONE
+from tests.browser import PHONE, assert_fits
 from tests.scanner.review.votes.made_votes import vote_of
 from tests.servers import free_port, wait_for
 from tests.vetting import DRAWN, FIRST, SAVED, act_of, catalogue_of, gold_of, opened, press, served, session_of
@@ -143,7 +143,10 @@ def test_a_mosaic_is_graded_with_keys(root, new_page):
         assert cells.nth(2).get_attribute("aria-current") == "true"
         press(page, "Shift+X")
         assert len(counted(root, "mosaic")) == 1, "the key must be pressed twice"
-        press(page, "Shift+X")
+        for _ in ("small", "large"):
+            assert_fits(page)
+            press(page, "g")
+        press(page, "Shift+X", "Shift+X")
         assert sorted(vote.grade for vote in counted(root, "mosaic")) == ["A", *(n_views - 1) * ["X"]]
         press(page, "u")
         assert [vote.grade for vote in counted(root, "mosaic")] == ["A"]
@@ -168,8 +171,13 @@ def test_a_phone_is_enough(root, new_page):
         page.wait_for_selector("#evidence:not([hidden])")
         # Evidence takes space from the images, which get smaller.
         wait_for("smaller images", lambda: page.locator("#first").evaluate("e => e.clientHeight") < before - 20)
+        assert_fits(page)
+        press(page, "l")
+        assert_fits(page)
+        page.set_viewport_size(PHONE)
         page.tap('[data-do="help"]')
         assert page.locator("#help").evaluate("e => e.scrollTop") == 0
+        assert_fits(page)
     votes = counted(root, "phone")
     assert [(vote.grade, vote.is_compound, vote.reason) for vote in votes] == [("A", True, None), ("X", False, "spiral")]
 
