@@ -57,7 +57,7 @@ def test_a_new_subject_moves_no_other():
     assert [entry for entry in after if entry[0] != CANDIDATES[-1].name] == before
 
 
-def test_few_subjects_come_again_as_often_as_five_others_fit_between():
+def test_few_subjects_come_again_where_five_others_fit_between():
     """The first view lies at a random place and the second at a random one after it.
 
     Between them lies a share q of the order, a product of two uniform numbers, and of 7 others k with probability

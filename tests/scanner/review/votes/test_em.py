@@ -64,7 +64,7 @@ def test_the_consensus_beats_every_grader_and_their_mean(rng, n_graders):
     assert found > max(auroc(-grades[:, g], is_lens) for g in range(n_graders)) + 0.01
 
 
-def test_intervals_of_unknown_answers_are_those_of_all_answers_together(rng):
+def test_intervals_of_unknown_answers_weigh_all_answers(rng):
     """Each set of answers has a Dirichlet posterior and a weight: the margins are mixtures of beta distributions."""
     from scipy.special import gammaln, softmax
     from scipy.stats import beta

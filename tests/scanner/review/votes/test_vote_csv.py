@@ -23,7 +23,7 @@ def encoded(votes):
 
 @given(st.lists(any_vote(), max_size=4))
 @example([*(vote_of(n, comment=text, page_version=text[:64]) for n, text in enumerate(HOSTILE)), undo_of(99, 1)])
-def test_cells_hold_the_fields_are_no_formulas_and_are_read_back(votes):
+def test_cells_hold_the_fields_and_no_formulas(votes):
     data = as_csv(votes).encode()
     header, *rows = csv.reader(io.StringIO(data.decode(), newline=""))
     assert tuple(header) == tuple(Vote.model_fields)
