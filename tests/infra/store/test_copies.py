@@ -69,5 +69,5 @@ def test_a_long_listing_of_folders_is_whole(s3, monkeypatch):
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match=r"file: cannot be listed: Not a directory"):
+    with pytest.raises(StorageError, match=r"/file: is a file, must be a folder"):
         list_folders(str(tmp_path / "file"))
