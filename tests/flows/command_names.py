@@ -1,53 +1,16 @@
-"""Every command of `lensscan`, as words after the program's name."""
+"""Every command of `lensscan`, with its words after the program's name."""
 
-COMMANDS = (
-    ["demo"],
-    ["simulate"],
-    ["textures"],
-    ["inject"],
-    ["train"],
-    ["evaluate"],
-    ["score"],
-    ["surveys"],
-    ["scan"],
-    ["plan"],
-    ["query"],
-    ["yield"],
-    ["vet"],
-    ["export"],
-    ["crossmatch"],
-    ["report"],
-    ["diff"],
-    ["drift"],
-    ["explain"],
-    ["completeness"],
-    ["status"],
-    ["seal"],
-    ["qa"],
-    ["promote"],
-    ["reconcile"],
-    ["verify"],
-    ["repair"],
-    ["doctor"],
-    ["help"],
-    ["forget"],
-    ["publish"],
-    ["versions"],
-    ["rollback"],
-    ["models", "list"],
-    ["models", "show"],
-    ["models", "import-published"],
-    ["models", "check-maps"],
-    ["models", "average"],
-    ["models", "combine"],
-    ["models", "false-positives"],
-    ["models", "nonlenses"],
-    ["models", "reference"],
-    ["models", "restate"],
-    ["votes", "show"],
-    ["votes", "merge"],
-    ["votes", "write"],
-    ["reproduce", "wilde2022"],
-    ["zooniverse", "export"],
-    ["zooniverse", "import"],
-)
+from flows.cli.main import app
+
+
+def _commands(of, words):
+    for name in of:
+        if not name.startswith("-"):
+            if of[name].default_command is not None:
+                yield (*words, name), of[name]
+            yield from _commands(of[name], (*words, name))
+
+
+APPS = dict(_commands(app, ()))
+"""Maps the words of each command to its part of the program."""
+COMMANDS = [list(words) for words in APPS]

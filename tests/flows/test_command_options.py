@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from flows.cli.main import app
 from infra.errors import LensscanError
+from tests.flows.command_names import APPS
 
 RUNS = {
     "completeness c": "flows.commands.completeness.measure_completeness",
@@ -146,15 +147,7 @@ class ReachedError(Exception):
     """The function that does the work was called."""
 
 
-def commands(of=app, words=()):
-    for name in of:
-        if not name.startswith("-"):
-            if of[name].default_command is not None:
-                yield " ".join((*words, name)), of[name]
-            yield from commands(of[name], (*words, name))
-
-
-COMMANDS = {name: of for name, of in commands() if name != "help"}
+COMMANDS = {" ".join(words): of for words, of in APPS.items() if words != ("help",)}
 
 
 def runs_of(command):

@@ -2,17 +2,12 @@
 
 import csv
 import json
-from dataclasses import fields
-from datetime import date
 
 import pyarrow.parquet as pq
 import pytest
 from astropy.io.votable import parse_single_table
 from astropy.table import Table
 
-from flows.cli.candidates import CandidateOptions
-from scanner.catalogue.selection import Circle
-from scanner.catalogue.wanted import Wanted
 from tests.imports_of_commands import heavy_imports
 from tests.scanner.catalogue_parts import NIGHT, finished
 
@@ -128,15 +123,6 @@ def test_the_result_of_sql_is_written(lensscan, made, tmp_path):
     done = lensscan("query", made[0], "--sql", sql, "--out", "x.json", "--json", cwd=tmp_path)
     assert json.loads(done.stdout) == {"rows": 2, "file": "x.json"}
     assert json.loads((tmp_path / "x.json").read_text()) == [{"night": NIGHT, "n": 30}, {"night": OTHER_NIGHT, "n": 2}]
-
-
-def test_every_option_reaches_the_conditions():
-    options = {"min_p_lens": 0.5, "subclass": "single", "plan": "abc", "all_plans": True}
-    found = CandidateOptions(night=date(2026, 11, 24), cone=(1.0, -2.0, 3.0), **options).wanted(7, "catalogue")
-    circle = Circle(ra_deg=1, dec_deg=-2, radius_deg=3)
-    assert found == Wanted(night="2026-11-24", circle=circle, limit=7, **options)
-    assert CandidateOptions().wanted(None, "catalogue") == Wanted()
-    assert all(getattr(found, field.name) != field.default for field in fields(Wanted)), "every condition is tested"
 
 
 def test_a_query_starts_without_pandas_and_astropy(made):

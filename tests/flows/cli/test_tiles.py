@@ -70,11 +70,9 @@ def test_a_patch_of_hsc_is_named_without_its_comma(lensscan, tmp_path):
     assert "9813-4-4" in shipped_text("hsc-pdr3")
 
 
-def test_sources_are_selected_by_options():
-    options = TileOptions(where="a > 1", moc="m.fits", targets="t.csv", match_radius_arcsec=3.0, columns=' A, "b" ')
-    sources = {"where": "a > 1", "moc_uri": "m.fits", "targets_uri": "t.csv", "match_radius_arcsec": 3.0}
-    assert selection(options) == Selection(**sources, columns=("a", "b"))
-    assert [selection(TileOptions(columns=text)).columns for text in (None, "none")] == [None, ()]
+@pytest.mark.parametrize(("text", "columns"), [(None, None), ("none", ()), (' A, "b" ', ("a", "b"))])
+def test_columns_are_a_list_of_names(text, columns):
+    assert selection(TileOptions(columns=text)).columns == columns
 
 
 @pytest.mark.parametrize(
