@@ -140,16 +140,12 @@ def test_misregistered_bands_are_noted(finder, rng):
     assert detail.startswith("misregistered: H 0.6")
 
 
-def test_figures_show_networks_at_the_prior_of_the_ensemble(rng):
+def test_figures_show_the_numbers_of_the_networks_that_scores_have(rng):
     folder = SHIPPED_DIR / "mer3-sim"
     shipped = Finder(folder, load_package(folder, checks_pixels=False))
-    found = shipped.explain(stamps_of(MER_10, rng), networks=read_card(folder).networks[0].name)
-    (maps,) = found.maps.values()
-    odds = maps.p_lens.astype(float) / (1 - maps.p_lens)
-    card = read_card(folder)
-    prior, fitted = card.assumed_prevalence, card.combiner.fitted_prevalence
-    odds *= prior / (1 - prior) / (fitted / (1 - fitted))
-    (expected,) = (probability_text(p) for p in odds / (1 + odds))
+    stamps, name = stamps_of(MER_10, rng), read_card(folder).networks[0].name
+    found = shipped.explain(stamps, networks=name)
+    (expected,) = map(probability_text, shipped.score(stamps).p_networks[name])
     assert any(expected in text.get_text() for text in found.figure().findobj(Text))
 
 
