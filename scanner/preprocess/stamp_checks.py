@@ -76,7 +76,7 @@ def check_finite(stamps: Mapping[str, Any]) -> None:
             n_bad = np.count_nonzero(~is_finite, axis=(1, 2))
             first = int(np.flatnonzero(n_bad)[0])
             wanted = f"{band} of object {first}: every pixel must be finite"
-            raise StampsError(f"{wanted}, got {n_bad[first]} that are NaN or infinite")
+            raise StampsError(f"{wanted}, got {n_bad[first]} that are NaN, infinite or masked")
 
 
 def wrong_shape(band: str, shape: tuple[int, ...], grid: Grid) -> str:

@@ -133,7 +133,7 @@ class Finder:
         self.name = package.name
         """Name of the ensemble."""
 
-    def score(self, images: Any, *, crop: bool = False) -> Scores:
+    def score(self, images: Any, *, crop: bool = False, strict: bool = False) -> Scores:
         """Score images, as `lensscan score` does.
 
         Args:
@@ -143,13 +143,15 @@ class Finder:
                 list of them. Pixels of arrays are 0.1 arcsec wide (the networks of Wilde et al. 2022 read 0.3 arcsec in Y, J
                 and H); north is up or not, and the flux unit is free.
             crop: Crop arrays that are larger than the field of the networks about their centre.
+            strict: Refuse arrays with a pixel that is NaN, infinite or masked. Without it, up to a tenth of a band's pixels are
+                filled with its median, which `detail` says, and an object with more is rejected.
 
         Raises:
-            ValueError: an array has another shape, type or number of objects than the networks read, a pixel is NaN or
-                infinite, or a band is missing or unknown.
+            ValueError: an array has another shape, type or number of objects than the networks read, a band is missing or
+                unknown, or, if strict, a pixel is not finite.
             LensscanError: a file cannot be read.
         """
-        opened = open_images(images, self._package.geometry, crop=crop)
+        opened = open_images(images, self._package.geometry, crop=crop, strict=strict)
         scanner = CutoutScanner(self._package)
         if opened.manifest is None:
             table = score_images(opened, scanner)

@@ -33,7 +33,7 @@ class Images:
     """Files of the objects; None for arrays."""
 
 
-def open_images(images: Any, geometry: Geometry, *, crop: bool = False) -> Images:
+def open_images(images: Any, geometry: Geometry, *, crop: bool = False, strict: bool = False) -> Images:
     """Check images and return their rows in a geometry; ids count from 0, except those of a manifest.
 
     Args:
@@ -43,9 +43,11 @@ def open_images(images: Any, geometry: Geometry, *, crop: bool = False) -> Image
             of the geometry.
         geometry: Geometry of the rows.
         crop: Crop larger arrays about their centre, as cutouts in files are; without it they are refused.
+        strict: Refuse arrays with pixels that are NaN, infinite or masked; without it, a few are filled with sky, as in files,
+            and an object with more is rejected.
 
     Raises:
-        StampsError: the images have other bands, shapes or numbers than the geometry, or pixels that are not finite.
+        StampsError: the images have other bands, shapes or numbers than the geometry, or, if strict, pixels that are not finite.
         ManifestError: the manifest cannot be read.
     """
     if _is_reference(images):
@@ -60,7 +62,8 @@ def open_images(images: Any, geometry: Geometry, *, crop: bool = False) -> Image
     for band, grid in geometry.grids.items():
         _check_shape(band, arrays[band].shape, grid, crop=crop)
     check_lengths(arrays)
-    check_finite(arrays)
+    if strict:
+        check_finite(arrays)
     n = len(arrays["VIS"])
     if not n:
         raise StampsError("the images hold no object")
@@ -98,19 +101,20 @@ def _by_band(images: Any, geometry: Geometry) -> dict[str, NDArray[Any]]:
 def _numbers(name: str, value: Any) -> NDArray[Any]:
     """Return the value as an array of real numbers."""
     try:
-        array = np.asanyarray(value)
+        array = np.asarray(_unmasked(value))
     except (ValueError, TypeError, RuntimeError) as error:
         raise StampsError(f"{name} must be an array of real numbers, got {type(value).__name__}") from error
     if array.dtype.kind not in "fiu":
         raise StampsError(f"{name} must be an array of real numbers, got {array.dtype}")
-    if _has_masked(value):
-        raise StampsError(f"{name} has masked pixels: fill them with sky first")
-    return np.asarray(array)
+    return array
 
 
-def _has_masked(value: Any) -> bool:
-    """Return whether an array, or an array in a list or in lists of lists, has masked pixels: NumPy drops masks in lists."""
-    return any(map(_has_masked, value)) if isinstance(value, list | tuple) else bool(np.ma.is_masked(value))
+def _unmasked(value: Any) -> Any:
+    """Return a value with NaN in place of masked pixels, in lists of arrays and lists of lists, too: NumPy drops masks there."""
+    if isinstance(value, list | tuple):
+        return [_unmasked(part) for part in value]
+    is_number = np.ma.is_masked(value) and value.dtype.kind in "fiu"
+    return value.astype(np.float32).filled(np.nan) if is_number else value
 
 
 def _is_reference(value: Any) -> bool:
