@@ -64,9 +64,17 @@ class FitsReader:
         Raises:
             Rejection: the file cannot be read, or has no such image.
         """
-        uri, extension = split_reference(reference)
-        hdu = find_image(self._open(uri), extension)
+        hdu = self.hdu(reference)
         return plain_wcs(hdu.header, hdu.shape)
+
+    def hdu(self, reference: str) -> Hdu:
+        """Return the HDU of an image, with its name and header.
+
+        Raises:
+            Rejection: the file cannot be read, or has no such image.
+        """
+        uri, extension = split_reference(reference)
+        return find_image(self._open(uri), extension)
 
     def zero_point_ab_mag(self, reference: str) -> float:
         """Return the AB magnitude of one unit of the image, from MAGZERO in its header; there is no default.
@@ -74,9 +82,7 @@ class FitsReader:
         Raises:
             Rejection: as `read_band`, or NO_ZERO_POINT.
         """
-        uri, extension = split_reference(reference)
-        file = self._open(uri)
-        hdu = find_image(file, extension)
+        hdu = self.hdu(reference)
         return header_zero_point_ab_mag(hdu.header, hdu.label)
 
     def _open(self, uri: str) -> FitsFile:

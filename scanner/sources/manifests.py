@@ -1,6 +1,7 @@
 """Manifests: a CSV or Parquet table with the files of each object's bands."""
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import pyarrow as pa
 from scanner.files.fits_image import FitsReader
 from scanner.files.parquet_checked import BadParquetError, ParquetInput
 from scanner.sources.band_alignment import read_aligned
+from scanner.sources.band_names import band_of_image
 from scanner.sources.cutouts import Cutout, to_cutout
 from scanner.sources.object_tables import (
     MAX_ROWS,
@@ -142,7 +144,21 @@ def manifest_cutouts(manifest: Manifest, geometry: Geometry, centres: Centres | 
 def _row_cutout(reader: FitsReader, row: dict[str, str | None], pixel_scale_arcsec: float | None, geometry: Geometry) -> Cutout:
     read = read_aligned(reader, row, tuple(geometry.grids), pixel_scale_arcsec)
     cutout = to_cutout(read.images, geometry)
-    return Cutout(cutout.stamps, (*_substitutions(row), *_unlike_vis(read.images, geometry), *read.notes, *cutout.notes))
+    about_bands = *_substitutions(row), *_named_otherwise(reader, row, geometry)
+    return Cutout(cutout.stamps, (*about_bands, *_unlike_vis(read.images, geometry), *read.notes, *cutout.notes))
+
+
+def _named_otherwise(reader: FitsReader, row: dict[str, str | None], geometry: Geometry) -> list[str]:
+    """Return the bands whose images say another band, by the names of their extensions or by FILTER; not of substitutes."""
+    named = {band: row[band] or "" for band in geometry.grids}
+    n_named = Counter(named.values())
+    wrong: list[str] = []
+    for band, reference in named.items():
+        hdu = reader.hdu(reference)
+        says = band_of_image(hdu.name, hdu.header)
+        if says not in {None, band} and n_named[reference] == 1:
+            wrong.append(f"{band} is an image of {says}")
+    return [f"another band by its name or FILTER: {', '.join(wrong)}"] if wrong else []
 
 
 def _unlike_vis(images: Mapping[str, BandImage], geometry: Geometry) -> list[str]:

@@ -15,6 +15,7 @@ from scanner.sources.cutouts import Cutout
 from scanner.sources.manifests import ManifestError, manifest_cutouts, read_manifest
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.rejections import Rejection
+from tests.cutouts import write_band, write_cutout
 
 
 def write(tmp_path, text):
@@ -66,6 +67,19 @@ def test_coarse_or_fine_vis_pixels_are_noted(folder, scale, note):
     ((status, detail),) = outcomes(str(folder / "scale.csv"))
     said = f"VIS pixels of {note} arcsec: p_lens is calibrated for images like Euclid's only" if note else ""
     assert (status, [text for text in detail.split("; ") if "pixels" in text]) == ("scored", [said] if said else [])
+
+
+def test_images_that_say_another_band_than_their_column_are_noted(tmp_path):
+    write_cutout(tmp_path / "e.fits")
+    write_band(tmp_path / "y.fits", FILTER="NIR_Y")
+    write_band(tmp_path / "h.fits", FILTER="NIR_H")
+    text = "object_id,VIS,Y,J,H\n"
+    for y, h in (("e.fits#NIR_Y_FLUX", "e.fits#NIR_H_FLUX"), ("y.fits", "h.fits")):
+        text += "".join(f"1,e.fits#1,{one},e.fits#NIR_J_FLUX,{other}\n" for one, other in ((y, h), (h, y)))
+    details = [detail for _, detail in outcomes(write(tmp_path, text))]
+    swapped = "another band by its name or FILTER: Y is an image of H, H is an image of Y"
+    assert [swapped in detail for detail in details] == [False, True, False, True]
+    assert not any("another band" in detail for detail in details[::2])
 
 
 @pytest.mark.fault(25)
