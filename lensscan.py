@@ -163,6 +163,10 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(_CLASSES[name]), name)
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
 def _check_packages() -> None:
     """Raise ImportError if Python finds another module under the name of one of lensscan's packages."""
     home = Path(__file__).resolve().parent

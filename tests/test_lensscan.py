@@ -44,6 +44,7 @@ def test_import_is_quick(tmp_path):
 
 def test_public_names_exist():
     assert all(hasattr(lensscan, name) for name in lensscan.__all__)
+    assert dir(lensscan) == sorted([*lensscan.__all__, "__version__"])
     assert lensscan.LensscanError is LensscanError
     assert re.match(r"\d+\.\d+\.\d+", lensscan.__version__)
     with pytest.raises(AttributeError, match="module lensscan has no attribute 'Findr'"):

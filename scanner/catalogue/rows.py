@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from astropy.table import Table
 
-from scanner.catalogue.astropy_table import astropy_table
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,8 +29,10 @@ class Rows:
         """Return a pandas data frame."""
         return self._table.to_pandas()
 
-    def to_astropy(self) -> Table:
+    def to_astropy(self) -> "Table":
         """Return an astropy table with units and descriptions; null cells are masked, and maps have the axes `[row, y, x]`."""
+        from scanner.catalogue.astropy_table import astropy_table
+
         return astropy_table(self._table)
 
     def __len__(self) -> int:

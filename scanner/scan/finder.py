@@ -1,21 +1,19 @@
 """Score and explain images that a caller in Python gives."""
 
+# PyTorch and matplotlib take seconds to import: only explanations, which need them, import them.
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from scanner.catalogue.object_table import with_candidates
 from scanner.catalogue.rows import Rows
-from scanner.explain.explanation import NetworkMaps, explain
-from scanner.explain.figure_files import figure_bytes, write_figure
-from scanner.explain.figures import MOST_EXPLAINED, Shown, explanation_figure
-from scanner.explain.shown_objects import shown_objects
 from scanner.networks.card import EnsembleCard
 from scanner.networks.cascade import Scorer
 from scanner.scan.chosen_objects import ChosenObjects, ObjectsError, read_objects
@@ -26,6 +24,12 @@ from scanner.sources.images import open_images
 from scanner.vocabulary.network_columns import network_column_name
 from scanner.vocabulary.prior import one_in, prior_words
 from scanner.vocabulary.probability_text import probability_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from scanner.explain.explanation import NetworkMaps
+    from scanner.explain.figures import Shown
 
 _MOST_PRINTED = 20
 
@@ -114,14 +118,23 @@ class Explanation:
 
     def figure(self) -> Figure:
         """Draw a row for each object. Blue squares support a lens, red ones count against it."""
+        from scanner.explain.figures import explanation_figure
+
         return explanation_figure(self._shown, list(self.maps.values()))
 
     def save(self, path: str | Path) -> None:
         """Write the figure to a file that ends in .png or .pdf."""
+        from scanner.explain.figure_files import write_figure
+
         write_figure(self.figure(), path)
 
     def _repr_png_(self) -> bytes:
+        from scanner.explain.figure_files import figure_bytes
+
         return figure_bytes(self.figure(), "png")
+
+    def __repr__(self) -> str:
+        return f"Explanation of {', '.join(self.object_ids)} by {', '.join(self.maps)}; save(path) draws it"
 
 
 class Finder:
@@ -181,6 +194,9 @@ class Finder:
             ValueError: as for `score`.
             LensscanError: there are more objects, none is named or usable, or no such network exists.
         """
+        from scanner.explain.explanation import explain
+        from scanner.explain.shown_objects import shown_objects
+
         given = [objects] if isinstance(objects, str | int | np.integer) else objects
         wanted = [str(name) for name in ([] if given is None else given)]
         # A selection that is empty, such as one of a table, means no object, and not all.
@@ -195,6 +211,8 @@ class Finder:
         return Explanation(tuple(read.ids), scores.p_lens, by_network, read.rejected, shown)
 
     def _read(self, images: Any, objects: list[str], *, crop: bool) -> ChosenObjects:
+        from scanner.explain.figures import MOST_EXPLAINED
+
         geometry = self._package.geometry
         given = fspath(images) if isinstance(images, str | PathLike) else open_images(images, geometry, crop=crop)
         return read_objects(given, objects, geometry, MOST_EXPLAINED)

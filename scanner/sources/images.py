@@ -47,7 +47,7 @@ def open_images(images: Any, geometry: Geometry, *, crop: bool = False, strict: 
             and an object with more is rejected.
 
     Raises:
-        StampsError: the images have other bands, shapes or numbers than the geometry, or, if strict, pixels that are not finite.
+        StampsError: the images have other bands, shapes or numbers than the geometry, or, if strict, a pixel is not finite.
         ManifestError: the manifest cannot be read.
     """
     if _is_reference(images):
@@ -110,7 +110,7 @@ def _numbers(name: str, value: Any) -> NDArray[Any]:
 
 
 def _unmasked(value: Any) -> Any:
-    """Return a value with NaN in place of masked pixels, in lists of arrays and lists of lists, too: NumPy drops masks there."""
+    """Return a value with NaN in place of masked pixels, in lists of arrays, too, where NumPy drops masks."""
     if isinstance(value, list | tuple):
         return [_unmasked(part) for part in value]
     is_number = np.ma.is_masked(value) and value.dtype.kind in "fiu"

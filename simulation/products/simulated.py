@@ -1,5 +1,6 @@
 """Simulated objects in memory, as a caller in Python gets them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -14,7 +15,7 @@ from simulation.products.dataset import dataset_spec, simulate_objects
 from simulation.products.render import SimulationError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Simulated:
     """Simulated objects and their truth, in the same order."""
 
@@ -22,6 +23,12 @@ class Simulated:
     """Band to `[n, y, x]`, in ADU/s a pixel, y up, the object in the middle."""
     truth: Rows
     """A row for each object: `object_id`, `kind`, redshifts, Einstein radii, `arc_snr` and others."""
+
+    def __repr__(self) -> str:
+        kinds = Counter(self.truth.to_arrow()["kind"].to_pylist())
+        counts = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+        shapes = ", ".join(f"{band} {list(images.shape)}" for band, images in self.images.items())
+        return f"Simulated {counts}; images {shapes}"
 
 
 def simulate(

@@ -140,7 +140,7 @@ def test_misregistered_bands_are_noted(finder, rng):
     assert detail.startswith("misregistered: H 0.6")
 
 
-def test_figures_show_the_numbers_of_the_networks_that_scores_have(rng):
+def test_figures_show_the_numbers_of_scores(rng):
     folder = SHIPPED_DIR / "mer3-sim"
     shipped = Finder(folder, load_package(folder, checks_pixels=False))
     stamps, name = stamps_of(MER_10, rng), read_card(folder).networks[0].name
@@ -152,6 +152,7 @@ def test_figures_show_the_numbers_of_the_networks_that_scores_have(rng):
 def test_an_explanation_holds_maps_and_draws_them(finder, arrays, tmp_path):
     arrays["VIS"][1] = 0
     found = finder.explain(arrays, crop=True)
+    assert repr(found) == "Explanation of 0, 2 by red; save(path) draws it"
     assert found.object_ids == ("0", "2")
     assert found.rejected == {"1": "blank: VIS: every pixel is 0"}
     assert list(found.maps) == ["red"]

@@ -86,8 +86,8 @@ def test_a_blank_object_is_rejected_and_the_others_are_not(arrays):
     assert str(rows[1]) == "blank: J: every pixel is 0"
 
 
-@pytest.mark.parametrize("as_given", [np.asarray, list, lambda a: np.ma.masked_invalid(a), lambda a: [*np.ma.masked_invalid(a)]])
-def test_pixels_that_are_not_finite_are_filled_or_rejected_as_in_files(arrays, tmp_path, as_given):
+@pytest.mark.parametrize("as_given", [np.asarray, list, np.ma.masked_invalid, lambda a: [*np.ma.masked_invalid(a)]])
+def test_nan_is_filled_or_rejected_as_in_files(arrays, tmp_path, as_given):
     arrays["Y"][0, 0, :7] = np.nan
     arrays["H"][2, :11] = np.inf
     from_files = list(manifest_cutouts(read_manifest(str(write_manifest(tmp_path, arrays))), MER_10))

@@ -69,7 +69,7 @@ def test_coarse_or_fine_vis_pixels_are_noted(folder, scale, note):
     assert (status, [text for text in detail.split("; ") if "pixels" in text]) == ("scored", [said] if said else [])
 
 
-def test_images_that_say_another_band_than_their_column_are_noted(tmp_path):
+def test_images_that_say_another_band_are_noted(tmp_path):
     write_cutout(tmp_path / "e.fits")
     write_band(tmp_path / "y.fits", FILTER="NIR_Y")
     write_band(tmp_path / "h.fits", FILTER="NIR_H")

@@ -13,6 +13,7 @@ def test_objects_are_those_of_a_shard():
     assert {band: images.shape for band, images in got.images.items()} == dict.fromkeys(("VIS", "Y", "J", "H"), (3, 100, 100))
     assert all(np.array_equal(got.images[band], images) for band, images in shard.stamps.items())
     assert got.truth.to_arrow().drop_columns("object_id").equals(shard.truth)
+    assert repr(got) == "Simulated 3 nonlens; images " + ", ".join(f"{band} [3, 100, 100]" for band in ("VIS", "Y", "J", "H"))
     assert [row["object_id"] for row in got.truth] == [0, 1, 2]
     assert {row["kind"] for row in got.truth} == {"nonlens"}
     assert str(got.truth.to_astropy()["lens_mag_vis"].unit) == "mag"
