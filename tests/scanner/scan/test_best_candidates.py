@@ -4,20 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from scanner.catalogue.columns import unit_schema
-from scanner.catalogue.ledger import publish
 from scanner.catalogue.map_columns import EXPLANATION_COLUMNS, MAP_COLUMNS
 from scanner.catalogue.maps import check_maps
 from scanner.catalogue.photometry_columns import PHOTOMETRY_COLUMNS
-from scanner.catalogue.plan import ScanConfig, build_plan
-from scanner.catalogue.seal import seal
-from scanner.explain.photometry import photometry
-from scanner.networks.card_file import read_card
+from scanner.catalogue.plan import ScanConfig
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package
 from scanner.scan.batch_reader import BatchReader
@@ -26,17 +20,11 @@ from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.scan.sweep import Sweep, synthetic_stamps
 from scanner.sources.batches import batches_of
 from scanner.sources.cutouts import Cutout
-from scanner.sources.tiles import discover_tiles, read_tile_catalogue
-from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
-from tests.scanner.scanned import scanned, score_rows
-from tests.scanner.tile_rows import tile_cutouts
-from tests.tiles import write_tile
+from tests.scanner.scanned import score_rows
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"
-NIGHT = "2026-01-02"
-
 
 PROBABILITIES = st.lists(st.sampled_from([0.0, 0.3, 0.5, 0.50001, 0.9, 1.0]), max_size=30)
 
@@ -126,29 +114,6 @@ class ABitOff:
     def score(self, stamps):
         scores = self._ensemble.score(stamps)
         return replace(scores, p_lens=expit(logit(scores.p_lens.astype(float)) - 0.1).astype(np.float32))
-
-
-def test_a_tile_is_scanned_published_and_sealed_with_maps(tmp_path):
-    write_tile(tmp_path / "tiles", 3, n_objects=6)
-    tile = discover_tiles(str(tmp_path / "tiles"))[0]
-    zero_points = {band: 24.6 + i for i, band in enumerate(EUCLID)}
-    for band, uri in tile.mosaics.items():
-        with fits.open(uri, mode="update", checksum=True) as hdus:
-            hdus[0].header["MAGZERO"] = zero_points[band]
-    tile = discover_tiles(str(tmp_path / "tiles"))[0]
-    config = ScanConfig(engine="torch", sweep=False, candidate_threshold=0.0, maps_per_unit=4)
-    plan = build_plan(str(tmp_path / "tiles"), NIGHT, read_card(FLAGSHIP), config)
-    (unit,) = plan.units
-    table = scanned(unit, open_scanner(FLAGSHIP, config, 1), NIGHT)
-    assert table.schema.equals(unit_schema(("compact-sky", "equivariant-sky", "equivariant-centre"), maps=True))
-    stamps = [cutout.stamps for cutout in tile_cutouts(tile, read_tile_catalogue(tile.catalogue), MER_10)]
-    measured = photometry({band: np.stack([of[band] for of in stamps]) for band in EUCLID}, MER_10, zero_points)
-    for name, values in measured.items():
-        np.testing.assert_array_equal(table[name].to_numpy(zero_copy_only=False), values.astype(np.float32), name)
-    assert table["mag_vis_2arcsec"].null_count == table["lens_vis_minus_h"].null_count == 0
-    assert table["arc_snr_vis"].is_valid().equals(table["map_guided"].is_valid())
-    assert publish(table, unit, plan, str(tmp_path / "root"), "try").n_candidates == 6
-    assert seal(plan, str(tmp_path / "root")).n_candidates == 6
 
 
 def test_a_unit_that_is_refused_has_the_columns_too(exact):
