@@ -59,7 +59,7 @@ class CreateOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class FileInfo:
-    """A file as a listing shows it. `etag` changes with the content: the store's ETag, or a local file's time and size."""
+    """A file as a listing shows it. `etag` changes with the content: the store's ETag, or a local file's times and size."""
 
     uri: str
     size: int

@@ -378,7 +378,10 @@ def _paths_below(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -
 def _local_info(path: Path) -> FileInfo:
     status = path.stat()
     modified = datetime.fromtimestamp(status.st_mtime, UTC)
-    return FileInfo(str(path), status.st_size, f"{status.st_mtime_ns:x}-{status.st_size:x}", modified)
+    # The system sets the change time at every writing, renaming and `utime`, so a file that replaces another of the same size
+    # and time of modification shows. The inode adds nothing, and some network file systems number it anew on each machine.
+    etag = f"{status.st_mtime_ns:x}-{status.st_ctime_ns:x}-{status.st_size:x}"
+    return FileInfo(str(path), status.st_size, etag, modified)
 
 
 def _remove_probe(uri: str) -> None:

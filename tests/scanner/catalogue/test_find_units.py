@@ -1,6 +1,5 @@
 """Check that inputs become units, and that each id has one owner."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -93,12 +92,10 @@ def test_plans_of_overlapping_complete_tiles_keep_their_ids(tmp_path, monkeypatc
     monkeypatch.setattr("scanner.catalogue.plan.code_version", lambda: "0")
     write_tiles(tmp_path, 2, 3)
     shutil.copy(catalogue_of(tmp_path, "000000001"), catalogue_of(tmp_path, "000000002"))
-    for path in tmp_path.iterdir():
-        os.utime(path, ns=(0, 2**40))
-    units = [
-        unit.model_copy(update={"files": {role: f.model_copy(update={"uri": role}) for role, f in unit.files.items()}})
-        for unit in find_units(str(tmp_path))
-    ]
+    units = []
+    for unit in find_units(str(tmp_path)):
+        files = {role: f.model_copy(update={"uri": role, "etag": f"10000000000-{f.size:x}"}) for role, f in unit.files.items()}
+        units.append(unit.model_copy(update={"files": files}))
     assert [len(unit.owned_elsewhere) for unit in units] == [0, 3]
     assert (
         make_plan(NIGHT, EnsembleName(), ScanConfig(), units).plan_id
