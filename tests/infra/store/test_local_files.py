@@ -90,7 +90,7 @@ def test_what_is_on_s3_is_no_local_path(tmp_path):
 
 
 @pytest.mark.parametrize("in_place", [True, False])
-def test_a_file_of_the_same_size_and_time_is_another_version(tmp_path, in_place):
+def test_a_file_of_equal_size_and_time_is_another_version(tmp_path, in_place):
     path, other = tmp_path / "a", tmp_path / "b"
     path.write_bytes(b"x" * 300)
     listed, before = info(f"file://{path}"), path.stat()
