@@ -5,7 +5,8 @@ from enum import StrEnum
 
 from infra.frozen import Frozen
 from infra.store.storage import info
-from scanner.catalogue.gate import held
+from scanner.catalogue.gate import held, is_replaced
+from scanner.catalogue.journal import entries, first_numbers
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.paths import night_label, plan_uri
 from scanner.catalogue.plan import Plan, load_plan
@@ -35,7 +36,7 @@ class State(StrEnum):
     PARTLY_SHOWN = "partly shown"
     """A newer plan holds some of the units."""
     SUPERSEDED = "superseded"
-    """Newer plans hold all units, so readers do not see the plan."""
+    """Newer plans hold all units, or a unit of a plan that waited: readers do not see the plan."""
 
 
 class PlanStatus(Frozen):
@@ -88,7 +89,8 @@ def plan_status(plan_id: str, root_uri: str) -> PlanStatus:
     was_shown = any(record.plan_id == plan_id for record in show_records(root_uri, label).get(label, ()))
     state = _state(shown, is_sealed=sealed is not None, is_complete=not left, was_shown=was_shown)
     if state is State.TO_BE_SHOWN and held(plan, root_uri):
-        state = _state_at_gate(newest_verdict(root_uri, plan_id))
+        is_behind_newer = is_replaced(plan, root_uri, first_numbers(entries(root_uri, label)[label]))
+        state = State.SUPERSEDED if is_behind_newer else _state_at_gate(newest_verdict(root_uri, plan_id))
     return PlanStatus(
         plan_id=plan_id,
         night=plan.night,

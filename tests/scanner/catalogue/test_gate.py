@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.store.storage import list_files
-from scanner.catalogue.audit.status import plan_status
+from scanner.catalogue.audit.status import State, plan_status
 from scanner.catalogue.gate import asked, begin, held, is_behind, is_waiting, waiting_plans, was_shown
 from scanner.catalogue.night_file import show, show_once
 from scanner.catalogue.visible import VisibleError, selected_plans, visible_candidates
@@ -104,6 +104,7 @@ def test_no_time_of_a_file_decides(disk, rng):
 
     expected = seen()
     assert expected[0] == {NIGHT: [later]}
+    assert [state for state, _ in expected[1]] == [State.SUPERSEDED, State.SHOWN, State.TO_BE_JUDGED]
     files = [path for path in Path(disk).rglob("*") if path.is_file()]
     for _ in range(5):
         for path, time in zip(files, rng.permutation(len(files)), strict=True):
