@@ -14,6 +14,7 @@ from infra.frozen import Frozen
 from infra.json_logs import set_run
 from infra.local_pool import WorkerProcess
 from infra.progress import NamingProgress, no_progress
+from infra.store.files import StoreRefusedError
 from infra.store.retries import take_retries
 from scanner.catalogue.gate import is_behind, is_waiting
 from scanner.catalogue.journal import JournalError
@@ -168,6 +169,14 @@ def _seal_and_show(night: PlannedNight, *, gate: bool) -> _End:
 
     With a gate, a plan that another has followed is not shown again: readers keep what the gate has let through since.
     """
+    try:
+        return _sealed_and_shown(night, gate=gate)
+    except StoreRefusedError as error:
+        n, kind = len(night.plan.units), night.plan.units[0].kind
+        raise StoreRefusedError(f"{error}. All {n} {kind}s are safe; {error.remedy} and run the same command again") from error
+
+
+def _sealed_and_shown(night: PlannedNight, *, gate: bool) -> _End:
     plan, root_uri = night.plan, night.root_uri
     sealed = seal(plan, root_uri)
     if is_waiting(plan, root_uri):
