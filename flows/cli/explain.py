@@ -35,13 +35,15 @@ def explain(
     For example: `lensscan explain a.fits --out why.png`
     or: `lensscan explain manifest.csv --objects 17,18 --out why.png`
     or: `lensscan explain tiles/ --objects 2684100312,2684100777 --out why.pdf --ensemble mer3-sim`
+    or: `lensscan explain catalogue/ --objects "EUCL J160229.19-200158.0" --out why.png`
     or: `lensscan explain --portrait --networks OU-200 --ensemble ou7-sim --out portrait.pdf`
 
     Args:
-        images: FITS files, folders of them or manifests, as for `lensscan score`; or a folder or `s3://` prefix of tiles or
-            shards.
+        images: FITS files, folders of them or manifests, as for `lensscan score`; or a folder or `s3://` prefix of tiles, of
+            shards or of a catalogue.
         out: The figure, PNG or PDF.
-        objects: Object ids, separated by commas, such as 17,18; by default all of manifests and FITS files, at most 24.
+        objects: Object ids, of a catalogue also candidate ids, separated by commas, such as 17,18; by default all of manifests
+            and FITS files, at most 24.
         survey: Survey that tiles are of: a name of `lensscan surveys`, or a TOML file that describes it.
         ensemble: Name or folder; the configured one by default.
         networks: Names, separated by commas; by default those that read the most bands, at most three.
@@ -50,7 +52,7 @@ def explain(
         overwrite: Replace the figure if it exists.
         json: Print JSON instead of text.
     """
-    from flows.terminal import print_json, print_lines, print_table, terminal_progress
+    from flows.terminal import print_json, print_lines, print_table, print_text, terminal_progress
 
     _check_new(out, overwrite=overwrite)
     wanted = [] if objects is None else _ids(objects)
@@ -76,8 +78,10 @@ def explain(
     print_table(f"{summary['figure']}: {title}", list(rows[0]), rows)
     if not portrait and summary["prevalence"] is not None:
         print_lines({name: of_object["prior"] for name, of_object in summary["objects"].items()})
+    for note in summary.get("guessed", ()):
+        print_text(note)
     if summary.get("notes"):
-        print_lines({f"{name}, warning": note for name, note in summary["notes"].items()})
+        print_lines({f"{name}, note": note for name, note in summary["notes"].items()})
     if summary["rejected"]:
         print_table("rejected", ("object", "why"), [{"object": name, "why": why} for name, why in summary["rejected"].items()])
 

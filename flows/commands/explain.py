@@ -1,6 +1,7 @@
 """`lensscan explain`: draw a figure with the networks' attribution maps of some objects."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from scanner.scan.chosen_objects import read_objects
 from scanner.sources.survey import find_survey
 from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.prior import prior_words
+
+_GUESSED = "guessed:"
+"""First word of a note on which images of a file are which bands."""
 
 
 class ExplainError(LensscanError):
@@ -55,7 +59,11 @@ def explain_to_file(
     read = read_objects(images, wanted, geometry, MOST_EXPLAINED, described)
     maps = explain(folder, card, read.stamps, names, report)
     scores = package.score(read.stamps)
-    shown = shown_objects(read.ids, read.stamps, card, scores, read.notes)
+    # Names that nearly all files of a survey have: said once, and no warning.
+    guessed = sorted({note for notes in read.notes for note in notes if note.startswith(_GUESSED)})
+    of_pixels = [[note for note in notes if note not in guessed] for notes in read.notes]
+    shown = shown_objects(read.ids, read.stamps, card, scores, of_pixels)
+    shown = replace(shown, numbers=" ".join([shown.numbers, *(f"{note[0].upper()}{note[1:]}." for note in guessed)]))
     figure = explanation_figure(shown, maps)
     write_figure(figure, out)
     numbers = {name: _numbers(i, float(scores.p_lens[i]), card.assumed_prevalence, maps) for i, name in enumerate(read.ids)}
@@ -63,7 +71,7 @@ def explain_to_file(
     corrections = ([f"p_lens is {said}"] if said else [] for said in shown.corrections or ())
     of_objects = zip(read.ids, shown.notes or (), corrections, strict=True)
     notes = {name: "; ".join((*said, *of_lens)) for name, said, of_lens in of_objects if said or of_lens}
-    return {**found, "notes": notes, "rejected": read.rejected}
+    return {**found, "guessed": guessed, "notes": notes, "rejected": read.rejected}
 
 
 def check_out(out: Path) -> None:

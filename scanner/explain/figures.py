@@ -44,8 +44,10 @@ _KEY = (
 )
 _NAME_LETTERS = 22
 """Number of letters of a title that are as wide as a panel."""
+_CAPTION_FONTS = (7.5, 6.5, 5.5, 4.5)
+"""Sizes of the letters of captions in points, of which the largest that fits is taken."""
 _LETTER_INCHES = 0.058
-"""Mean width of a letter of a caption, rounded up."""
+"""Mean width of a letter of the largest size, rounded up."""
 
 
 @dataclass(frozen=True)
@@ -141,16 +143,20 @@ class _Page:
         self._label(axis, label, color="white")
 
     def caption(self, row: int, column: int, name: str, paragraphs: Sequence[str], notes: Sequence[str]) -> None:
-        """Write about an object where a panel could be; notes are red."""
+        """Write about an object where a panel could be, in letters so small that all fits; notes are red."""
         axis = self._axis(row, column)
         axis.set_axis_off()
-        n_letters = int(self._panel / _LETTER_INCHES)
-        lines = [(line, "black", "bold") for line in textwrap.wrap(name, n_letters - 4)[:3]]
-        for texts, colour in ((paragraphs, "black"), (notes, "red")):
-            lines += [(line, colour, "normal") for text in texts for line in textwrap.wrap(text, n_letters)]
+        for font in _CAPTION_FONTS:
+            line_inches, n_letters = font / 60, int(self._panel / _LETTER_INCHES * _CAPTION_FONTS[0] / font)
+            # Bold letters and digits are wider.
+            lines = [(line, "black", "bold") for line in textwrap.wrap(name, int(0.75 * n_letters))[:3]]
+            for texts, colour in ((paragraphs, "black"), (notes, "red")):
+                lines += [(line, colour, "normal") for text in texts for line in textwrap.wrap(text, n_letters)]
+            if len(lines) * line_inches <= self._panel:
+                break
         for number, (line, colour, weight) in enumerate(lines):
-            place = (0.02, 0.97 - number * 0.125 / self._panel)
-            axis.text(*place, line, color=colour, weight=weight, fontsize=7.5, va="top", parse_math=False)
+            place = (0.02, 0.97 - number * line_inches / self._panel)
+            axis.text(*place, line, color=colour, weight=weight, fontsize=font, va="top", parse_math=False)
 
     def map(
         self,

@@ -15,6 +15,8 @@ _CELL_ARCSEC = 0.2
 """Side of a cell of the maps that all networks share."""
 _SATURATED = 50
 """Percentage of the maps whose highest value may lie beyond the scale: else one strong map would make all others pale."""
+_LEAST_GUIDED = 1e-3
+"""Smallest sum of a drawn map of Guided Grad-CAM. Objects near the prior have 0.01 to 1; below, only rounding has a shape."""
 _STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 """Leading digits of the ends of scales."""
 
@@ -31,7 +33,7 @@ class DrawnMaps:
     occlusion_extent: tuple[float, float, float, float]
     """Left, right, lower and upper edge of `occlusion`, in arcsec from the middle."""
     guided: NDArray[np.floating]
-    """Guided Grad-CAM as percent of the sum of the map in a square arcsec; zero if the map is."""
+    """Guided Grad-CAM as percent of the sum of the map in a square arcsec; zero where the map holds nearly nothing."""
     guided_extent: tuple[float, float, float, float]
 
 
@@ -98,7 +100,7 @@ def _on_cells(maps: NetworkMaps, n_cells: int) -> NDArray[np.float64]:
 
 def _percent(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     total = cells.sum(axis=(1, 2), keepdims=True)
-    return 100 * cells / np.where(total > 0, total, 1) / _CELL_ARCSEC**2
+    return 100 * np.divide(cells, total, out=np.zeros_like(cells), where=total >= _LEAST_GUIDED) / _CELL_ARCSEC**2
 
 
 def _occlusion_on_cells(maps: NetworkMaps, n_cells: int) -> NDArray[np.float64]:

@@ -1,16 +1,19 @@
 """Read some objects, named by their ids, from manifests, FITS files, tiles, shards or images in memory."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from infra.errors import LensscanError
-from infra.store.storage import absolute
+from infra.store.storage import absolute, exists, join
 from scanner.catalogue.find_units import find_units
+from scanner.catalogue.paths import PLANS
+from scanner.catalogue.plan import load_plan
 from scanner.catalogue.unit_inputs import planned_ids
 from scanner.catalogue.units import Ids, Unit
+from scanner.catalogue.visible import selected_plans, visible_candidates
 from scanner.scan.unit_objects import read_unit_objects
 from scanner.sources.batches import Row
 from scanner.sources.cutouts import Cutout
@@ -51,8 +54,8 @@ def read_objects(
     """Return the usable objects in the order of `objects`, and the reasons of the others.
 
     Args:
-        images: Manifests, FITS files and folders of them, or one folder or `s3://` prefix of tiles or shards; or images in this
-            geometry.
+        images: Manifests, FITS files and folders of them, or one folder or `s3://` prefix of tiles, of
+            shards or of a catalogue; or images in this geometry.
         objects: Different ids; without any, all objects of manifests, of FITS files or of images are read.
         geometry: Geometry of the stamps.
         most: Largest number of objects, because their stamps are held in memory.
@@ -109,8 +112,22 @@ def _rows_of_files(
     if len(images) != 1 or (survey == EUCLID_MER and names_cutouts(images[0])):
         return _rows_of_list(label, read_images(images), objects, geometry, most)
     if not objects:
-        raise ObjectsError(f"{label}: is no FITS file, manifest or folder of FITS files; name the objects of tiles (--objects)")
-    return _rows_of_units(images[0], objects, geometry, survey)
+        raise ObjectsError(
+            f"{label}: is no FITS file, manifest or folder of FITS files; name the objects of tiles or a catalogue (--objects)"
+        )
+    if exists(join(images[0], PLANS)):
+        return _rows_of_catalogue(images[0], objects, geometry)
+    return _rows_of_units(((unit, survey) for unit in find_units(images[0], survey=survey)), objects, geometry)
+
+
+def _rows_of_catalogue(root_uri: str, objects: Sequence[str], geometry: Geometry) -> Iterator[NamedRow]:
+    """Yield objects that readers see, named by their ids or as candidates, from the files that their scans read."""
+    candidates = visible_candidates(root_uri).select(["candidate_id", "object_id"]).to_pydict()
+    ids = dict(zip(candidates["candidate_id"], map(str, candidates["object_id"]), strict=True))
+    names = {ids.get(name, name): name for name in objects}
+    plans = [load_plan(root_uri, shown.plan_id) for shown in selected_plans(root_uri)]
+    units = ((unit, plan.described) for plan in plans for unit in plan.units)
+    yield from ((names[name], row) for name, row in _rows_of_units(units, list(names), geometry))
 
 
 def _rows_of_images(images: Images, objects: Sequence[str], most: int) -> Iterator[NamedRow]:
@@ -128,9 +145,9 @@ def _rows_of_list(label: str, manifest: Manifest, objects: Sequence[str], geomet
     yield from zip([names[i] for i in chosen], manifest_cutouts(manifest.rows(chosen), geometry), strict=True)
 
 
-def _rows_of_units(uri: str, objects: Sequence[str], geometry: Geometry, survey: Survey) -> Iterator[NamedRow]:
+def _rows_of_units(units: Iterable[tuple[Unit, Survey]], objects: Sequence[str], geometry: Geometry) -> Iterator[NamedRow]:
     left = set(objects)
-    for unit in find_units(uri, survey=survey):
+    for unit, survey in units:
         ids = planned_ids(unit, survey)
         asked = np.isin([str(i) for i in ids.tolist()], list(left))
         if asked.any():

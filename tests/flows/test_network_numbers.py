@@ -64,3 +64,8 @@ def test_score_explain_catalogue_and_report_agree(tmp_path, monkeypatch):
     # The report has no number of a network.
     shown = {card.object_id: card.p_lens for card in make_report(catalogue, Wanted(), n, None).cards}
     assert shown == {str(i): probability_text(scores.p_lens[i], 4) for i in np.flatnonzero(scores.is_candidate)}
+    # The catalogue itself names the files of its objects.
+    first = lensscan.open_catalogue(catalogue).candidates()[0]
+    read = read_objects(catalogue, [first["candidate_id"], "3"], MER_10, 2)
+    assert read.ids == [first["candidate_id"], "3"]
+    np.testing.assert_array_equal(read.stamps["H"], stamps["H"][[first["object_id"], 3]])

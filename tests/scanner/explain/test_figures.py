@@ -232,3 +232,22 @@ def test_the_side_is_that_of_the_bands_read():
         "OU-200": 20.0,
     }
     assert {stamp_side_arcsec(card) for card in read_card(SHIPPED_DIR / "mer3-sim").networks} == {10.0}
+
+
+@pytest.mark.parametrize("n_notes", [0, 1, 3])
+def test_captions_stay_in_their_place(n_notes):
+    note = (
+        "misregistered: Y 2.67, J 2.68, H 2.67 arcsec from VIS; excluded by compact-sky, the early exit; asks no other network"
+    )
+    figure = figure_of(
+        nothing(),
+        object_id="102022474_NEG590266584471556814",
+        prior="if one object in 2000 is a lens",
+        notes=[[note] * n_notes],
+    )
+    (axis,) = [axis for axis in figure.axes if "mine" in words_of(axis)]
+    panel = axis.get_window_extent()
+    for text in axis.texts:
+        drawn = text.get_window_extent(figure.canvas.get_renderer())
+        assert panel.x0 <= drawn.x0 < drawn.x1 <= panel.x1
+        assert panel.y0 <= drawn.y0 < drawn.y1 <= panel.y1

@@ -47,7 +47,7 @@ def test_stamps_are_those_of_the_named_objects_in_order(shards):
 @pytest.mark.parametrize(
     ("objects", "says"),
     [
-        ([], r"name the objects of tiles \(--objects\)"),
+        ([], r"name the objects of tiles or a catalogue"),
         (["1", "77", "78"], "has no object 77, 78"),
         (["6"], "no usable object: 6: constant"),
         ([str(i) for i in range(MOST + 1)], f"{MOST + 1} objects are named, more than the limit of {MOST}"),
