@@ -147,7 +147,7 @@ class _Page:
         axis = self._axis(row, column)
         axis.set_axis_off()
         for font in _CAPTION_FONTS:
-            line_inches, n_letters = font / 60, int(self._panel / _LETTER_INCHES * _CAPTION_FONTS[0] / font)
+            line_inches, n_letters = font / 60, int(0.95 * self._panel / _LETTER_INCHES * _CAPTION_FONTS[0] / font)
             # Bold letters and digits are wider.
             lines = [(line, "black", "bold") for line in textwrap.wrap(name, int(0.75 * n_letters))[:3]]
             for texts, colour in ((paragraphs, "black"), (notes, "red")):

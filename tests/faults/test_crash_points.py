@@ -106,10 +106,11 @@ def test_a_writer_killed_after_the_commit_repeats_nothing(crash, night, measured
 
 
 @pytest.mark.fault(4)
-@pytest.mark.parametrize(("store", "step"), cases(steps_of("plan")))
+@pytest.mark.parametrize(("store", "step"), cases(steps_of("plan", "asked")))
 def test_a_driver_killed_while_freezing_the_plan_can_restart(crash, night, measured, store, step):
     root, log = crash(store, step)
-    assert len(list_files(root)) == (step in {"plan.linked", "plan.created"})
+    written = [step.startswith("asked") or step in {"plan.linked", "plan.created"}, step in {"asked.linked", "asked.created"}]
+    assert len(list_files(root)) == sum(written)
     measured(driver_kills_no_ray=1, work_done_again=finish_the_night(night, root, log))
 
 
@@ -130,7 +131,7 @@ def test_a_seal_interrupted_by_a_kill_is_finished_later(crash, night, measured, 
 def test_a_sealed_night_that_is_not_shown_is_shown_later(crash, night, measured, store, step):
     root, log = crash(store, step)
     is_recorded = step.startswith("night.") or step in COMMITTED_RECORD
-    assert bool(list_files(f"{root}/_scan/journal")) == is_recorded
+    assert len(list_files(f"{root}/_scan/journal")) == 1 + is_recorded
     assert bool(list_files(f"{root}/candidates")) == (step == "night.replaced")
     if is_recorded:
         expected = pq.read_table(pa.BufferReader(night.golden.candidates))["object_id"]
@@ -154,7 +155,7 @@ def test_folders_of_units_are_synced_before_the_seal(night, tmp_path, monkeypatc
 
 
 def test_every_crash_point_is_tested():
-    tried = {*BEFORE_PUBLICATION, *steps_of("unit", "plan", "candidates", "seal", "shown", "night")}
+    tried = {*BEFORE_PUBLICATION, *steps_of("unit", "plan", "asked", "candidates", "seal", "shown", "night")}
     assert tried == set(STEPS) == {*STORE_STEPS, *DISK_STEPS}
 
 

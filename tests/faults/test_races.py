@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from infra.store.storage import list_files, read_bytes
+from scanner.catalogue.gate import begin
 from scanner.catalogue.ledger import Outcome, publish
 from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import build_plan, freeze
@@ -51,6 +52,7 @@ def race(inputs, root_uri, attempt, barrier, receipts, in_step):
     tables = [scanned(unit, scanner, NIGHT) for unit in plan.units]
     barrier.wait()
     freeze(plan, root_uri)
+    begin(plan, root_uri, CONFIG.candidate_threshold, gate=False)
     found = []
     for unit, table in zip(plan.units, tables, strict=True):
         if in_step:

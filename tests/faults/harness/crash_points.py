@@ -17,15 +17,21 @@ from infra import steps
 from infra.steps import Step
 from scanner.catalogue.paths import CANDIDATES, JOURNAL, PLANS, QUARANTINE, SEALED, SEALS, UNIT_SUFFIX, UNITS
 
-CREATED = {PLANS: "plan", UNITS: "unit", SEALED: "candidates", SEALS: "seal", JOURNAL: "journal"}
-"""Kind of file that the protocol creates, by folder below the catalogue's root."""
+CREATED = {PLANS: "plan", UNITS: "unit", SEALED: "candidates", SEALS: "seal", JOURNAL: "shown"}
+"""Kind of file that the protocol creates, by folder below the catalogue's root; the journal's first entry is `asked`."""
 KINDS = {**CREATED, CANDIDATES: "night"}
 """The same with the file of a night, which is replaced."""
+_ASKED = "/00000001.json"
+"""End of the name of the entry that begins a scan."""
 BEFORE_PUBLICATION = (Step.LOOK, Step.OPENED, Step.SCORED, Step.ENCODED, Step.CHECKED)
-STORE_STEPS = (*BEFORE_PUBLICATION, *(f"{what}.{when}" for what in CREATED.values() for when in (Step.CREATE, Step.CREATED)))
+_FILES = (*CREATED.values(), "asked")
+STORE_STEPS = (
+    *BEFORE_PUBLICATION,
+    *(f"{what}.{when}" for what in _FILES for when in (Step.CREATE, Step.CREATED)),
+)
 STORE_STEPS += ("night.replace", "night.replaced")
 """Steps in any store; at `unit.created`, the file exists and its receipt does not."""
-DISK_STEPS = tuple(f"{what}.{when}" for what in CREATED.values() for when in (Step.SYNC, Step.LINK, Step.LINKED))
+DISK_STEPS = tuple(f"{what}.{when}" for what in _FILES for when in (Step.SYNC, Step.LINK, Step.LINKED))
 DISK_STEPS += ("night.sync",)
 """Steps on a POSIX file system: `link` comes after the file's fsync, `linked` before the folder's."""
 STEPS = (*STORE_STEPS, *DISK_STEPS)
@@ -102,4 +108,5 @@ def _of_file(step, uri):
     # A repair copies a file to the quarantine under its old path, which is no step of the protocol.
     folder = None if f"/{QUARANTINE}/" in uri else next((folder for folder in KINDS if f"/{folder}/" in uri), None)
     unit = uri.rpartition("/")[2].removesuffix(UNIT_SUFFIX) if folder == UNITS else None
-    return f"{KINDS.get(folder)}.{step}", unit
+    kind = "asked" if folder == JOURNAL and uri.endswith(_ASKED) else KINDS.get(folder)
+    return f"{kind}.{step}", unit

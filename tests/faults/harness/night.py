@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from infra.provenance import sha256_bytes
 from infra.store.storage import list_files, read_bytes
+from scanner.catalogue.gate import begin
 from scanner.catalogue.ledger import committed, pending, publish
 from scanner.catalogue.night_file import show
 from scanner.catalogue.paths import entry_uri, night_uri, plan_uri, seal_uri, unit_uri
@@ -68,7 +69,7 @@ def write_inputs(folder, n_units, n_rows=4):
 
 
 def run_night(inputs, root_uri, log=None, *, crash=None, order=None, named_staging=False):
-    """Do what a driver does, in one process and without Ray: plan, freeze, scan and publish the pending units, seal.
+    """Do what a driver does, in one process and without Ray: plan, freeze, begin, scan and publish the pending units, seal.
 
     Args:
         inputs: Folder of the shards.
@@ -84,6 +85,7 @@ def run_night(inputs, root_uri, log=None, *, crash=None, order=None, named_stagi
         crash_points.install(**crash)
     plan = build_plan(str(inputs), NIGHT, PixelEnsemble(), CONFIG)
     freeze(plan, root_uri)
+    begin(plan, root_uri, plan.config.candidate_threshold, gate=False)
     todo = pending(plan, root_uri)
     if order is not None:
         np.random.default_rng(order).shuffle(todo)
@@ -149,7 +151,7 @@ def read_catalogue(root_uri):
     assert sealed is not None
     assert pending(plan, root_uri) == []
     names = [plan_uri(root_uri, plan.plan_id), seal_uri(root_uri, plan.plan_id), sealed.candidates_uri]
-    names += [entry_uri(root_uri, NIGHT, 1), night_uri(root_uri, NIGHT)]
+    names += [entry_uri(root_uri, NIGHT, 1), entry_uri(root_uri, NIGHT, 2), night_uri(root_uri, NIGHT)]
     names += [unit_uri(root_uri, plan.plan_id, unit.unit_id) for unit in plan.units]
     assert [file.uri for file in list_files(root_uri)] == sorted(names)
     found = {unit.unit_id: read_unit(root_uri, unit, plan) for unit in plan.units}

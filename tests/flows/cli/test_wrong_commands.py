@@ -74,8 +74,8 @@ def run_under_load(folder, env, args):
 
 
 def files_below(folder):
-    """Return the files of a folder, without the plan of a scan, which is written before Ray is asked."""
-    return {path for path in folder.rglob("*") if path.is_file() and path.parent.name != "plans"}
+    """Return the files of a folder, without the plan of a scan and its entry, which are written before Ray is asked."""
+    return {path for path in folder.rglob("*") if path.is_file() and not {"plans", "journal"} & set(path.parts)}
 
 
 def check(done, says):

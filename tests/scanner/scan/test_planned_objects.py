@@ -95,7 +95,7 @@ def test_an_error_of_the_store_ends_the_reading(tiles, monkeypatch):
     plan = plan_for(folder)
 
     def fail(_uri):
-        raise OSError("no route to the store")
+        raise StorageError("no route to the store")
 
     monkeypatch.setattr("scanner.catalogue.unit_inputs.info", fail)
     with pytest.raises(StorageError, match="no route to the store"):

@@ -60,7 +60,7 @@ def test_a_side_without_the_candidate_says_why(uri, new_page):
     page.select_option("select[name=change]", "lost")
     assert shown(page) == ["lost"] * 2
     page.select_option("select[name=change]", "")
-    text = {i: page.locator(f".card[data-text*=' {i} ']").inner_text() for i in (101, 104, 105)}
+    text = {i: page.locator(f".card[data-text*=' {i} ']").text_content() for i in (101, 104, 105)}
     assert "no row is about this object" in text[101]
     assert "no candidate: p_lens is below 0.5" in text[104]
     assert f"rejected:blank: {HOSTILE[1]}" in text[105]
