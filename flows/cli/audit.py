@@ -1,4 +1,4 @@
-"""The commands that check and repair a catalogue: status, seal, reconcile, verify, repair."""
+"""The commands that check a catalogue: status, seal, reconcile, verify."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -34,6 +34,11 @@ class Selection:
     def is_whole(self) -> bool:
         return self.plan is None and self.night is None
 
+    @property
+    def label(self) -> str:
+        """Label of the night in paths; empty for all nights."""
+        return self.night.isoformat() if self.night else ""
+
     def plans(self) -> tuple[str, list[str]]:
         """Return the root of the catalogue and the ids of the selected plans.
 
@@ -44,7 +49,7 @@ class Selection:
         from scanner.catalogue.plan import find_plans
 
         root = absolute(self.catalogue)
-        return root, find_plans(root, self.plan, self.night.isoformat() if self.night else None)
+        return root, find_plans(root, self.plan, self.label or None)
 
 
 @app.command
@@ -204,19 +209,24 @@ def reconcile(selection: Selection, *, json: bool = False) -> None:
     """
     from flows.terminal import print_json, terminal_progress
     from scanner.catalogue.audit.reconcile import reconcile as run
+    from scanner.catalogue.audit.verify import verify_journal
     from scanner.catalogue.known_plan import left_out_by_plan
     from scanner.catalogue.plan import load_plan
+    from scanner.catalogue.unitfile import UnitFileError
     from scanner.catalogue.units import PlanError
 
     root, ids = selection.plans()
     left_out = left_out_by_plan(root)
     with terminal_progress("reconciling", quiet=json) as report:
-        plans, damaged = _each(ids, lambda plan_id: run(load_plan(root, plan_id), root, report, left_out), PlanError)
-    is_equal = not damaged and all(plan.is_equal for plan in plans)
+        bad = (PlanError, UnitFileError)
+        plans, damaged = _each(ids, lambda plan_id: run(load_plan(root, plan_id), root, report, left_out), bad)
+    entries = [f"{fault.uri}: {fault.why}; `lensscan repair` moves it away" for fault in verify_journal(root, selection.label)]
+    is_equal = not damaged and not entries and all(plan.is_equal for plan in plans)
     if json:
-        print_json({"is_equal": is_equal, "plans": [plan.model_dump() for plan in plans], "damaged_plans": damaged})
+        found = {"plans": [plan.model_dump() for plan in plans], "damaged_plans": damaged, "damaged_entries": entries}
+        print_json({"is_equal": is_equal, **found})
     else:
-        _print([*map(_reconciled, plans), *_differences(plans), *damaged])
+        _print([*map(_reconciled, plans), *_differences(plans), *damaged, *entries])
     _end(is_good=is_equal)
 
 
@@ -246,7 +256,8 @@ def _differences(plans: "Iterable[Reconciliation]") -> Iterable[str]:
 def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> None:
     """Find damaged files: compare plans with their names and files with the digests in the seals. Exit code 1 if there are any.
 
-    Without `--plan` and `--night`, the command also names files that belong to no plan, and checks the files in `candidates/`.
+    Without `--plan` and `--night`, and once all files of plans are good, the command also names files that belong to no plan,
+    and checks the files in `candidates/`.
     Given a published collection, the command checks that each of its versions has all of its files, with their sizes.
 
     For example: `lensscan verify catalogue/ --deep`
@@ -265,7 +276,7 @@ def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> N
     from flows.commands.words import counted
     from flows.terminal import print_json, terminal_progress
     from infra.store.storage import absolute, exists
-    from scanner.catalogue.audit.verify import files_of_no_plan, verify_plan
+    from scanner.catalogue.audit.verify import files_of_no_plan, verify_journal, verify_plan
     from scanner.catalogue.night_file import NightFault, wrong_night_files
     from scanner.hats.paths import pointer_uri
 
@@ -275,14 +286,18 @@ def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> N
     root, ids = selection.plans()
     with terminal_progress("verifying", quiet=json) as report:
         plans = [verify_plan(plan_id, root, deep=deep, progress=report) for plan_id in ids]
-    strays = files_of_no_plan(root) if selection.is_whole else []
     faults = [fault for plan in plans for fault in plan.faults]
+    entries = verify_journal(root, selection.label)
+    faults += entries
+    # A link that leads nowhere stops the listing of all unit files, and the journals say which nights have a file.
+    strays = files_of_no_plan(root) if selection.is_whole and not faults else []
     # A night's file follows from the files of the plans, so it is compared with them once they are good.
     wrong = wrong_night_files(root, deep=deep) if selection.is_whole and not faults else {}
     is_intact = not faults and not strays and not wrong
     if json:
-        found = {"plans": [asdict(plan) for plan in plans], "files_of_no_plan": strays, "wrong_night_files": list(wrong)}
-        print_json({"is_intact": is_intact, **found})
+        found = {"plans": [asdict(plan) for plan in plans], "damaged_entries": [asdict(fault) for fault in entries]}
+        others = {"files_of_no_plan": strays, "wrong_night_files": list(wrong)}
+        print_json({"is_intact": is_intact, **found, **others})
     else:
         _print(f"{fault.part} {fault.uri}: {fault.why}" for fault in faults)
         _print(f"file {uri}: belongs to no plan of the catalogue" for uri in strays)
@@ -318,57 +333,9 @@ def _verify_collection(collection: str, *, deep: bool, as_json: bool) -> None:
     _end(is_good=not faults)
 
 
-@app.command
-def repair(selection: Selection, *, dry_run: bool = False, json: bool = False) -> None:
-    """Move damaged files that `verify --deep` finds to `_scan/quarantine/`, with the seals and candidates that refer to them.
-
-    Intact files stay. Moved units are pending: scan the night again with the same program version to write them again. If
-    interrupted, run the command again; do not run it during a scan of the same night.
-
-    For example: `lensscan repair catalogue/ --dry-run`
-
-    Args:
-        selection: The plans of a catalogue.
-        dry_run: List the files that would be moved, and move no file.
-        json: Print JSON instead of text.
-    """
-    from dataclasses import asdict
-
-    from flows.terminal import print_json, terminal_progress
-    from scanner.catalogue.audit.repair import repair_plan
-
-    root, ids = selection.plans()
-    with terminal_progress("verifying", quiet=json) as report:
-        moved = {plan_id: repair_plan(plan_id, root, dry_run=dry_run, progress=report) for plan_id in ids}
-    if json:
-        print_json([{"plan_id": p, "dry_run": dry_run, "moved": [asdict(entry) for entry in moved[p]]} for p in ids])
-        return
-    verb = "would go" if dry_run else "went"
-    _print(f"{entry.uri} {verb} to {entry.quarantine_uri}: {entry.why}" for files in moved.values() for entry in files)
-    _print(_next_step(plan_id, root) for plan_id, files in moved.items() if files and not dry_run)
-    if not any(moved.values()):
-        _print(["nothing to repair"])
-
-
-def _next_step(plan_id: str, root: str) -> str:
-    from infra.provenance import code_version
-    from scanner.catalogue.ledger import pending
-    from scanner.catalogue.plan import load_plan
-    from scanner.catalogue.units import PlanError
-
-    try:
-        plan = load_plan(root, plan_id)
-    except PlanError:
-        return f"plan {plan_id[:12]}: scan its night again, which writes the plan anew"
-    if not (left := pending(plan, root)):
-        return f"plan {plan_id[:12]}: lensscan seal {root} --plan {plan_id[:12]}"
-    again = f"plan {plan_id[:12]}: {len(left)} of {len(plan.units)} units pending; scan {plan.night or 'its tiles'} again"
-    if plan.code_version == code_version():
-        return again
-    return f"{again} with lensscan {plan.code_version} (this is {code_version()}, which would plan the whole night anew)"
-
-
-def _each(ids: Iterable[str], act: Callable[[str], Result], error: type[LensscanError]) -> tuple[list[Result], list[str]]:
+def _each(
+    ids: Iterable[str], act: Callable[[str], Result], error: type[LensscanError] | tuple[type[LensscanError], ...]
+) -> tuple[list[Result], list[str]]:
     """Return the results of `act` for the ids, and the texts of the errors of the others."""
     results: list[Result] = []
     problems: list[str] = []

@@ -23,6 +23,7 @@ import flows.cli.forget
 import flows.cli.models
 import flows.cli.publish
 import flows.cli.quality
+import flows.cli.repair
 import flows.cli.report
 import flows.cli.reproduce
 import flows.cli.surveys

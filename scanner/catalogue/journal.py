@@ -16,6 +16,8 @@ from infra.store.storage import CreateOutcome, FileInfo, create_if_absent, join,
 from scanner.catalogue.paths import JOURNAL, entry_uri, label_and_number
 from scanner.purity import PurityTable
 
+NOT_AN_ENTRY = "not an entry of a night's journal"
+
 
 class JournalError(LensscanError):
     """An entry of a night's journal is damaged."""
@@ -60,20 +62,42 @@ def entries(root_uri: str, label: str = "") -> dict[str, list[Entry]]:
 
 def stored_entries(root_uri: str, label: str = "") -> Iterator[tuple[FileInfo, str, Entry]]:
     """Yield each entry with its file and its night's label, the oldest of a night first; raises as `entries`."""
-    files = list_files(join(root_uri, JOURNAL, *filter(None, [label])), ".json")
-    for file, data in zip(files, read_many(files), strict=True):
-        if data is None:
-            # Its plan is being forgotten.
-            continue
+    for file, data in _stored(root_uri, label):
         try:
-            night, number = label_and_number(file.uri)
-            entry = Entry.model_validate_json(data).model_copy(update={"number": number})
+            night, entry = _parsed(file, data)
         except (ValueError, ValidationError) as error:
             raise JournalError(
-                f"{file.uri}: not an entry of a night's journal; `lensscan repair` moves it away, and `lensscan scan` then "
-                "shows again what it showed"
+                f"{file.uri}: {NOT_AN_ENTRY}; `lensscan repair` moves it away, and `lensscan scan` then shows again what "
+                "it showed"
             ) from error
         yield file, night, entry
+
+
+def damaged_entries(root_uri: str, label: str = "") -> dict[str, bytes]:
+    """Return the content of each damaged entry by its URI; of one night only if its label is given.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    found = {}
+    for file, data in _stored(root_uri, label):
+        try:
+            _parsed(file, data)
+        except (ValueError, ValidationError):
+            found[file.uri] = data
+    return found
+
+
+def _stored(root_uri: str, label: str) -> Iterator[tuple[FileInfo, bytes]]:
+    files = list_files(join(root_uri, JOURNAL, *filter(None, [label])), ".json")
+    contents = zip(files, read_many(files), strict=True)
+    # An entry that is gone by now is of a plan that is being forgotten.
+    yield from ((file, data) for file, data in contents if data is not None)
+
+
+def _parsed(file: FileInfo, data: bytes) -> tuple[str, Entry]:
+    night, number = label_and_number(file.uri)
+    return night, Entry.model_validate_json(data).model_copy(update={"number": number})
 
 
 def append(root_uri: str, label: str, wanted: Entry, is_alike: Callable[[Entry], bool]) -> Entry:

@@ -15,6 +15,7 @@ from infra.provenance import sha256_bytes
 from infra.read_ahead import map_ahead
 from infra.store.storage import StorageError, arrow_source, exists, join, list_files, read_bytes, read_many
 from scanner.catalogue.audit.id_sets import Difference, IdSets, id_sets
+from scanner.catalogue.audit.no_files import no_files
 from scanner.catalogue.candidates import candidates_of, encode_candidates, file_schema, groups_of, open_candidates
 from scanner.catalogue.columns import candidate_schema, network_names
 from scanner.catalogue.known_plan import left_out_by_plan
@@ -100,9 +101,13 @@ def reconcile(
     `left_out_by_plan`, if it was read already.
 
     Raises:
+        UnitFileError: a link that leads nowhere or a folder has the name of a unit, so the others cannot be listed.
         StorageError: the store failed, so the state of the files is unknown.
         ScratchError: there is no space for temporary files.
     """
+    if found := no_files(root_uri, plan.plan_id):
+        wrong = "; ".join(f"{uri}: {why}" for uri, why in list(found.items())[:MAX_EXAMPLES])
+        raise UnitFileError(f"plan {plan.plan_id[:12]}: {wrong}; `lensscan repair` moves it away")
     tiles = (left_out_by_plan(root_uri) if left_out is None else left_out).get(plan.plan_id, ())
     with id_sets([unit.unit_id for unit in plan.units]) as sets:
         return _Reconciler(plan, root_uri, sets, tiles).run(progress or no_progress)

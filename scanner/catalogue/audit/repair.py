@@ -1,4 +1,4 @@
-"""Move the damaged files of a plan to quarantine, where no reader sees them, so that the next scan writes them again."""
+"""Move damaged files of plans and journals to quarantine, where no reader sees them; the next scan writes them again."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,9 @@ from infra.progress import Progress
 from infra.provenance import sha256_bytes
 from infra.store.removal import remove
 from infra.store.storage import CreateOutcome, create_if_absent, exists, info, read_bytes
+from scanner.catalogue.audit.no_files import move, no_file_quarantine, no_files
 from scanner.catalogue.audit.quarantine import DAMAGED, SUPERSEDED
-from scanner.catalogue.audit.verify import Fault, Part, Verification, verify_plan
+from scanner.catalogue.audit.verify import Fault, Part, Verification, verify_journal, verify_plan
 from scanner.catalogue.paths import quarantine_uri, seal_uri
 
 _ORDER = (Part.SEAL, Part.CANDIDATES, Part.UNIT, Part.STRAY, Part.PLAN)
@@ -33,12 +34,19 @@ def repair_plan(plan_id: str, root_uri: str, *, dry_run: bool = False, progress:
 
     The repair copies a file, reads the copy back, and only then removes the file. Intact files stay as they are. After an
     interruption the same call goes on. A unit in quarantine is pending. The seal of a damaged plan stays: a plan's name is
-    the digest of its content, so only an identical plan can replace it.
+    the digest of its content, so only an identical plan can replace it. What has a unit's name and is no file is renamed first;
+    a `dry_run` names that alone, because the rest cannot be verified before.
 
     Raises:
         RepairError: a file changed meanwhile; run the repair again, and not during a scan of the same plan.
         StorageError: the store failed; run the repair again.
     """
+    # A rename keeps whatever they lead to or hold.
+    moved = [Repaired(uri, no_file_quarantine(root_uri, uri), why) for uri, why in no_files(root_uri, plan_id).items()]
+    if dry_run and moved:
+        return moved
+    for entry in moved:
+        move(entry.uri, entry.quarantine_uri)
     found = verify_plan(plan_id, root_uri, deep=True, progress=progress)
     damaged = {fault.uri: fault for fault in reversed(found.faults)}
     referring = [fault for fault in _referring(found, root_uri) if fault.uri not in damaged]
@@ -51,6 +59,20 @@ def repair_plan(plan_id: str, root_uri: str, *, dry_run: bool = False, progress:
             _copy(fault, copy_uri)
         for fault in copies:
             _remove(fault, seal_uri(root_uri, plan_id))
+    return moved + [Repaired(fault.uri, copy_uri, fault.why) for fault, copy_uri in copies.items()]
+
+
+def repair_journal(root_uri: str, label: str = "", *, dry_run: bool = False) -> list[Repaired]:
+    """Move the damaged entries of all nights' journals to quarantine, or those of one night; as `repair_plan`, also in errors.
+
+    What an entry recorded is lost: until the next scan of its night, readers may see an older plan, or one that was held.
+    """
+    copies = {
+        fault: quarantine_uri(root_uri, fault.uri, fault.sha256 or "", DAMAGED) for fault in verify_journal(root_uri, label)
+    }
+    for fault, copy_uri in ({} if dry_run else copies).items():
+        _copy(fault, copy_uri)
+        _remove(fault, "")
     return [Repaired(fault.uri, copy_uri, fault.why) for fault, copy_uri in copies.items()]
 
 

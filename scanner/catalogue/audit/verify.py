@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 from infra.progress import Progress, no_progress
 from infra.provenance import sha256_bytes
 from infra.store.storage import join, list_files, read_bytes, read_many
+from scanner.catalogue.audit.no_files import no_files
 from scanner.catalogue.audit.quarantine import QuarantineIndex
 from scanner.catalogue.candidates import Candidates, are_equal, encode_candidates, file_schema, groups_of, open_candidates
+from scanner.catalogue.journal import NOT_AN_ENTRY, damaged_entries
 from scanner.catalogue.paths import (
     CANDIDATES,
     SEALED,
@@ -54,6 +56,8 @@ class Part(StrEnum):
     STRAY = "stray"
     """A file in the folder of the plan's units that is not a unit of the plan."""
     PLAN = "plan"
+    ENTRY = "entry"
+    """An entry of a night's journal."""
 
 
 @dataclass(frozen=True)
@@ -84,16 +88,34 @@ def verify_plan(plan_id: str, root_uri: str, *, deep: bool = False, progress: Pr
 
     If the plan is not sealed, count the rows of its units. With `deep`, also read every row of every file, verify page
     checksums, and recompute the footers, the candidates and the seal. Memory holds a few units and the candidates.
-    `progress` counts units.
+    `progress` counts units. Where a link that leads nowhere or a folder has the name of a unit, only those are named: the
+    others cannot be listed.
 
     Raises:
         StorageError: the store failed, so the state of the files is unknown.
     """
+    if found := no_files(root_uri, plan_id):
+        return Verification(plan_id, faults=[Fault(Part.UNIT, uri, why, None) for uri, why in found.items()])
     return _PlanVerifier(plan_id, root_uri, deep=deep).run(progress)
 
 
+def verify_journal(root_uri: str, label: str = "") -> list[Fault]:
+    """Return the damaged entries of the journals of all nights, or of one night if its label is given.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    damaged = damaged_entries(root_uri, label)
+    return [Fault(Part.ENTRY, uri, NOT_AN_ENTRY, sha256_bytes(data)) for uri, data in damaged.items()]
+
+
 def files_of_no_plan(root_uri: str) -> list[str]:
-    """Return the files of units, candidates and seals that belong to no plan of the catalogue, although readers see them."""
+    """Return the files of units, candidates and seals that belong to no plan of the catalogue, although readers see them.
+
+    Raises:
+        JournalError: an entry of a night's journal is damaged.
+        StorageError: the store failed.
+    """
     plans, nights = set(plan_ids(root_uri)), set(show_records(root_uri))
     known = {
         UNITS: lambda uri: plan_id_of_unit(uri) in plans,

@@ -268,6 +268,49 @@ def test_verify_names_a_damaged_file_and_repair_moves_it(lensscan, night):
     lensscan("seal", night.root, "--night", NIGHT)
 
 
+def as_broken_link(path):
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def as_folder(path):
+    data = path.read_bytes()
+    path.unlink()
+    path.mkdir()
+    (path / "kept").write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("part", "damage", "says"),
+    [
+        ("entry", lambda path: path.write_bytes(b"{}"), "not an entry of a night's journal"),
+        ("unit", as_broken_link, "is a link that leads nowhere, or a pipe"),
+        ("unit", as_folder, "is a folder, must be a file"),
+    ],
+)
+def test_what_stops_other_commands_is_named_moved_and_written_again(lensscan, night, part, damage, says):
+    night.show()
+    before = night.contents()
+    path = Path(entry_uri(night.root, NIGHT, 1) if part == "entry" else night.uri(part))
+    damage(path)
+    damaged = sorted(Path(night.root).rglob("*"))
+    assert f"{part} {path}: {says}" in lensscan("verify", night.root, ends=1)
+    for command in ("verify", "reconcile"):
+        assert str(path) in lensscan(command, night.root, "--night", NIGHT, "--json", ends=1)
+    assert f"{path} would go to" in lensscan("repair", night.root, "--dry-run")
+    assert sorted(Path(night.root).rglob("*")) == damaged
+    said = lensscan("repair", night.root)
+    assert f"{path} went to {night.root}/_scan/quarantine/" in said
+    assert ("journal: scan the night again" in said) == (part == "entry")
+    assert path not in path.parent.iterdir()
+    assert "nothing to repair" in lensscan("repair", night.root)
+    night.scan()
+    night.show()
+    assert night.contents() == before
+    lensscan("verify", night.root, "--deep")
+    lensscan("reconcile", night.root, "--night", NIGHT)
+
+
 def test_repair_names_the_program_version_that_a_rescan_needs(lensscan, night, monkeypatch):
     night.seal()
     replace(night.uri("unit"), b"")
