@@ -1,5 +1,6 @@
 """A file with a second name, and folders that are listed and removed, on a disk and on S3."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ def test_a_file_of_this_machine_is_put(root, tmp_path):
     (tmp_path / "file").unlink()
     settle(root)
     assert read_bytes(f"{root}/deep/x") == b"content"
+
+
+def test_settling_syncs_the_disk(root, monkeypatch):
+    calls = []
+    monkeypatch.setattr(os, "sync", lambda: calls.append("sync"))
+    settle(root)
+    assert calls == ([] if is_s3(root) else ["sync"])
 
 
 def test_a_disk_without_links_copies(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from botocore.utils import parse_timestamp
 
-from infra.store import s3_client
+from infra.store import s3, s3_client
 from infra.store.files import CreateOutcome, StorageError, StoreRefusedError
 from infra.store.s3_client import DEADLINE_S, LEAST_BYTES_PER_S, ask, deadline_s, http_status, timestamp
 from infra.store.storage import create_if_absent, info
@@ -101,6 +101,14 @@ def test_a_refusal_that_does_not_pass_tells_what_to_do(refusing, status, code, r
         with pytest.raises(StoreRefusedError, match=rf"^{URI}: .*\(({code}|507)\)") as caught:
             act()
         assert pickle.loads(pickle.dumps(caught.value)).remedy == remedy  # noqa: S301 - as between processes
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("status", [409, 412])
+def test_another_writer_that_came_first_is_no_error(refusing, status):
+    refusing.status = status
+    assert not s3.replace_if(URI, b"data", None)
+    assert not s3.replace_if(URI, b"data", "etag")
 
 
 @pytest.mark.server

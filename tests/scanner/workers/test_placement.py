@@ -50,12 +50,18 @@ def cluster(monkeypatch):
     """Return a function that makes a cluster of nodes, of which some resources are free."""
 
     def cluster(nodes, free, *, grows=False):
-        monkeypatch.setattr(placement, "actor_count", lambda workers, *_: workers)
+        monkeypatch.setattr(placement, "actor_count", lambda workers, n_units, _: min(workers, n_units))
         monkeypatch.setattr(placement, "has_autoscaler", lambda: grows)
         monkeypatch.setattr(placement, "node_resources", lambda: nodes)
         monkeypatch.setattr(placement, "free_resources", lambda: free)
 
     return cluster
+
+
+def test_threads_do_not_depend_on_the_units_that_are_left(cluster):
+    """The last digit of a score depends on the number of threads, and a second run scans fewer units."""
+    cluster([{"CPU": 8.0}], [{"CPU": 8.0}])
+    assert [place("torch", 4, n_units) for n_units in (9, 1)] == [Placement(4, 2), Placement(1, 2)]
 
 
 def test_auto_warns_and_uses_cpus_while_gpus_are_busy(cluster, caplog):

@@ -1,5 +1,6 @@
 """Run a worker's tasks without its process, and check the rows that it scores and the files that it writes."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
@@ -23,7 +24,7 @@ from scanner.sources.shards import ShardRows, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.rejections import RejectCode, Rejection
 from scanner.workers import unit_scanner
-from scanner.workers.unit_scanner import UnitScanner
+from scanner.workers.unit_scanner import UnitScanner, WorkerMismatchError
 from tests.other_survey import ATLAS
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.tasks import commit, trial
@@ -72,6 +73,22 @@ def seen(monkeypatch):
 
     monkeypatch.setattr(Ensemble, "score", spied)
     return batches
+
+
+def test_a_package_that_is_replaced_while_it_loads_is_refused(made, root, tmp_path, monkeypatch, torch_threads):
+    plan, package = made
+    open_scanner = unit_scanner.open_scanner
+
+    def replaced(*args):
+        scanner = open_scanner(*args)
+        shutil.rmtree(tmp_path / "package")
+        write_test_package(tmp_path / "package", SPECS[1:2])
+        return scanner
+
+    shutil.copytree(package, tmp_path / "package")
+    monkeypatch.setattr(unit_scanner, "open_scanner", replaced)
+    with pytest.raises(WorkerMismatchError, match=f"needs ensemble {plan.ensemble_sha256[:12]}, .* holds "):
+        UnitScanner(plan, tmp_path / "package", str(root), 1)
 
 
 @pytest.mark.parametrize("rows", [(0, 1, 2), (5, 6), (2, 3), (1, 4, 5), tuple(range(7))])
