@@ -31,6 +31,7 @@ def scan_lines(summary: NightSummary) -> dict[str, Any]:
         **{f"objects {status}": n for status, n in summary.rows_by_status.items()},
         "candidates": _candidates(summary),
         **({"replaces": _replaced(summary)} if summary.replaces else {}),
+        **({"unfinished": _unfinished(summary)} if summary.unfinished else {}),
         **({"recovered": f"{done.n_recovered} of {done.n_injected} injected lenses"} if (done := summary.completeness) else {}),
         "catalogue": summary.candidates_uri,
         **({"gate": "readers see the night after `lensscan qa` and `lensscan promote`"} if summary.awaits_gate else {}),
@@ -47,6 +48,12 @@ def _candidates(summary: NightSummary) -> str:
 def _unusable(tiles: Sequence[str]) -> str:
     found = f"{counted(len(tiles), 'tile')} of which no object could be scored: {named(tiles)}"
     return f"{found}; the column detail of the view scores says why"
+
+
+def _unfinished(summary: NightSummary) -> str:
+    plans = named([plan_id[:12] for plan_id in summary.unfinished])
+    forget = f"lensscan forget CATALOGUE {summary.unfinished[0][:12]} --unfinished"
+    return f"older plan {plans} of these {summary.unit_kind}s, which `reconcile` calls unequal; if no scan of it runs: {forget}"
 
 
 def _replaced(summary: NightSummary) -> str:

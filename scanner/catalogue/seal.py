@@ -21,7 +21,7 @@ from scanner.catalogue.candidates import (
 from scanner.catalogue.outcomes import count_statuses
 from scanner.catalogue.paths import seal_uri, sealed_path, units_uri
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.unitfile import UnitFile, UnitFileError, decode_unit, unit_files
+from scanner.catalogue.unitfile import UnitFile, UnitFileError, read_unit, unit_files
 from scanner.catalogue.units import MAX_EXAMPLES
 
 
@@ -123,7 +123,7 @@ def seal(plan: Plan, root_uri: str) -> SealReport:
         if data is None:
             raise SealError(f"{uri}: disappeared while the plan was sealed")
         try:
-            tally.add(decode_unit(data, unit, plan, uri))
+            tally.add(read_unit(root_uri, unit, plan, data))
         except UnitFileError as error:
             raise SealError(str(error)) from error
     if tally.statuses.total() != plan.n_rows:

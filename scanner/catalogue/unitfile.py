@@ -172,12 +172,24 @@ def _names_for_arrow(about: dict[bytes, bytes] | None) -> list[str]:
     return names
 
 
-def read_unit(root_uri: str, unit: Unit, plan: Plan) -> UnitFile:
-    """Read a committed unit.
+def read_unit(root_uri: str, unit: Unit, plan: Plan, data: bytes | None = None) -> UnitFile:
+    """Read a committed unit, once more if its bytes are wrong, because they may have changed on the way from a store.
+
+    Args:
+        root_uri: The catalogue's root.
+        unit: A unit of `plan`.
+        plan: The plan.
+        data: Bytes of the file, if they were read already.
 
     Raises:
         FileNotFoundError: the unit is not committed.
         UnitFileError: the file is damaged or is not the result of the unit.
     """
     uri = unit_uri(root_uri, plan.plan_id, unit.unit_id)
-    return decode_unit(read_bytes(uri), unit, plan, uri)
+    data = read_bytes(uri) if data is None else data
+    try:
+        return decode_unit(data, unit, plan, uri)
+    except UnitFileError:
+        if (again := read_bytes(uri)) == data:
+            raise
+        return decode_unit(again, unit, plan, uri)

@@ -65,11 +65,16 @@ def plain_wcs(header: Header, shape: tuple[int, ...]) -> PlainWcs | None:
             return None
         crval, crpix = ((float(header[f"{name}1"]), float(header[f"{name}2"])) for name in ("CRVAL", "CRPIX"))
         matrix = _matrix(header)
-        if not np.isfinite([*crval, *crpix, *np.ravel(matrix)]).all() or np.linalg.det(matrix) == 0:
+        if not np.isfinite([*crval, *crpix, *np.ravel(matrix)]).all() or np.linalg.det(matrix) == 0 or abs(crval[1]) > 90:
             return None
     except Exception:  # noqa: BLE001 - cards that are no numbers raise many types; a position is an extra, not a condition
         return None
     return PlainWcs(crval, crpix, ((matrix[0][0], matrix[0][1]), (matrix[1][0], matrix[1][1])), (shape[0], shape[1]))
+
+
+def has_unused_wcs(header: Header) -> bool:
+    """Return whether a header without a plain WCS says that its axes are right ascension and declination all the same."""
+    return str(header.get("CTYPE1", "")).startswith(("RA-", "DEC-"))
 
 
 def centre_position(header: Header, shape: tuple[int, ...]) -> tuple[float, float] | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scanner.files.fits_centre import PlainWcs, position_of_middle
+from scanner.files.fits_centre import PlainWcs, has_unused_wcs, position_of_middle
 from scanner.files.fits_image import FitsReader
 from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.rejections import RejectCode, Rejection
@@ -20,7 +20,7 @@ class AlignedBands:
 
     images: Mapping[str, BandImage]
     notes: tuple[str, ...] = ()
-    """Bands that the reader moved, and bands whose axes differ, for the row's `detail`."""
+    """Bands that the reader moved, whose axes differ, or whose WCS cannot be used, for the row's `detail`."""
 
 
 def read_aligned(
@@ -43,6 +43,7 @@ def read_aligned(
     images: dict[str, BandImage] = {}
     moved: list[str] = []
     turned: list[str] = []
+    unused: list[str] = []
     first: PlainWcs | None = None
     for band in bands:
         reference = references.get(band)
@@ -52,6 +53,8 @@ def read_aligned(
             image, wcs = reader.read_band(reference, pixel_scale_arcsec), reader.wcs(reference)
         except Rejection as rejection:
             raise Rejection(rejection.code, f"{band}: {rejection.detail}") from rejection
+        if wcs is None and has_unused_wcs(reader.hdu(reference).header):
+            unused.append(band)
         first = first or wcs
         x, y = _offset_pixels(band, first, wcs) if first and wcs else (0, 0)
         if x or y:
@@ -62,6 +65,7 @@ def read_aligned(
         images[band] = image
     notes = [f"aligned by WCS: {', '.join(moved)} arcsec"] if moved else []
     notes += [f"axes differ by WCS: {', '.join(turned)}"] if turned else []
+    notes += [f"not aligned by WCS, which cannot be used: {', '.join(unused)}"] if unused else []
     return AlignedBands(images, tuple(notes))
 
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,12 +16,13 @@ from infra.local_pool import WorkerProcess
 from infra.progress import NamingProgress, no_progress
 from infra.store.files import StoreRefusedError
 from infra.store.retries import take_retries
+from infra.store.storage import exists
 from scanner.catalogue.gate import is_behind, is_waiting
-from scanner.catalogue.journal import JournalError
+from scanner.catalogue.journal import JournalError, entries, first_numbers
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.night_file import show, write_night
-from scanner.catalogue.paths import night_label, night_uri
-from scanner.catalogue.plan import Plan
+from scanner.catalogue.paths import night_label, night_uri, seal_uri
+from scanner.catalogue.plan import Plan, load_plan
 from scanner.catalogue.seal import Seal, SealError, SealReport, seal
 from scanner.catalogue.shown import Replaced, ShownPlan, replaced_by
 from scanner.catalogue.source_choice import SourceSelection, UnmatchedTargets
@@ -81,6 +82,8 @@ class NightSummary(Frozen):
     """Older plans whose rows in these units readers no longer see."""
     n_workers_lost: int
     """Number of workers that died or were killed, and were replaced."""
+    unfinished: tuple[str, ...] = ()
+    """Older plans of the night that hold some of these units and have no seal: after a change of the input, for example."""
     candidates_uri: str
     """File with all candidates that the night shows; of a night that awaits its gate, the file of this scan's candidates."""
     awaits_gate: bool = False
@@ -217,11 +220,24 @@ def _summary(night: PlannedNight, run: ScanRun, end: _End, start: float) -> Nigh
         prevalence=night.card.assumed_prevalence,
         n_candidates=rows_of(night.root_uri, [ShownPlan(plan.plan_id, night.threshold)]).num_rows,
         replaces=end.replaces,
+        unfinished=_unfinished(plan, night.root_uri),
         n_workers_lost=run.n_workers_lost,
         candidates_uri=end.candidates_uri,
         awaits_gate=end.awaits_gate,
         seconds=round(time.monotonic() - start, 1),
     )
+
+
+def _unfinished(plan: Plan, root_uri: str) -> tuple[str, ...]:
+    """Return the ids of the plans without a seal that hold a unit of `plan` and were begun before it, in the same night."""
+    label, own, found = night_label(plan.night), {unit.unit_id for unit in plan.units}, []
+    numbers = first_numbers(entries(root_uri, label).get(label, []))
+    for name, number in numbers.items():
+        if number < numbers.get(plan.plan_id, 0) and not exists(seal_uri(root_uri, name)):
+            # A damaged plan, or one that is being forgotten, is the matter of `verify`.
+            with suppress(PlanError):
+                found += [name] if any(unit.unit_id in own for unit in load_plan(root_uri, name).units) else []
+    return tuple(found)
 
 
 def _rejected(plan: Plan, sealed: Seal) -> tuple[str, ...]:

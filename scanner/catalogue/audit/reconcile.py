@@ -27,8 +27,8 @@ from scanner.catalogue.seal import Seal, SealError, load_seal
 from scanner.catalogue.unit_inputs import SHARD, InputChangedError, n_catalogues_ahead, planned_ids
 from scanner.catalogue.unitfile import (
     UnitFileError,
-    decode_unit,
     is_as_written,
+    read_unit,
     unit_files,
 )
 from scanner.catalogue.units import MAX_EXAMPLES, Ids, LeftOut, PlanError, Unit
@@ -186,11 +186,12 @@ class _Reconciler:
             return
         self._sha256s[unit.unit_id] = sha256_bytes(data)
         try:
-            table = decode_unit(data, unit, self._plan, uri).table
+            stored = read_unit(self._root, unit, self._plan, data)
         except UnitFileError as error:
             self._damaged.append(str(error))
             self._add_what_is_readable(i, data)
             return
+        self._sha256s[unit.unit_id], table = stored.sha256, stored.table
         self._statuses.update(count_statuses(table))
         self._sets.add_found(i, table["object_id"].to_numpy())
         candidates = candidates_of(table, self._plan)

@@ -87,13 +87,25 @@ def test_a_band_without_the_place_is_refused(tmp_path):
     )
 
 
-@pytest.mark.parametrize("card", ["CTYPE1", "CRPIX2"])
-def test_a_band_without_a_plain_wcs_stays(tmp_path, card):
+@pytest.mark.parametrize(
+    ("card", "value", "says"),
+    [
+        ("CTYPE1", None, ()),
+        ("CRPIX2", None, ("not aligned by WCS, which cannot be used: Y",)),
+        ("CRVAL2", 200.0, ("not aligned by WCS, which cannot be used: Y",)),
+        ("LONPOLE", "x", ("not aligned by WCS, which cannot be used: Y",)),
+        ("CTYPE1", "RA---TAB", ("not aligned by WCS, which cannot be used: Y",)),
+    ],
+)
+def test_a_band_without_a_plain_wcs_stays(tmp_path, card, value, says):
     bare = cut(110, 90)
     bare.header["PIXSCALE"] = 0.1
-    del bare.header[card]
+    if value is None:
+        del bare.header[card]
+    else:
+        bare.header[card] = value
     aligned = read(write(tmp_path, Y=bare))
-    assert aligned.notes == ()
+    assert aligned.notes == says
     np.testing.assert_array_equal(aligned.images["Y"].pixels, FIELD[90:210, 110:230])
 
 

@@ -24,6 +24,7 @@ from scanner.scan.request import ScanRequest
 from scanner.workers import run
 from scanner.workers.actors import UnitScanner
 from scanner.workers.dispatch import ScanRun
+from scanner.workers.planned_night import plan_night
 from scanner.workers.retry_state import Task
 from scanner.workers.run import NightError, scan_night
 from tests.no_ray import RayStartedError
@@ -113,7 +114,10 @@ def test_thresholds_and_versions_are_scanned_and_shown_once(tiles, root, here):
         options = {"package": tiles / "package", "maps_per_unit": 0, "engine": "torch", "candidate_threshold": threshold}
         return ScanRequest(input_uri=str(tiles / "tiles"), night=night, **options)
 
+    begun = plan_night(asked(0.0).model_copy(update={"maps_per_unit": 1}), root, None, gate=False).plan.plan_id
     low = here(asked(0.0), root)
+    assert low.unfinished == (begun,)
+    assert scan_lines(low)["unfinished"].endswith(f"if no scan of it runs: lensscan forget CATALOGUE {begun[:12]} --unfinished")
     scores = visible_candidates(root)["p_lens"].to_pylist()
     assert (low.n_candidates, len(scores), low.replaces) == (6, 6, ())
     assert low.candidates_uri == f"{root}/candidates/2026-11-24.parquet"
