@@ -37,12 +37,9 @@ CHOICES = {
     "--top 3": [0, 1, 2],
     "--limit 31": [*range(30), 200],
     f"--night {NIGHT}": [*range(30)],
-    f"--night {OTHER_NIGHT}": [200, 201],
-    "--subclass double_ring": [*range(1, 30, 2)],
     "--min-p-lens 0.895": [*range(10)],
     "--min-p-lens 0.2 --night 2026-11-24": [*range(30), 90],
     # Candidate i lies at RA i, Dec 1.
-    "--cone 10 1 2.5": [8, 9, 10, 11, 12],
     "--cone 10 1 2.5 --subclass single --top 2": [8, 10],
     "--plan OLD": [200, 201],
     "--all-plans --night 2026-11-25": [200, 201, 200, 201],
@@ -57,8 +54,6 @@ def test_both_commands_take_the_same_candidates(lensscan, made, tmp_path, option
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{len(CHOICES[options])} rows written to x.json\n"
     assert ids(tmp_path / "x.json") == CHOICES[options]
-    lensscan("query", root, *words, "--out", "y.json", cwd=tmp_path)
-    assert (tmp_path / "y.json").read_text() == (tmp_path / "x.json").read_text()
     shown = json.loads(lensscan("query", root, *words, "--json").stdout)
     # Without a limit, query shows twenty.
     assert [row["object_id"] for row in shown] == CHOICES[options][: None if "--limit" in words else 20]

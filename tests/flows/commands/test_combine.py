@@ -19,6 +19,7 @@ from simulation.object_blocks import nonlenses
 from simulation.products.dataset import per_object
 from tests.scanner.ensembles import write_test_package
 from tests.training.shards import write_shards
+from training.config import PRESETS
 from training.errors import TrainingError
 
 
@@ -87,7 +88,9 @@ def test_people_read_what_each_stage_passes_and_loses(made, tmp_path, monkeypatc
 
 def test_a_candidate_network_is_trained_on_lenses_and_added(made, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path / "mine"))
-    shards = write_shards(tmp_path / "shards", 400)
+    kind = PRESETS["kind"].model_copy(update={"validation_fraction": 0.3, "test_fraction": 0.3})
+    monkeypatch.setattr("flows.commands.train.PRESETS", {"kind": kind})
+    shards = write_shards(tmp_path / "shards", 80, seed=3, first_id=5000)
     train(shards, out=tmp_path, name="kinds", preset="kind", epochs=1, json=True)
     trained = read_card(Path(json.loads(capsys.readouterr().out)["package"]))
     expected = "Has learnt from lenses alone: p_lens means nothing. lensscan models combine --candidates adds it to a cascade."

@@ -74,9 +74,9 @@ def own_process(tmp_path):
     return run
 
 
-def test_a_sound_machine_would_start_a_scan(own_process, s3, tmp_path):
+def test_a_sound_machine_would_start_a_scan(doctor, s3, tmp_path):
     write_tile(tmp_path / "tiles", 1, 2)
-    code, findings = own_process("--catalogue", s3, "--tiles", str(tmp_path / "tiles"))
+    code, findings = doctor(s3, str(tmp_path / "tiles"))
     assert code == 0, findings
     assert findings["catalogue credentials"] == [("ok", "found (env)", "")]
     assert [state for state, _, _ in findings["catalogue"]] == ["ok", "ok"]

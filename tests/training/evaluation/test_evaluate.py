@@ -219,7 +219,8 @@ def test_all_recalls_and_the_work_are_by_natural_non_lenses(tables, evaluation, 
     assert words not in evaluation_markdown(found, "test", "numbers")
 
 
-def test_the_sample_of_the_card_counts_the_work_too(tables, rng):
+def test_the_sample_of_the_card_counts_the_work_too(tables, rng, monkeypatch):
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 2)
     p, truth = arrays(tables)
     lenses = p["p_lens"][truth["kind"] != "nonlens"]
     half = float(np.median(lenses))
