@@ -59,7 +59,7 @@ def test_the_object_with_bad_pixels_is_named(bad):
     images = np.zeros((3, 100, 100))
     check_finite({"VIS": images})
     images[1, 5, 6] = images[1, 7, 8] = bad
-    with pytest.raises(StampsError, match="J of object 1: every pixel must be finite, got 2 that are NaN or infinite"):
+    with pytest.raises(StampsError, match="J of object 1: every pixel must be finite, got 2 that are NaN, infinite or masked"):
         check_finite({"VIS": np.zeros((3, 100, 100)), "J": images})
 
 
