@@ -14,6 +14,7 @@ def explain(
     out: LocalPath,
     objects: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     survey: str | None = None,
+    bands: str | None = None,
     ensemble: str | None = None,
     networks: str | None = None,
     portrait: bool = False,
@@ -45,6 +46,7 @@ def explain(
         objects: Object ids, of a catalogue also candidate ids, separated by commas, such as 17,18; by default all of manifests
             and FITS files, at most 24.
         survey: Survey that tiles are of: a name of `lensscan surveys`, or a TOML file that describes it.
+        bands: Bands of the planes of arrays and FITS cubes, in order, separated by commas, as for `lensscan score`.
         ensemble: Name or folder; the configured one by default.
         networks: Names, separated by commas; by default those that read the most bands, at most three.
         portrait: Draw the networks; images are not needed.
@@ -61,7 +63,7 @@ def explain(
         if portrait:
             from flows.commands.portray import portray_to_file
 
-            summary = portray_to_file(images, out, wanted, ensemble, chosen, steps, report, survey)
+            summary = portray_to_file(images, out, wanted, ensemble, chosen, steps, report, survey, bands)
         else:
             from flows.commands.explain import ExplainError, explain_to_file
 
@@ -69,7 +71,7 @@ def explain(
                 raise ExplainError("name images: FITS files, a manifest, or a folder of tiles; only --portrait works without")
             if steps is not None:
                 raise ExplainError("--steps needs --portrait")
-            summary = explain_to_file(images, out, wanted, ensemble, chosen, report, survey)
+            summary = explain_to_file(images, out, wanted, ensemble, chosen, report, survey, bands)
     if json:
         print_json(summary)
         return

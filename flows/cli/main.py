@@ -140,6 +140,7 @@ def score(
     out: str | None = None,
     tiles: str | None = None,
     survey: str | None = None,
+    bands: str | None = None,
     ensemble: str | None = None,
     batch_size: Positive = 64,
     engine: EngineName | None = None,
@@ -157,13 +158,17 @@ def score(
     For example: `lensscan score a.fits b.fits`
     or: `lensscan score manifest.csv --out scores.parquet --ensemble mer3-sim`
     or: `lensscan score positions.csv --tiles q1/ --out scores.csv`
+    or: `lensscan score stamps.npy --bands VIS,Y,J,H`
 
     Args:
         images: FITS files, folders of FITS files, and manifests: CSV or Parquet with `object_id` and columns VIS, Y, J, H of
-            `URI`, `URI#EXTNAME` or `URI#3`. With `--tiles`, a table with RA and Dec in degrees: CSV, Parquet, FITS or VOTable.
+            `URI`, `URI#EXTNAME` or `URI#3`, or with a column `file` instead of these. With `--bands`, arrays (`.npy`, `.npz`)
+            and FITS cubes. With `--tiles`, a table with RA and Dec in degrees: CSV, Parquet, FITS or VOTable.
         out: File to write, which ends in .parquet, .csv, .fits or .vot; without it, the best objects are shown only.
         tiles: Folder or `s3://` prefix of tiles that hold the positions.
         survey: Survey that the tiles are of: a name of `lensscan surveys`, or a TOML file that describes it.
+        bands: Bands of the planes of arrays and FITS cubes, in order, separated by commas. Pixels of arrays are 0.1 arcsec;
+            the header of a cube tells its own.
         ensemble: Name or folder; the configured one by default.
         batch_size: Number of cutouts scored at a time; results do not depend on this number.
         engine: Inference engine, in float32; by default the best that this machine has.
@@ -175,7 +180,7 @@ def score(
     from flows.terminal import print_json, terminal_progress
 
     with terminal_progress("scoring", quiet=json) as report:
-        summary = score_images(images, out, tiles, ensemble, batch_size, report, engine, survey, overwrite=overwrite)
+        summary = score_images(images, out, tiles, ensemble, batch_size, report, engine, survey, bands, overwrite=overwrite)
     print_json(summary) if json else print_scores(summary)
     if not summary["scored"]:
         raise SystemExit(1)

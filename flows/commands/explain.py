@@ -37,10 +37,12 @@ def explain_to_file(
     networks: Sequence[str] | None,
     report: Progress,
     survey: str | None = None,
+    bands: str | None = None,
 ) -> dict[str, Any]:
     """Draw a figure of some objects of manifests, FITS files, tiles or shards; an existing file is replaced atomically.
 
-    `survey` is the name or the file of the survey that the tiles are of; Euclid's by default.
+    `survey` is the name or the file of the survey that the tiles are of; Euclid's by default. `bands` are those of the planes
+    of array files and FITS cubes, in order, separated by commas.
 
     Raises:
         ExplainError: the file cannot be written.
@@ -56,7 +58,7 @@ def explain_to_file(
     geometry = GEOMETRIES[card.geometry]
     package = load_scorer(folder)
     wanted = list(dict.fromkeys(objects))
-    read = read_objects(images, wanted, geometry, MOST_EXPLAINED, described)
+    read = read_objects(images, wanted, geometry, MOST_EXPLAINED, described, bands)
     maps = explain(folder, card, read.stamps, names, report)
     scores = package.score(read.stamps)
     # Names that nearly all files of a survey have: said once, and no warning.

@@ -32,10 +32,12 @@ def portray_to_file(
     n_steps: int | None,
     report: Progress,
     survey: str | None = None,
+    bands: str | None = None,
 ) -> dict[str, Any]:
     """Draw portraits of some networks of an ensemble; an existing file is replaced atomically.
 
-    `survey` is the name or the file of the survey that the tiles are of; Euclid's by default.
+    `survey` is the name or the file of the survey that the tiles are of; Euclid's by default. `bands` are those of the planes
+    of array files and FITS cubes, in order, separated by commas.
 
     Raises:
         ExplainError: `n_steps` is below 1, objects are named without images, or the file cannot be written.
@@ -54,7 +56,7 @@ def portray_to_file(
     chosen = chosen_networks(card, networks)
     cards = [network for name in chosen for network in card.networks if network.name == name]
     wanted, described = list(dict.fromkeys(objects)), find_survey(survey)
-    found = read_objects(images, wanted, GEOMETRIES[card.geometry], MOST_OBJECTS, described) if images else None
+    found = read_objects(images, wanted, GEOMETRIES[card.geometry], MOST_OBJECTS, described, bands) if images else None
     ids, stamps, rejected = (found.ids, found.stamps, found.rejected) if found else ([], None, {})
     built = [load_network(folder, network) for network in cards]
     counted = _Counter(sum(ascents.n_steps(network, has_objects=stamps is not None) for network in built), report)

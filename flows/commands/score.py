@@ -17,14 +17,19 @@ from scanner.catalogue.score_files import check_score_path, write_scores
 from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import known_cards
 from scanner.networks.package import load_scorer
+from scanner.scan.manifest import score_images as score_arrays
 from scanner.scan.manifest import score_manifest
 from scanner.scan.positions_in_tiles import score_positions
 from scanner.scan.row_groups import MissingBands
 from scanner.scan.scoring import CutoutScanner
+from scanner.sources.array_files import ArrayFiles, open_arrays
 from scanner.sources.image_arguments import read_images
 from scanner.sources.manifests import Manifest
 from scanner.sources.positions import SkyPositions, read_positions
 from scanner.sources.survey import Survey, find_survey
+
+Listed = Manifest | SkyPositions | ArrayFiles
+"""What a command is given to score."""
 
 
 class ScoringError(LensscanError):
@@ -40,6 +45,7 @@ def score_images(
     progress: Progress,
     engine: EngineName | None = None,
     survey: str | None = None,
+    bands: str | None = None,
     *,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -54,6 +60,7 @@ def score_images(
         progress: Callback that gets numbers of rows.
         engine: Inference engine; the configured one by default.
         survey: Name or file of the survey that the tiles are of; Euclid's by default.
+        bands: Bands of the planes of array files and FITS cubes, in order, separated by commas.
         overwrite: Whether `out` may be a file of scores, which is replaced.
 
     Raises:
@@ -64,11 +71,15 @@ def score_images(
     target = None if out is None else local_path(out)
     if target is not None:
         check_score_path(target, out or "", overwrite=overwrite)
-    _check_arguments(images, tiles, survey)
+    _check_arguments(images, tiles, survey, bands)
     described = find_survey(survey)
     settings = Settings.read()
     # The list is read before the networks, because most mistakes are in it.
-    listed = read_images(images) if tiles is None else read_positions(images[0])
+    listed: Listed
+    if bands is not None:
+        listed = open_arrays(images, bands)
+    else:
+        listed = read_images(images) if tiles is None else read_positions(images[0])
     package = load_scorer(chosen_package(ensemble), resolve_engine(engine or settings.engine))
     scanner = CutoutScanner(package, batch_size)
     missing = MissingBands(package.committee, batch_size, known_cards(settings.ensembles_dir))
@@ -81,7 +92,7 @@ def score_images(
     return {**summary_of(table, package.card, out), **said}
 
 
-def _check_arguments(images: Sequence[str], tiles: str | None, survey: str | None) -> None:
+def _check_arguments(images: Sequence[str], tiles: str | None, survey: str | None, bands: str | None) -> None:
     """Check that the arguments fit together."""
     if len(images) != 1 and tiles is not None:
         raise ScoringError(f"--tiles needs one table of positions, got {len(images)} arguments")
@@ -89,17 +100,21 @@ def _check_arguments(images: Sequence[str], tiles: str | None, survey: str | Non
         raise ScoringError("name a manifest, FITS files or a folder of them; or, with --tiles, a table of positions")
     if survey is not None and tiles is None:
         raise ScoringError("--survey needs --tiles, the folder of the survey's tiles")
+    if bands is not None and tiles is not None:
+        raise ScoringError("--bands names the planes of array files and FITS cubes, which --tiles does not read")
 
 
 def _table_of(
-    listed: Manifest | SkyPositions,
+    listed: Listed,
     scanner: CutoutScanner,
     missing: MissingBands,
     tiles: str | None,
     survey: Survey,
     progress: Progress,
 ) -> pa.Table:
-    """Return the scores of listed images, or of listed positions in tiles."""
+    """Return the scores of listed images, of arrays, or of listed positions in tiles."""
+    if isinstance(listed, ArrayFiles):
+        return score_arrays(listed, scanner, progress, missing)
     if isinstance(listed, Manifest):
         return score_manifest(listed, scanner, progress, missing)
     return score_positions(listed, tiles or "", scanner, progress, missing, survey)

@@ -15,6 +15,7 @@ from scanner.catalogue.unit_inputs import planned_ids
 from scanner.catalogue.units import Ids, Unit
 from scanner.catalogue.visible import selected_plans, visible_candidates
 from scanner.scan.unit_objects import read_unit_objects
+from scanner.sources.array_files import open_arrays
 from scanner.sources.batches import Row
 from scanner.sources.cutouts import Cutout
 from scanner.sources.image_arguments import names_cutouts, names_file, read_images
@@ -50,6 +51,7 @@ def read_objects(
     geometry: Geometry,
     most: int,
     survey: Survey = EUCLID_MER,
+    bands: str | None = None,
 ) -> ChosenObjects:
     """Return the usable objects in the order of `objects`, and the reasons of the others.
 
@@ -60,6 +62,7 @@ def read_objects(
         geometry: Geometry of the stamps.
         most: Largest number of objects, because their stamps are held in memory.
         survey: Survey that tiles are of; with any other than Euclid's, a folder holds tiles.
+        bands: Bands of the planes, in order, separated by commas, if the images are array files and FITS cubes.
 
     Raises:
         ObjectsError: objects are missing or more than `most`, or no object is usable.
@@ -68,6 +71,8 @@ def read_objects(
     if len(objects) > most:
         raise ObjectsError(f"{len(objects)} objects are named, more than the limit of {most}")
     named = [images] if isinstance(images, str) else images
+    if bands is not None and not isinstance(named, Images):
+        named = open_arrays(named, bands).images(geometry)
     label = "the images" if isinstance(named, Images) else ", ".join(named)
     found = (
         _rows_of_images(named, objects, most)

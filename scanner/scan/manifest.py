@@ -11,9 +11,11 @@ from scanner.catalogue.object_table import object_table
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.row_groups import MissingBands, RowGroup, score_groups
 from scanner.scan.scoring import CutoutScanner
+from scanner.sources.array_files import ArrayFiles
 from scanner.sources.batches import CutoutBatch, batches_of
+from scanner.sources.image_arguments import read_images
 from scanner.sources.images import Images
-from scanner.sources.manifests import Centres, Manifest, manifest_cutouts, read_manifest
+from scanner.sources.manifests import Centres, Manifest, manifest_cutouts
 from scanner.vocabulary.geometry import Geometry, Stamps
 
 
@@ -32,7 +34,7 @@ def score_manifest(
         ManifestError: the manifest itself cannot be used; unusable rows are rejected in the table instead.
     """
     if isinstance(manifest, str):
-        manifest = read_manifest(manifest)
+        manifest = read_images([manifest])
     found: Centres = {}
     scores = score_groups(_groups(manifest, found), scanner, progress, missing)
     ra, dec = (values or [None] * len(manifest) for values in (manifest.ra, manifest.dec))
@@ -42,14 +44,18 @@ def score_manifest(
     return object_table(manifest.object_ids, scores, ra, dec, manifest.others)
 
 
-def score_images(images: Images, scanner: CutoutScanner) -> pa.Table:
-    """Return one row of `score_schema` per object of images in memory, in their order, without positions."""
+def score_images(
+    images: Images | ArrayFiles, scanner: CutoutScanner, progress: Progress = no_progress, missing: MissingBands | None = None
+) -> pa.Table:
+    """Return one row of `score_schema` per object of images in memory or in array files, in their order, without positions."""
     n_objects = len(images.object_ids)
+    bands = images.bands if isinstance(images, ArrayFiles) else frozenset(scanner.geometry.grids)
 
     def begin(geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:
-        return batches_of(images.rows(), geometry, batch_size)
+        found = images.images(geometry) if isinstance(images, ArrayFiles) else images
+        return batches_of(found.rows(), geometry, batch_size)
 
-    scores = score_groups([RowGroup(range(n_objects), frozenset(scanner.geometry.grids), begin)], scanner, no_progress)
+    scores = score_groups([RowGroup(range(n_objects), bands, begin)], scanner, progress, missing)
     nowhere = [None] * n_objects
     return object_table(images.object_ids, scores, nowhere, nowhere, {})
 

@@ -20,6 +20,8 @@ from scanner.vocabulary.rejections import Rejection
 
 FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz")
 """Endings of the names of FITS files, in lower case."""
+ARRAY_SUFFIXES = (".npy", ".npz")
+"""Endings of the names of files of NumPy arrays, in lower case."""
 _SHOWN = 8
 """Largest number of extensions that a message names."""
 
@@ -110,21 +112,28 @@ def objects_of_files(uris: Sequence[str], named: Collection[str]) -> Manifest:
     objects: dict[tuple[str, str], _Object] = {}
     skipped: list[str] = []
     for file in files:
-        if len(file.by_band) < 2:
-            fault = _fault(file)
-            if not fault:
-                _add_piece(objects, file)
-            elif file.uri in named:
-                objects[file.uri, ""] = _Object(file.stem, stems=[file.stem], fault=fault)
-            else:
-                skipped.append(file.uri)
-            continue
-        found = objects.setdefault((file.uri, ""), _Object(file.stem))
-        for band, image in file.by_band.items():
-            found.add(file, band, image, image.name)
+        if len(file.by_band) < 2 and _fault(file) and file.uri not in named:
+            skipped.append(file.uri)
+        else:
+            _add_file(objects, file)
     if not any(found.guesses for found in objects.values()) and all(file.is_readable for file in files):
         raise ManifestError(_unknown(files))
     return replace(_manifest(list(objects.values())), skipped=skipped)
+
+
+def with_guessed_bands(manifest: Manifest) -> Manifest:
+    """Return a manifest with a column of files as one with references: each row has the images of its file, by guessed band."""
+    known = {uri: _guessed(uri) for uri in dict.fromkeys(filter(None, manifest.files))}
+    found = [_Object("", fault="no file is named") if uri is None else known[uri] for uri in manifest.files]
+    references = {band: [row.references.get(band) for row in found] for band in BANDS}
+    return replace(manifest, references=references, notes=[row.note for row in found], faults=[row.fault for row in found])
+
+
+def _guessed(uri: str) -> _Object:
+    objects: dict[tuple[str, str], _Object] = {}
+    _add_file(objects, _read(uri))
+    (found,) = objects.values()
+    return found
 
 
 def _read(uri: str) -> _File:
@@ -150,12 +159,24 @@ def _no_image(file: _File) -> str:
     if not file.other_shapes:
         return "has no two-dimensional image"
     shape = "x".join(map(str, file.other_shapes[0]))
-    return f"has no two-dimensional image, but an array of {shape}: write each band as an image of its own"
+    return f"has no two-dimensional image, but an array of {shape}: name its bands in order, such as --bands VIS,Y,J,H"
 
 
 def _image(hdu: Hdu, names: Sequence[str]) -> _Image:
     name = hdu.name if hdu.name and names.count(hdu.name) == 1 else str(hdu.index)
     return _Image(name, band_of_image(hdu.name, hdu.header), centre_position(hdu.header, hdu.shape))
+
+
+def _add_file(objects: dict[tuple[str, str], _Object], file: _File) -> None:
+    """Add a file: an object of its own, if it has several bands or shows no sky, or else a piece of one."""
+    if len(file.by_band) >= 2:
+        found = objects.setdefault((file.uri, ""), _Object(file.stem))
+        for band, image in file.by_band.items():
+            found.add(file, band, image, image.name)
+    elif fault := _fault(file):
+        objects[file.uri, ""] = _Object(file.stem, stems=[file.stem], fault=fault)
+    else:
+        _add_piece(objects, file)
 
 
 def _add_piece(objects: dict[tuple[str, str], _Object], file: _File) -> None:

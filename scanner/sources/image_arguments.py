@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from infra.store.storage import absolute, exists, is_s3, list_files, local_path
-from scanner.sources.cutout_files import FITS_SUFFIXES, objects_of_files
+from scanner.sources.cutout_files import ARRAY_SUFFIXES, FITS_SUFFIXES, objects_of_files, with_guessed_bands
 from scanner.sources.manifests import MANIFEST_SUFFIXES, Manifest, read_manifest
 from scanner.sources.object_tables import ManifestError
 from scanner.sources.tiles import is_tile_file
@@ -20,8 +20,8 @@ def names_cutouts(argument: str) -> bool:
 
 
 def names_file(argument: str) -> bool:
-    """Return whether an argument names a manifest or a FITS file, and no folder."""
-    return argument.lower().endswith((*MANIFEST_SUFFIXES, *FITS_SUFFIXES)) and not _is_folder(argument)
+    """Return whether an argument names a manifest, a FITS file or a file of arrays, and no folder."""
+    return argument.lower().endswith((*MANIFEST_SUFFIXES, *FITS_SUFFIXES, *ARRAY_SUFFIXES)) and not _is_folder(argument)
 
 
 def read_images(arguments: Sequence[str]) -> Manifest:
@@ -41,8 +41,11 @@ def read_images(arguments: Sequence[str]) -> Manifest:
                 raise ManifestError(f"{argument}: no such file")
             files.append(absolute(argument))
             named.add(files[-1])
+        elif argument.lower().endswith(ARRAY_SUFFIXES):
+            raise ManifestError(f"{argument}: name the bands of its planes in order, such as --bands VIS,Y,J,H")
         else:
-            manifests.append(read_manifest(argument))
+            manifest = read_manifest(argument)
+            manifests.append(with_guessed_bands(manifest) if manifest.files else manifest)
     if files:
         manifests.append(objects_of_files(list(dict.fromkeys(files)), named))
     return manifests[0] if len(manifests) == 1 else _joined(manifests)

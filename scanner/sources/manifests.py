@@ -15,6 +15,7 @@ from scanner.sources.band_alignment import read_aligned
 from scanner.sources.band_names import band_of_image
 from scanner.sources.cutouts import Cutout, to_cutout
 from scanner.sources.object_tables import (
+    ID_NAMES,
     MAX_ROWS,
     MAX_TABLE_BYTES,
     PARQUET_MAGIC,
@@ -44,7 +45,9 @@ _VIS = "VIS"
 _SCALE_TOLERANCE = 0.1
 """Largest relative difference from the pixel scale of the calibration without a note."""
 NUMBER_COLUMNS = ("pixel_scale_arcsec", "ra", "dec")
-COLUMNS = ("object_id", *BANDS, *NUMBER_COLUMNS)
+FILE = "file"
+"""Column of files whose images are guessed to be in the bands that their extensions name."""
+COLUMNS = ("object_id", *BANDS, *NUMBER_COLUMNS, FILE)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Manifest:
     """Reason for which each object names no image, for the row's `detail`; an empty text if there is none."""
     skipped: list[str] = field(default_factory=list)
     """Files of folders that give no object, in their order."""
+    files: list[str | None] = field(default_factory=list)
+    """Absolute URIs of files that hold all bands, whose references are still to be guessed; empty without such a column."""
 
     def __len__(self) -> int:
         return len(self.object_ids)
@@ -90,9 +95,10 @@ class Manifest:
 
 
 def read_manifest(uri: str) -> Manifest:
-    """Read `object_id`, at least one band column, and if present `pixel_scale_arcsec`, `ra` and `dec`.
+    """Read `object_id`, at least one band column or `file`, and if present `pixel_scale_arcsec`, `ra` and `dec`.
 
-    Other columns are kept for the output. Relative references are relative to the manifest's folder.
+    A column `id`, `source_id` or `name`, in any case, stands for `object_id`; files without any id are named as they are. Other
+    columns are kept for the output. Relative references are relative to the manifest's folder.
 
     Raises:
         ManifestError: the file cannot be read, a column is missing or of the wrong type, or an object has no id.
@@ -114,6 +120,7 @@ def read_manifest(uri: str) -> Manifest:
         ra=table["ra"].to_pylist() if "ra" in names else [],
         dec=table["dec"].to_pylist() if "dec" in names else [],
         others=others,
+        files=[_absolute(cell, folder) for cell in table[FILE].to_pylist()] if FILE in names else [],
     )
 
 
@@ -190,56 +197,63 @@ def _substitutions(row: dict[str, str | None]) -> list[str]:
 def _read_csv(uri: str, data: bytes) -> tuple[pa.Table, Columns]:
     """Read every column as text, then convert ids and numbers."""
     names, texts = csv_texts(f"manifest {uri}", data)
-    _check_columns(uri, names)
-    known = {name: texts[names.index(name)] for name in COLUMNS if name in names}
+    columns = _columns(uri, names)
+    known = {column: texts[names.index(name)] for column, name in columns.items()}
     for name in NUMBER_COLUMNS:
         if name in known:
             known[name] = pa.chunked_array([pa.array([_number(text) for text in known[name].to_pylist()], pa.float64())])
     known["object_id"] = text_ids(f"manifest {uri}", known["object_id"])
-    others = {name: typed(name, column) for name, column in zip(names, texts, strict=True) if name and name not in COLUMNS}
-    return pa.table(known), others
+    taken = {*columns.values(), ""}
+    return pa.table(known), {name: typed(name, column) for name, column in zip(names, texts, strict=True) if name not in taken}
 
 
 def _read_parquet(uri: str, data: bytes) -> tuple[pa.Table, Columns]:
     try:
         file = ParquetInput(pa.BufferReader(data), MAX_TABLE_BYTES, MAX_ROWS, keep_dictionaries=True)
-        _check_columns(uri, file.names)
-        types = {name: _checked_type(uri, file.schema.field(name)) for name in COLUMNS if name in file.names}
-        table = file.read(list(types), MAX_TABLE_BYTES)
-        others = parquet_others(f"manifest {uri}", file, COLUMNS)
+        columns = _columns(uri, file.names)
+        types = {column: _checked_type(uri, column, file.schema.field(name).type) for column, name in columns.items()}
+        table = file.read(list(dict.fromkeys(columns.values())), MAX_TABLE_BYTES)
+        others = parquet_others(f"manifest {uri}", file, list(columns.values()))
     except BadParquetError as error:
         raise ManifestError(f"manifest {uri}: {error}") from error
-    known = {name: cast_column(f"manifest {uri}", name, table[name], kind) for name, kind in types.items()}
+    known = {column: cast_column(f"manifest {uri}", name, table[name], types[column]) for column, name in columns.items()}
     check_ids(f"manifest {uri}", known["object_id"])
     return pa.table(known), others
 
 
-def _checked_type(uri: str, column: pa.Field) -> pa.DataType:
+def _checked_type(uri: str, column: str, stored: pa.DataType) -> pa.DataType:
     """Return the type that a column is converted to; raise ManifestError if its stored type does not fit."""
-    kind = value_type(column.type)
+    kind = value_type(stored)
     is_text = is_string(kind)
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    if column.name == "object_id":
+    if column == "object_id":
         allowed, target = is_text or pa.types.is_integer(kind), pa.string() if is_text else pa.int64()
-    elif column.name in BANDS:
+    elif column in {*BANDS, FILE}:
         allowed, target = is_text or pa.types.is_null(kind), pa.string()
     else:
         allowed, target = is_number or pa.types.is_null(kind), pa.float64()
     if not allowed:
-        raise ManifestError(f"manifest {uri}: column {column.name} must be of a type like {target}, got {kind}")
+        raise ManifestError(f"manifest {uri}: column {column} must be of a type like {target}, got {kind}")
     return target
 
 
-def _check_columns(uri: str, names: list[str]) -> None:
-    known = [name for name in names if name in COLUMNS]
+def _columns(uri: str, names: list[str]) -> dict[str, str]:
+    """Return the names in the file of the columns that are read."""
+    has_bands = not set(BANDS).isdisjoint(names)
+    known = [name for name in names if name in COLUMNS and not (has_bands and name == FILE)]
     if len(set(known)) != len(known):
         raise ManifestError(f"manifest {uri}: a column is named twice: {', '.join(known)}")
-    has_positions = not {name.upper() for name in names}.isdisjoint(RA_NAMES)
+    by_upper_name = {name.upper(): name for name in names}
+    # A list of files alone names its objects as its files.
+    ids = [by_upper_name[name] for name in (*ID_NAMES, FILE.upper()) if name in by_upper_name]
+    columns = {**({"object_id": ids[0]} if ids else {}), **{name: name for name in known}}
+    has_positions = not set(by_upper_name).isdisjoint(RA_NAMES)
     got = ", ".join(names)[:200] + ("; a table of positions needs --tiles, a folder of tiles" if has_positions else "")
-    if "object_id" not in known:
+    if "object_id" not in columns:
         raise ManifestError(f"manifest {uri}: needs a column object_id, got {got}")
-    if not set(BANDS) & set(known):
-        raise ManifestError(f"manifest {uri}: needs at least one column of {', '.join(BANDS)}, got {got}")
+    if not (has_bands or FILE in columns):
+        raise ManifestError(f"manifest {uri}: needs at least one column of {', '.join(BANDS)}, or {FILE}, got {got}")
+    return columns
 
 
 def _number(text: str) -> float | None:

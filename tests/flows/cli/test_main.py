@@ -106,7 +106,7 @@ def test_a_broken_connection_is_no_closed_pipe():
 )
 def test_a_mistake_ends_in_one_line(lensscan, tmp_path, args, says):
     (tmp_path / "empty").mkdir()
-    (tmp_path / "bad.csv").write_text("id,VIS\n1,a.fits\n")
+    (tmp_path / "bad.csv").write_text("number,VIS\n1,a.fits\n")
     (tmp_path / "good.csv").write_text("object_id,VIS,Y,J,H\n1,a.fits,a.fits,a.fits,a.fits\n")
     done = lensscan(*args, cwd=tmp_path, LENSSCAN_ENSEMBLES_DIR=str(tmp_path / "ensembles"))
     assert done.returncode == 2

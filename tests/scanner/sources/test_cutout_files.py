@@ -123,7 +123,7 @@ def test_a_file_without_any_clue_is_refused_with_an_example(tmp_path):
 
 def test_a_cube_is_named_as_one(tmp_path):
     fits.PrimaryHDU([[[1.0, 2.0]] * 3] * 4).writeto(tmp_path / "cube.fits")
-    says = "cube.fits: has no two-dimensional image, but an array of 4x3x2: write each band as an image of its own"
+    says = "cube.fits: has no two-dimensional image, but an array of 4x3x2: name its bands in order, such as --bands VIS,Y,J,H"
     with pytest.raises(ManifestError, match=f"{says}$"):
         objects_of_files([str(tmp_path / "cube.fits")], ())
     uris = [str(tmp_path / "cube.fits"), write_cutout(tmp_path / "a.fits")]

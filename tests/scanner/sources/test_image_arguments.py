@@ -1,10 +1,16 @@
 """Arguments that name images: files, folders, manifests, all together."""
 
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 import pytest
 
 from infra.store.storage import create_if_absent, join
+from scanner.sources.cutouts import Cutout
 from scanner.sources.image_arguments import names_cutouts, read_images
+from scanner.sources.manifests import manifest_cutouts
 from scanner.sources.object_tables import ManifestError
+from scanner.vocabulary.geometry import MER_10
 from tests.cutouts import write_cutout
 from tests.tiles import write_tile
 
@@ -33,6 +39,34 @@ def test_manifests_and_files_are_joined(folder):
     assert joined.ra[:2] == [3, None]
     assert [bool(note) for note in joined.notes] == [False, False, True]
     assert {len(values) for values in (*joined.references.values(), joined.ra, joined.dec, joined.pixel_scales)} == {3}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("column", ["id", "ID", "Name", "source_id", "object_id", None])
+def test_a_manifest_of_files_has_the_bands_of_their_extensions(folder, kind, column):
+    files = ["images/a.fits", "images/below/b.FITS", "images/gone.fits", ""]
+    table = pa.table({**({column: ["00", "01", "02", "03"]} if column else {}), "file": files, "mag": [1.5, 2, 3, 4]})
+    path = folder / f"list.{kind}"
+    pq.write_table(table.slice(0, 4 if column else 3), path) if kind == "parquet" else pa_csv.write_csv(table, path)
+    if column is None and kind == "csv":
+        path.write_text("file,mag\n" + "".join(f"{name},{i}\n" for i, name in enumerate(files[:3])))
+    manifest = read_images([str(path)])
+    assert manifest.object_ids.to_pylist() == (["00", "01", "02", "03"] if column else files[:3])
+    assert [sorted(manifest.bands(row)) for row in (0, 1)] == [["H", "J", "VIS", "Y"], ["H", "VIS"]]
+    assert manifest.notes[1] == "guessed: VIS = VIS, H = H"
+    assert list(manifest.others) == ["mag"]
+    rows = list(manifest_cutouts(manifest.rows([0, 2]), MER_10))
+    assert isinstance(rows[0], Cutout)
+    assert "missing_file" in str(rows[1])
+    if column:
+        assert manifest.faults == ["", "", "", "no file is named"]
+
+
+def test_a_file_beside_bands_is_a_column_of_the_output(folder):
+    (folder / "both.csv").write_text("ID,VIS,file\n7,images/a.fits#VIS_FLUX,thumbnail.png\n")
+    manifest = read_images([str(folder / "both.csv")])
+    assert (manifest.object_ids.to_pylist(), manifest.bands(0)) == ([7], {"VIS"})
+    assert manifest.others["file"].to_pylist() == ["thumbnail.png"]
 
 
 def test_one_manifest_keeps_its_integers(folder):

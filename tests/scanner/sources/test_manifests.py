@@ -157,8 +157,8 @@ def test_parquet_manifests_are_read_with_their_types(tmp_path, ids, kind):
     [
         ("", "empty; the first line must name columns out of object_id, VIS"),
         ("\n\n", "empty"),
-        ("id,VIS\n1,a.fits\n", "needs a column object_id, got id, VIS"),
-        ("object_id,vis\n1,a.fits\n", "at least one column of VIS, Y, J, H, got object_id, vis"),
+        ("number,VIS\n1,a.fits\n", "needs a column object_id, got number, VIS"),
+        ("object_id,vis\n1,a.fits\n", "at least one column of VIS, Y, J, H, or file, got object_id, vis"),
         ("object_id,VIS,VIS\n1,a,b\n", "named twice"),
         ("object_id,VIS\n1,a\n2\n", "neither Parquet nor CSV"),
         ("object_id,VIS\n1,a\n,b\n", "row 2 has no object_id"),
