@@ -7,18 +7,18 @@ PIXEL_SCALE_DEG = 0.1 / 3600
 MER_BANDS = {"VIS": "VIS", "Y": "NIR-Y", "J": "NIR-J", "H": "NIR-H"}
 
 
-def header(n_pixels, ra, dec):
+def header(n_pixels, ra, dec, zero_point_ab_mag=24.6):
     h = fits.Header()
     h["CTYPE1"], h["CTYPE2"] = "RA---TAN", "DEC--TAN"
     h["CRVAL1"], h["CRVAL2"] = ra, dec
     h["CRPIX1"] = h["CRPIX2"] = (n_pixels + 1) / 2
     h["CD1_1"], h["CD1_2"], h["CD2_1"], h["CD2_2"] = -PIXEL_SCALE_DEG, 0.0, 0.0, PIXEL_SCALE_DEG
-    h["MAGZERO"] = 24.6
+    h["MAGZERO"] = zero_point_ab_mag
     return h
 
 
-def write_tile(folder, tile_number, n_objects, n_pixels=400, seed=0):
-    """Write four mosaics and a catalogue with `n_objects` objects; return the object ids."""
+def write_tile(folder, tile_number, n_objects, n_pixels=400, seed=0, zero_point_ab_mag=24.6):
+    """Write four mosaics and a catalogue with `n_objects` objects of the same fluxes at any zero point; return the ids."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, tile_number])
     tile = f"{tile_number:09d}"
@@ -31,8 +31,9 @@ def write_tile(folder, tile_number, n_objects, n_pixels=400, seed=0):
         yy, xx = np.mgrid[rows, columns]
         light[rows, columns] += np.exp(-np.hypot(xx - xi, yy - yi) / 4)
     for i, name in enumerate(MER_BANDS.values()):
-        pixels = (0.3 * (i + 1) * light + rng.normal(0, 0.01, light.shape)).astype(np.float32)
-        hdu = fits.PrimaryHDU(pixels, header(n_pixels, 10.0, dec))
+        pixels = 0.3 * (i + 1) * light + rng.normal(0, 0.01, light.shape)
+        pixels = (10 ** (0.4 * (zero_point_ab_mag - 24.6)) * pixels).astype(np.float32)
+        hdu = fits.PrimaryHDU(pixels, header(n_pixels, 10.0, dec, zero_point_ab_mag))
         hdu.writeto(
             folder / f"EUC_MER_BGSUB-MOSAIC-{name}_TILE{tile}-ABC123_20260101T000000.000000Z_00.00.fits",
             overwrite=True,

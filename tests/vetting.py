@@ -46,12 +46,13 @@ def catalogue_of(root, n=12, **options):
     return list(p_lens)
 
 
-def catalogue_with_tile(root, folder, n_objects=40, n_candidates=8):
-    """Make a catalogue of a real tile of galaxies, a few of them candidates, the rest no lenses; return the plan."""
-    ids = write_tile(folder, 1, n_objects, n_pixels=700, seed=5)
+def catalogue_with_tile(root, folder, n_objects=40, n_candidates=8, **tile):
+    """Make a catalogue of a real tile of galaxies, a few of them candidates, four nearly so; return the plan."""
+    ids = write_tile(folder, 1, n_objects, n_pixels=700, seed=5, **tile)
     plan = build_plan(str(folder), None, EnsembleName("mer3-sim"), ScanConfig(maps_per_unit=n_candidates))
     freeze(plan, str(root))
-    p_lens = [0.9 - i / 100 if i < n_candidates else 1e-7 for i in range(len(ids))]
+    nearly = [0.5 * plan.config.candidate_threshold] * 4
+    p_lens = [*(0.9 - i / 100 for i in range(n_candidates)), *nearly, *[1e-7] * n_objects][: len(ids)]
     table = scores(ids.tolist(), p_lens, tile=[plan.units[0].unit_id] * len(ids), night=[""] * len(ids))
     publish(with_maps(table, set(range(n_candidates))), plan.units[0], plan, str(root), "try")
     seal(plan, str(root))

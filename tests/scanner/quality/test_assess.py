@@ -9,7 +9,7 @@ from astropy.io import fits
 from infra.store.storage import list_files
 from scanner.catalogue.injected import write_injected
 from scanner.catalogue.paths import measured_uri, quality_uri, seal_uri
-from scanner.catalogue.verdicts import newest_verdict
+from scanner.catalogue.verdicts import Check, newest_verdict, record_verdict
 from scanner.catalogue.visible import selected_plans
 from scanner.quality.assess import assess
 from scanner.quality.errors import QualityError
@@ -163,6 +163,15 @@ def test_a_failed_night_is_overruled_with_a_stored_reason(root, tiles):
     assert done.is_new
     # The gate had passed, so there was nothing to overrule.
     assert (done.promotion.by, done.promotion.verdict, done.promotion.overruled_because) == ("ann", 2, None)
+
+
+def test_an_overruled_night_is_no_reference(root, tiles):
+    plan, verdict = judged(root, tiles, 0)
+    bad = Check(name="reject_share", value=1, limit=0, is_good=False, text="clouds")
+    record_verdict(verdict.model_copy(update={"checks": (bad,)}), root)
+    assert promote(plan, root, "ann", "wanted anyhow").promotion.overruled_because == "wanted anyhow"
+    _, verdict = judged(root, tiles, 1)
+    assert verdict.reference_night is None
 
 
 def test_a_second_promotion_changes_nothing(root, tiles):

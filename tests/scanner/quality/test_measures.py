@@ -45,6 +45,17 @@ def test_the_stored_measures_are_read_again(held):
     assert found.values("nosuch").shape == (0,)
 
 
+def test_objects_of_a_tile_do_not_depend_on_its_neighbours(tmp_path):
+    """A tile lists objects that a neighbour in the same night owns."""
+    write_night(tmp_path / "tiles")
+    first, second = (fits.getdata(path) for path in sorted((tmp_path / "tiles").glob("*CAT*")))
+    second[:3] = first[:3]
+    fits.writeto(max((tmp_path / "tiles").glob("*CAT*")), second, overwrite=True)
+    plan = scanned(str(tmp_path / "catalogue"), tmp_path / "tiles", NIGHT)
+    assert [unit.n_rows for unit in plan.units] == [N_OBJECTS, N_OBJECTS - 3]
+    assert set(measured(plan, str(tmp_path / "catalogue")).catalogue_rows.values()) == {N_OBJECTS}
+
+
 def test_damaged_files_are_named(held):
     root, plan = held
     Path(unit_uri(root, plan.plan_id, plan.units[0].unit_id)).write_text("no table")
