@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 
 from flows.commands.scan import scan_tiles
 from flows.commands.scan_options import ScanOptions
+from flows.commands.simulate import tile_specs
 from flows.ensembles import chosen_package
 from flows.terminal import print_json, print_lines, print_table, terminal_progress
 from infra.settings import Settings
@@ -18,13 +19,9 @@ from scanner.networks.card_file import read_card
 from scanner.vocabulary.prior import prior_text
 from scanner.workers.local import early_worker
 from scanner.workers.run import NightSummary
-from simulation.products.survey_tile import TileSpec
 from simulation.run import simulate_night
 
-TILES = (
-    TileSpec(tile_id="100000001", n_galaxies=240, n_single=12, n_compound=8, seed=11),
-    TileSpec(tile_id="100000002", n_galaxies=240, n_single=12, n_compound=8, seed=12),
-)
+TILES = tile_specs(2, 11)
 N_DRAWN = 8
 """Number of candidates in the picture."""
 SHOWN = ("candidate_id", "p_lens", "p_compound", "subclass", "truth")

@@ -1,5 +1,6 @@
 """The commands that make and manage networks: simulate, inject and `models`."""
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ SHOWN = {
     "AUROC, own test": "auroc_own_test",
 }
 """Columns of `models list` that fit a terminal, and their names in JSON."""
+OF_TILES = {"out", "tiles", "seed", "preset", "workers", "flow", "json"}
+"""Options of `simulate` that `--tiles` obeys."""
 
 
 @app.command
@@ -29,6 +32,7 @@ def simulate(
     *,
     out: str,
     n: Positive = 1000,
+    tiles: Positive | None = None,
     seed: NotNegative = 1,
     preset: PopulationPreset = "euclid",
     kinds: str | None = None,
@@ -42,16 +46,19 @@ def simulate(
     flow: AsFlow = False,
     json: bool = False,
 ) -> None:
-    """Write shards of simulated lenses and galaxies with their truth, and a contact sheet.
+    """Write simulated lenses and galaxies with their truth: shards and a contact sheet, or tiles to scan.
 
-    After a kill, the same command continues with the missing shards.
+    After a kill, the same command continues with the missing shards or tiles.
 
     For example: `lensscan simulate --n 1000 --seed 1 --out data/train`
     or: `lensscan simulate --geometry mer --kinds double_ring=1,twin=1,ring_galaxy=2 --n 500 --out data/rings`
+    or: `lensscan simulate --tiles 3 --seed 5 --out tiles`
 
     Args:
-        out: Folder or `s3://` prefix; existing shards are kept.
-        n: Number of objects.
+        out: Folder or `s3://` prefix; existing shards and tiles are kept.
+        n: Number of objects in shards.
+        tiles: Write this many tiles with the names of Euclid's, instead of shards. A tile of 3 arcmin has 260 objects:
+            12 lenses of one source, 8 of two, and galaxies.
         seed: The data set's seed; object i depends on the seed and i alone.
         preset: `euclid`: the population of Collett (2015) among look-alikes, as Euclid sees them; `broad`: lenses and
             look-alikes that this population makes rare, and `any_host`: lenses with the light of any galaxy, both for
@@ -88,6 +95,9 @@ def simulate(
         "textures": textures,
         "workers": workers,
     }
+    if tiles is not None:
+        _print_tiles(tiles, options, made, as_flow=flow, as_json=json)
+        return
     if flow:
         from flows.simulate import simulate as simulate_flow
 
@@ -103,6 +113,25 @@ def simulate(
     rows = {"with pairs": result.n_rows} if pairs else {}
     files = {"shards": len(result.shards), "folder": out, "contact sheet": result.contact_sheet}
     print_lines({"objects": n, **rows, **files, **made})
+
+
+def _print_tiles(n: int, options: dict[str, Any], made: dict[str, Any], *, as_flow: bool, as_json: bool) -> None:
+    """Simulate tiles, unless an option is given that tiles do not have."""
+    from flows.commands.simulate import simulate_tiles
+    from flows.terminal import print_json, print_lines, terminal_progress
+    from simulation.products.render import SimulationError
+
+    defaults = {name: option.default for name, option in signature(simulate).parameters.items() if name not in OF_TILES}
+    given = [f"--{name.replace('_', '-')}" for name, default in defaults.items() if options[name] != default]
+    if given or as_flow:
+        raise SimulationError(f"{', '.join([*given, *['--flow'] * as_flow])}: only for shards, not with --tiles")
+    with terminal_progress("simulating", quiet=as_json) as report:
+        files = simulate_tiles(options["out_uri"], n, options["seed"], options["preset"], options["workers"], report)
+    if as_json:
+        print_json({"tiles": n, "files": files})
+    else:
+        out = options["out_uri"]
+        print_lines({"tiles": n, "folder": out, "scan them": f"lensscan scan {out} --out catalogue", **made})
 
 
 @app.command

@@ -7,7 +7,8 @@ from infra.store.storage import absolute, check_folder, exists, join
 from scanner.vocabulary.choices import GeometryName, PopulationPreset
 from simulation.products.dataset import dataset_spec, shard_n_rows, shard_uris, write_contact_sheet
 from simulation.products.render import SimulationError
-from simulation.run import simulate_dataset
+from simulation.products.survey_tile import TileSpec
+from simulation.run import simulate_dataset, simulate_night
 
 
 class SimulateResult(Frozen):
@@ -18,6 +19,27 @@ class SimulateResult(Frozen):
     """Number of rows in the shards: larger than that of objects by the lenses without arcs of a data set with pairs."""
     shards: list[str]
     contact_sheet: str
+
+
+def tile_specs(n: int, seed: int, preset: PopulationPreset = "euclid") -> list[TileSpec]:
+    """Return tiles that are crowded with lenses, so that a scan of a few finds some; each has its own seed, from `seed` on."""
+    return [
+        TileSpec(tile_id=str(100000001 + i), n_galaxies=240, n_single=12, n_compound=8, seed=seed + i, preset=preset)
+        for i in range(n)
+    ]
+
+
+def simulate_tiles(
+    out_uri: str, n: int, seed: int, preset: PopulationPreset, workers: int | None, progress: Progress
+) -> list[str]:
+    """Write `n` tiles of `tile_specs` under `out_uri`, and return the URIs of all files.
+
+    Raises:
+        LensscanError: the folder holds other tiles of these names, or a tile could not be made.
+    """
+    check_folder(absolute(out_uri))
+    settings = Settings.read()
+    return simulate_night(tile_specs(n, seed, preset), out_uri, workers or settings.workers, progress, settings.ray_address)
 
 
 def simulate_shards(

@@ -68,8 +68,11 @@ RUNS = {
     "scan --out o": "flows.commands.scan.scan_tiles",
     "score image": "flows.commands.score.score_images",
     "seal c": "scanner.catalogue.plan.load_plan",
-    "simulate --out o": "flows.commands.simulate.simulate_shards flows.simulate.simulate",
+    "simulate --out o": (
+        "flows.commands.simulate.simulate_shards flows.commands.simulate.simulate_tiles flows.simulate.simulate"
+    ),
     "simulate --out o --flow": "flows.simulate.simulate",
+    "simulate --out o --tiles 3": "flows.commands.simulate.simulate_tiles",
     "status c": "scanner.catalogue.audit.status.plan_status scanner.catalogue.runs.run_records",
     "surveys": "scanner.sources.survey.find_survey",
     "textures image --out o": "flows.commands.textures.cut_textures",
@@ -137,7 +140,7 @@ OTHER_NAMES = {
     "static": {"name"},
     "task": {"grade"},
     "tile": {"tiles"},
-    "tiles": {"input_uri"},
+    "tiles": {"input_uri", "n"},
     "tiles_from": {"path"},
 }
 """Names of the functions' parameters for an option, where they share no word with it."""
