@@ -9,7 +9,7 @@ from prefect import flow
 from flows.cancelled_jobs import stops_jobs
 from flows.commands.scan_options import ScanOptions, ScanOrder
 from flows.night_steps import NightResult, gated_order, night_steps, refuse
-from flows.nights import check_input, dated, night_of
+from flows.nights import check_input, dated, night_of, run_name
 
 NO_OPTIONS = ScanOptions()
 
@@ -21,7 +21,9 @@ def _orders(parameters: Mapping[str, Any], day: date) -> list[ScanOrder]:
     return [gated_order(parameters["input_uri"], parameters["root_uri"], night, options)]
 
 
-@flow(name="nightly", persist_result=True, result_serializer="json", on_cancellation=[stops_jobs(_orders)])
+@flow(
+    name="nightly", flow_run_name=run_name, persist_result=True, result_serializer="json", on_cancellation=[stops_jobs(_orders)]
+)
 def nightly(
     input_uri: str,
     root_uri: str,

@@ -16,12 +16,18 @@ class NightsError(LensscanError):
     """The dates of a flow run are in the wrong order, or its input is the same for all of them."""
 
 
-def dated(night: AnyNight) -> date | None:
+def dated(night: AnyNight | str) -> date | None:
     """Return the date of a night; None for a survey without nights.
 
     A run that starts late has the day that it was scheduled for, in UTC.
     """
     return night_of(night, flow_run.scheduled_start_time.date()) if night is None else night_of(night, date.min)
+
+
+def run_name() -> str:
+    """Return the name of a run on Prefect's pages: its flow and its night, such as `nightly 2026-11-24`."""
+    night = dated(flow_run.parameters.get("night"))
+    return f"{flow_run.flow_name} {night or 'none'}"
 
 
 def night_of(night: AnyNight | str, day: date) -> date | None:

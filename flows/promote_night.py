@@ -6,12 +6,12 @@ from typing import Literal
 from prefect import flow
 
 from flows.night_steps import promote_step
-from flows.nights import dated
+from flows.nights import dated, run_name
 from scanner.catalogue.paths import night_label
 from scanner.quality.promote import Promoted
 
 
-@flow(name="promote-night", persist_result=True, result_serializer="json")
+@flow(name="promote-night", flow_run_name=run_name, persist_result=True, result_serializer="json")
 def promote_night(
     root_uri: str,
     night: date | Literal["none"] | None = None,

@@ -6,12 +6,12 @@ from typing import Literal
 from prefect import flow
 
 from flows.night_steps import judge_step
-from flows.nights import dated
+from flows.nights import dated, run_name
 from scanner.catalogue.paths import night_label
 from scanner.catalogue.verdicts import Verdict
 
 
-@flow(name="qa-night", persist_result=True, result_serializer="json")
+@flow(name="qa-night", flow_run_name=run_name, persist_result=True, result_serializer="json")
 def qa_night(
     root_uri: str,
     night: date | Literal["none"] | None = None,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from flows.cancelled_jobs import stops_jobs
 from flows.commands.scan_options import ScanOptions, ScanOrder
-from flows.nights import dated, night_of
+from flows.nights import dated, night_of, run_name
 from flows.scan_step import scan_step
 from infra.engine_name import EngineName
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MATCH_RADIUS_ARCSEC, MOST_MAPS_PER_UNIT, MOST_MATCH_RADIUS_ARCSEC
@@ -23,7 +23,13 @@ def _orders(parameters: Mapping[str, Any], day: date) -> list[ScanOrder]:
     return [ScanOrder(input_uri=parameters["input_uri"], root_uri=parameters["root_uri"], night=night, options=options)]
 
 
-@flow(name="scan-night", persist_result=True, result_serializer="json", on_cancellation=[stops_jobs(_orders)])
+@flow(
+    name="scan-night",
+    flow_run_name=run_name,
+    persist_result=True,
+    result_serializer="json",
+    on_cancellation=[stops_jobs(_orders)],
+)
 def scan_night(
     input_uri: str,
     root_uri: str,

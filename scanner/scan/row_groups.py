@@ -58,7 +58,8 @@ class MissingBands:
         """Return which ensembles can score objects with these bands only; empty if none can."""
         able = ensembles_reading(self._known, bands)
         here = ", ".join(band for band in self._ensemble.geometry.grids if band in bands)
-        return f"{' and '.join(able)} {'has' if len(able) == 1 else 'have'} networks that read {here} alone" if able else ""
+        have = f"{' and '.join(able)} {'has' if len(able) == 1 else 'have'} networks that read {here} alone"
+        return f"{have} (--ensemble {able[0]})" if able else ""
 
 
 def score_groups(

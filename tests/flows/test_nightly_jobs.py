@@ -149,6 +149,8 @@ def test_a_refused_night_fails_its_run_until_it_is_overruled(survey):
         assert "lack a band" in state["message"]
         overruled = {"night": night, "overrule": "engineering", "by": "Ann Lens"}
         deployments.wait(deployments.start("promote-night/promote-night", **overruled), "COMPLETED")
+    names = {found["name"] for found in deployments.asked("POST", "/flow_runs/filter")}
+    assert {f"nightly {night}", f"promote-night {night}"} <= names
     (shown,) = selected_plans(root, night=night)
     assert json.loads(read_bytes(promoted_uri(root, shown.plan_id)))["overruled_because"] == "engineering"
 

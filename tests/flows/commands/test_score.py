@@ -70,7 +70,9 @@ def test_vis_alone_needs_an_ensemble_that_reads_it(tmp_path):
     uri = write_cutout(tmp_path / "a.fits", ("VIS_FLUX",))
     rejected = score(uri)
     assert rejected["scored"] == 0
-    assert rejected["reasons"]["rejected:missing_band"].endswith("ou7-sim has networks that read VIS alone")
+    assert rejected["reasons"]["rejected:missing_band"].endswith(
+        "ou7-sim has networks that read VIS alone (--ensemble ou7-sim)"
+    )
     scored = score(uri, ensemble="ou7-sim")
     assert scored["notes"]["scored without Y, J, H by OU-VIS alone"]["rows"] == 1
 

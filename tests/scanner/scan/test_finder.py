@@ -111,7 +111,7 @@ def test_objects_without_a_band_name_who_scores_them(package, manifest):
     knowing = Finder(package, load_package(package), [read_card(SHIPPED_DIR / "ou7-sim")])
     scores = knowing.score(manifest)
     assert scores.status == ["scored", "rejected:missing_band"]
-    assert scores.to_arrow()["detail"][1].as_py().endswith("; ou7-sim has networks that read H alone")
+    assert scores.to_arrow()["detail"][1].as_py().endswith("; ou7-sim has networks that read H alone (--ensemble ou7-sim)")
 
 
 def test_rows_of_some_networks_are_printed_last_without_a_prior(finder, manifest):

@@ -105,7 +105,7 @@ def test_a_rejected_object_names_who_can_score_it():
     groups = [group([0, 1], missing, blank, bands="VIS")]
     table = score_groups(groups, CutoutScanner(flagship), no_progress, MissingBands(flagship, 4, cards))
     assert table["detail"].to_pylist() == [
-        "Y: no image is named; ou7-sim has networks that read VIS alone",
+        "Y: no image is named; ou7-sim has networks that read VIS alone (--ensemble ou7-sim)",
         "VIS: every pixel is 0",
     ]
     table = score_groups(groups, CutoutScanner(flagship), no_progress, MissingBands(flagship, 4, cards[:1]))
