@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,7 @@ from simulation.injection.cutouts import draw_arcs_kind
 
 MOST_UNITS = 3
 """Largest number of tiles that are read: each is read from its beginning."""
-TRIES = 4
+TRIES = 6
 """Number of galaxies that are read for each subject: half of them are too faint to be lenses."""
 _CLEARLY_NO_LENS = 0.1
 """Largest `p_lens` of a host, in units of the smallest `p_lens` of a candidate."""
@@ -36,6 +37,10 @@ _OUTLINED_SIGMA = 1.0
 """Smallest brightness of the pixels of an arc that the page outlines, in sigma of the sky."""
 _LEAST_OUTLINED_PIXELS = 5
 """Smallest area of an outline: fewer pixels than the PSF covers would not show as an arc in the picture."""
+_CLEAR_SIGMA, _CLEAR_PIXELS, _CLEAR_ARCSEC = 3.0, 150, 0.6
+"""Lenses of the training have arcs of this area, brighter than the host and than noise, and this Einstein radius at least."""
+_MOST_UNCLEAR = 24
+"""Largest number of hosts that the training passes over for clearer ones: about one lens in five is clear."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,10 @@ def make_gold(
         raise InjectionError(f"arcs are painted into pixels of {MER_PIXEL_ARCSEC} arcsec, not into those of {geometry.name}")
     rng = default_rng([seed, int(plan.plan_id[:12], 16)])
     made: list[Gold] = []
-    for host in _hosts(root_uri, plan, geometry, len(roles), rng):
+    spare: list[_Host] = []
+    hosts = _hosts(root_uri, plan, geometry, len(roles), rng)
+    # Hosts that the training passed over become subjects if no others are left.
+    for host, is_spare in chain(((host, False) for host in hosts), ((host, True) for host in spare)):
         if len(made) == len(roles):
             break
         progress(len(made), len(roles))
@@ -82,7 +90,16 @@ def make_gold(
         except InjectionError:
             continue
         arcs = _outlined(host, injected)
-        if arcs.sum() >= _LEAST_OUTLINED_PIXELS:
+        if arcs.sum() < _LEAST_OUTLINED_PIXELS:
+            continue
+        if (
+            roles[len(made)] == "training_lens"
+            and not is_spare
+            and len(spare) < _MOST_UNCLEAR
+            and not _is_clear(host, injected)
+        ):
+            spare.append(host)
+        else:
             made.append(_subject(host, injected, arcs, roles[len(made)], own, geometry))
     return made
 
@@ -127,8 +144,18 @@ def _outlined(host: _Host, injected: Injected) -> NDArray[np.bool_]:
     """Return `[y, x]` of the picture, true where the arcs are bright enough in VIS."""
     low = (host.stamps["VIS"].shape[0] - PICTURE_PIXELS) // 2
     middle = slice(low, low + PICTURE_PIXELS)
-    sigma = float(sky_level_and_sigma(host.stamps["VIS"][None])[1][0])
-    return injected.arcs["VIS"][middle, middle] > _OUTLINED_SIGMA * sigma
+    return injected.arcs["VIS"][middle, middle] > _OUTLINED_SIGMA * _sigma(host)
+
+
+def _is_clear(host: _Host, injected: Injected) -> bool:
+    """Return whether nobody doubts the lens: beginners learn from it."""
+    radius_arcsec = injected.truth.get("einstein_radius1_arcsec") or 0.0
+    light = np.maximum(_CLEAR_SIGMA * _sigma(host), host.stamps["VIS"])
+    return bool((injected.arcs["VIS"] > light).sum() >= _CLEAR_PIXELS) and float(radius_arcsec) >= _CLEAR_ARCSEC
+
+
+def _sigma(host: _Host) -> float:
+    return float(sky_level_and_sigma(host.stamps["VIS"][None])[1][0])
 
 
 def _subject(host: _Host, injected: Injected, arcs: NDArray[np.bool_], role: GoldRole, number: int, geometry: Geometry) -> Gold:

@@ -61,6 +61,18 @@ def test_non_lenses_are_their_hosts_and_lenses_have_arcs_more(made):
             assert light[0][gold.arcs].mean() > 1
 
 
+def test_the_training_begins_with_lenses_that_nobody_doubts(made):
+    """Measured on the pixels: arcs of 0.6 arcsec or more that outshine host and noise over an area."""
+    _, _, tiles, subjects = made
+    (lens,) = (gold for gold in subjects if gold.answer.role == "training_lens")
+    host = read_objects(str(tiles), [lens.answer.host.split()[1]], MER_10, 1).stamps
+    pixels, unit = cutout_pixels(host, MER_10)
+    before, after = pixels[0, 0] * unit[0], lens.values[0] * lens.answer.step
+    # Pixels of a picture are in sigma of the sky.
+    assert ((after - before) > np.maximum(3, before) - 0.2).sum() > 100
+    assert lens.answer.einstein_radius_arcsec >= 0.6
+
+
 def test_a_selection_of_sources_does_not_mix_up_the_hosts(made):
     """The plan numbers only the rows that it scores."""
     root, plan, tiles, _ = made
