@@ -76,14 +76,14 @@ def test_the_table_shows_probabilities_and_rejected_objects(monkeypatch, tmp_pat
 def test_a_portrait_reads_tiles_of_the_survey(monkeypatch, tmp_path):
     given = []
 
-    def read(images, wanted, geometry, most, survey):
-        given.append(survey.name)
+    def read(images, wanted, geometry, most, survey, bands):
+        given.append((survey.name, bands))
         raise ExplainError("enough is seen")
 
     monkeypatch.setattr(flows.commands.portray, "read_objects", read)
     with pytest.raises(ExplainError, match="enough is seen"):
-        explain("tiles", out=tmp_path / "p.png", portrait=True, objects="1", survey="hsc-pdr3")
-    assert given == ["hsc-pdr3"]
+        explain("tiles", out=tmp_path / "p.png", portrait=True, objects="1", survey="hsc-pdr3", bands="VIS,H")
+    assert given == [("hsc-pdr3", "VIS,H")]
 
 
 @pytest.mark.parametrize("objects", ["", " ,"])

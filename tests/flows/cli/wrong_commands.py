@@ -43,7 +43,7 @@ def make_files(folder):
     (folder / "empty").mkdir()
     texts = {
         "good.csv": "object_id,VIS,Y,J,H\n1,a.fits,a.fits,a.fits,a.fits\n",
-        "bad.csv": "id,VIS\n1,a.fits\n",
+        "bad.csv": "number,VIS\n1,a.fits\n",
         "none.csv": "",
         "empty.csv": "object_id,VIS,Y,J,H\n",
         "twice.csv": "object_id,VIS,VIS\n1,a.fits,b.fits\n",
