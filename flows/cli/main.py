@@ -26,6 +26,7 @@ import flows.cli.quality
 import flows.cli.repair
 import flows.cli.report
 import flows.cli.reproduce
+import flows.cli.simulate
 import flows.cli.surveys
 import flows.cli.textures
 import flows.cli.train
