@@ -4,6 +4,7 @@ import errno
 
 import pytest
 
+from flows.commands import quality
 from flows.commands.quality import chosen_plan, judge_night, promote_night
 from scanner.catalogue.gate import waiting_plans
 from scanner.catalogue.night_file import show
@@ -44,6 +45,15 @@ def test_a_night_must_be_named_unless_one_waits(root):
         chosen_plan(root, "2026-11-26", None)
     with pytest.raises(QualityError, match="either a plan or a night"):
         chosen_plan(root, NIGHT, "ab")
+
+
+def test_a_promotion_publishes_on_the_cluster_that_is_named(root, monkeypatch):
+    finished(root, {"a": {1: 0.9}}, gate=True)
+    asked = []
+    monkeypatch.setattr(quality, "publication", lambda *places, **how: asked.append((places, how)) or (lambda: None))
+    monkeypatch.setattr(quality, "publish_after", lambda *_: "v1")
+    _, version = promote_night(root, NIGHT, overrule="a test", publish_to="s3://b/c", ray_address="head:6379")
+    assert (asked, version) == ([((root, "s3://b/c"), {"ray_address": "head:6379"})], "v1")
 
 
 def test_a_refused_scan_is_not_chosen_after_its_replacement(root):

@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from scanner.catalogue.ledger import publish
+from scanner.catalogue.night_file import show
+from scanner.catalogue.plan import ScanConfig, build_plan, freeze
+from scanner.catalogue.seal import seal
 from scanner.scan.chosen_objects import ObjectsError, read_objects
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.sources.survey import shipped_survey
 from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 from scanner.vocabulary.geometry import MER_10
 from tests.cutouts import write_cutout
+from tests.other_survey import ATLAS
+from tests.other_survey import write_tile as write_atlas_tile
+from tests.scanner.catalogue_parts import EnsembleName, scores
 from tests.tiles import write_tile
 
 MOST = 8
@@ -67,6 +74,20 @@ def test_damage_rejects_the_objects_of_a_tile(tmp_path):
     path.write_bytes(path.read_bytes()[:-3000])
     with pytest.raises(ObjectsError, match=f"no usable object: {ids[0]}: fits_truncated"):
         read_objects(str(tmp_path), ids[:2], MER_10, MOST)
+
+
+def test_a_catalogue_knows_the_survey_of_its_tiles(tmp_path):
+    tiles, root = tmp_path / "tiles", str(tmp_path / "catalogue")
+    ids, *_ = write_atlas_tile(tiles, "A", -20.0, 2, first_id=7)
+    plan = build_plan(str(tiles), None, EnsembleName(), ScanConfig(), survey=ATLAS)
+    freeze(plan, root)
+    (unit,) = plan.units
+    publish(scores(ids.tolist(), [0.9, 0.8], tile=[unit.unit_id] * 2, night=[""] * 2), unit, plan, root, "try")
+    seal(plan, root)
+    show(plan, root)
+    wanted = read_objects(str(tiles), ["8"], MER_10, MOST, ATLAS).stamps
+    found = read_objects(root, ["8"], MER_10, MOST).stamps
+    assert {band: images.tobytes() for band, images in found.items()} == {band: i.tobytes() for band, i in wanted.items()}
 
 
 @pytest.fixture

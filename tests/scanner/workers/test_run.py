@@ -135,6 +135,9 @@ def test_thresholds_and_versions_are_scanned_and_shown_once(tiles, root, here):
     before = list_files(root)
     again = here(asked(0.0), root, version="2")
     assert (again.replaces, list_files(root)) == ((), before)
+    # A plan that was begun later may still run.
+    plan_night(asked(0.0).model_copy(update={"maps_per_unit": 2}), root, None, gate=False)
+    assert here(asked(0.0), root, version="2").unfinished == (begun,)
 
 
 def test_another_command_shows_what_an_ended_scan_asked_for(tiles, root, here, monkeypatch):
