@@ -33,7 +33,7 @@ from tests.tiles import write_tile
 
 DRAWN = '#stage[data-drawn]:not([data-drawn=""])'
 """The part of the page that holds the images, once all of them are there."""
-SAVED = '#saved[data-waiting="0"]'
+SAVED = '#saved[data-waiting="0"]'  # attached, not visible: a phone hides the word
 """The words about votes that are not stored yet, once there are none."""
 FIRST = 1001
 """Identifier of the best candidate of `catalogue_of`."""
@@ -144,7 +144,7 @@ def press(page, *keys):
     for key in keys:
         page.wait_for_selector(DRAWN)
         page.keyboard.press(key)
-    page.wait_for_selector(SAVED)
+    page.wait_for_selector(SAVED, state="attached")
 
 
 @contextlib.contextmanager

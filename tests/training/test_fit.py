@@ -256,6 +256,16 @@ def test_workers_train_on_their_parts_and_the_first_one_writes(data, tmp_path):
     assert torch.equal(saved["1.weight"], wrapped[0][0][1].weight)
 
 
+def test_each_worker_draws_its_own_dropout(data, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        fit_module, "train_epoch", lambda *to, **so: drawn.append(torch.rand(1).item()) or train_epoch(*to, **so)
+    )
+    for number, rank in enumerate((0, 1, 1)):
+        fit_network(LINEAR, data, tiny_config(LINEAR, epochs=1), tmp_path / str(number), worker=Worker(rank, 2))
+    assert drawn[0] != drawn[1] == drawn[2]
+
+
 PRECISIONS = [(None, True, True), (None, False, False), (True, False, True), (False, True, False)]
 
 

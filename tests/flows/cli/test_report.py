@@ -78,6 +78,9 @@ def test_known_lenses_are_those_of_the_option(lensscan, made, tmp_path):
     text = (tmp_path / "report.html").read_text()
     assert "mine.csv" in text
     assert ">Mine<" in text
+    options = {"cwd": tmp_path, "LENSSCAN_KNOWN_LENSES": str(table)}
+    without = json.loads(ran(lensscan, "report", made[0], "--no-known", "--json", "--overwrite", **options))
+    assert (without["near_known_lenses"], "mine.csv" in (tmp_path / "report.html").read_text()) == (0, False)
 
 
 def test_the_numbers_of_the_options_are_those_of_the_code():

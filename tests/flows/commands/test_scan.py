@@ -9,6 +9,7 @@ import flows.scan_night as flow
 import flows.scan_step as step
 from flows.cli.main import scan as command
 from flows.commands.completeness import CompletenessCommandError
+from flows.commands.scan_options import ScanOptions
 from infra.store.files import PlaceError
 from scanner.hats.errors import PublishError
 from scanner.networks.locate import SHIPPED_DIR
@@ -64,6 +65,26 @@ def test_a_scan_counts_cores_unless_workers_are_given(variable, option, expected
         monkeypatch.setenv("LENSSCAN_WORKERS", variable)
     flow.scan_night.fn("tiles", places[0], NIGHT, workers=option, ray_address="10.0.0.1:6379")
     assert given == [expected]
+
+
+def test_every_option_of_a_scan_reaches_its_request(places, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "flows.commands.scan.scan_night",
+        lambda request, *place, **more: asked.append(request) or scanned(request, *place, **more),
+    )
+    given = {"candidate_threshold": 0.25, "engine": "torch", "exact": True, "maps_per_unit": 3}
+    selection = {"where": "VIS_DET = 1", "columns": "SPURIOUS_FLAG", "tiles": ("7",)}
+    flow.scan_night.fn("tiles", places[0], NIGHT, ensemble="mer3-sim", survey="kids-dr4", **given, **selection)
+    (request,) = asked
+    assert {name: getattr(request, name) for name in given} == given
+    assert (request.input_uri, request.night, request.package.name, request.survey.name) == (
+        "tiles",
+        NIGHT,
+        "mer3-sim",
+        "kids-dr4",
+    )
+    assert request.selection == ScanOptions(**selection).selection() != ScanOptions().selection()
 
 
 def test_the_command_publishes_after_its_scan(places, capsys):

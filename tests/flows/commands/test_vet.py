@@ -136,6 +136,15 @@ def test_the_page_warns_of_another_survey(served, tmp_path):
     assert other["calibration"].startswith(UNCALIBRATED)
 
 
+def test_a_seed_decides_the_order(root, served, tmp_path):
+    orders = []
+    for number, seed in enumerate((0, 0, 1)):
+        path = tmp_path / f"{number}.html"
+        served(root, seed=seed, static=str(path))
+        orders.append([json.dumps(view["subject"], sort_keys=True) for view in views_in(path.read_text())])
+    assert orders[0] == orders[1] != orders[2]
+
+
 @pytest.mark.parametrize(("training", "expected"), [(True, {"gold_lens", "training_lens"}), (False, {"gold_lens"})])
 def test_training_can_be_left_out(root, served, monkeypatch, tmp_path, training, expected):
     made = GoldSet(gold_of(4, ("gold_lens", "training_lens")))

@@ -1,5 +1,7 @@
 """The words about the lists of a night."""
 
+from pathlib import Path
+
 import pytest
 
 from flows.cli.candidates import CandidateOptions
@@ -13,6 +15,7 @@ from scanner.review.yields.guarantee import guaranteed
 from scanner.review.yields.lists import NightList, list_content
 from scanner.review.yields.night import NightYield
 from scanner.review.yields.prevalence import NightPrevalence
+from tests.other_survey import ATLAS, UNCALIBRATED
 from tests.scanner.review.yields.nights import known_night
 
 
@@ -92,6 +95,11 @@ def test_the_least_score_is_that_of_the_guaranteed_list(tmp_path, monkeypatch):
     expected = guaranteed(made.root, None, 0.3, Settings.read().ensembles_dir)
     assert least_p_lens(made.root, None, 0.3) == (expected.least_p_lens, None)
     assert pytest.approx(made.p_lens[made.p_lens >= expected.least_p_lens].min()) == expected.least_p_lens
+
+
+def test_a_guaranteed_list_warns_of_another_survey(tmp_path):
+    made = known_night(tmp_path, survey=ATLAS)
+    assert guaranteed(made.root, None, 0.3, Path(made.ensembles)).warning.startswith(UNCALIBRATED)
 
 
 def test_a_guarantee_looks_for_the_plans_once(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from tests.tiles import write_tile
 def folder(tmp_path):
     write_cutout(tmp_path / "images" / "a.fits")
     write_cutout(tmp_path / "images" / "below" / "b.FITS", ("VIS", "H"), seed=1)
-    (tmp_path / "m.csv").write_text("object_id,VIS,mag,ra\n7,images/a.fits#VIS_FLUX,21.5,3\n")
+    (tmp_path / "m.csv").write_text("object_id,VIS,mag,ra,pixel_scale_arcsec\n7,images/a.fits#VIS_FLUX,21.5,3,0.05\n")
     (tmp_path / "n.csv").write_text("object_id,VIS,mag\nx,images/a.fits#VIS_FLUX,bright\n")
     return tmp_path
 
@@ -37,8 +37,9 @@ def test_manifests_and_files_are_joined(folder):
     assert joined.object_ids.to_pylist() == ["7", "x", "a"]
     assert joined.others["mag"].to_pylist() == ["21.5", "bright", None]
     assert joined.ra[:2] == [3, None]
+    assert joined.pixel_scales == [0.05, None, None]
     assert [bool(note) for note in joined.notes] == [False, False, True]
-    assert {len(values) for values in (*joined.references.values(), joined.ra, joined.dec, joined.pixel_scales)} == {3}
+    assert {len(values) for values in (*joined.references.values(), joined.ra, joined.dec)} == {3}
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -97,8 +97,15 @@ def test_conditions_choose_candidates_and_not_the_tally(root):
     near = [str(r["object_id"]) for r in query(root, Wanted(night=NIGHT)).to_pylist()
             if np.hypot((r["ra"] - 52.9) * flat, r["dec"] + 28.1) <= 0.015]  # fmt: skip
     assert ([card.object_id for card in found.cards], 0 < len(near) < N, found.tally.n_rows) == (near, True, N + 3)
-    assert make_report(root, Wanted(all_plans=True)).tally.n_rows == N + 3 + 5
     assert make_report(root, Wanted(subclass="single", min_p_lens=0.99)).cards == []
+
+
+def test_a_report_on_all_plans_counts_the_replaced_scan_too(tmp_path):
+    hostile_night(str(tmp_path), 4, 1)
+    hostile_night(str(tmp_path), 6, 2)
+    shown, of_all = (make_report(str(tmp_path), Wanted(all_plans=every)) for every in (False, True))
+    assert (shown.tally.n_rows, of_all.tally.n_rows, len(of_all.plans)) == (6 + 3, 6 + 3 + 4 + 3, 2)
+    assert of_all.conditions == {"plans": "all, also those that newer scans have replaced"}
 
 
 def test_a_page_depends_on_its_content_alone(root, known, made):

@@ -115,9 +115,9 @@ def test_votes_wait_in_the_page_while_the_server_is_down(root, new_page):
     with served(session_of(root, "cut-off"), port) as guard:
         # The page of a second start sends what the browser has kept.
         again = opened(page.context.new_page(), guard.address)
-        again.wait_for_selector(SAVED)
+        again.wait_for_selector(SAVED, state="attached")
         assert again.inner_text("#place").startswith("3 of ")
-        page.wait_for_selector(SAVED)
+        page.wait_for_selector(SAVED, state="attached")
         assert [name for name in page.evaluate("Object.keys(localStorage)") if ":act:" in name] == []
     assert [vote.grade for vote in counted(root, "cut-off")] == ["A", "B", "C"]
     assert len(VoteLog(root).votes("cut-off")) == 3
@@ -163,7 +163,7 @@ def test_a_phone_is_enough(root, new_page):
         for button in ('[data-do="compound"]', '[data-do="grade A"]', '[data-do="reason 1"]'):
             assert page.locator(button).bounding_box()["y"] < PHONE["height"]
             page.tap(button)
-            page.wait_for_selector(SAVED)
+            page.wait_for_selector(SAVED, state="attached")
             page.wait_for_selector(DRAWN)
         press(page, "ArrowLeft")
         before = page.locator("#first").bounding_box()["height"]

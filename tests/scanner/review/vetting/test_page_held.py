@@ -25,7 +25,7 @@ def hold(page, key, n=5):
         page.wait_for_selector(DRAWN)
         page.keyboard.down(key)
     page.keyboard.up(key)
-    page.wait_for_selector(SAVED)
+    page.wait_for_selector(SAVED, state="attached")
 
 
 def test_a_held_key_grades_one_subject(root, new_page):

@@ -27,7 +27,7 @@ def test_a_vote_goes_into_its_own_catalogue(new_page, tmp_path):
     # The same catalogue again, with other options.
     with served(session_of(first, seed=3), port) as guard:
         again = opened(page.context.new_page(), guard.address)
-        page.wait_for_selector(SAVED)
+        page.wait_for_selector(SAVED, state="attached")
         press(page, "x")
         assert again.inner_text("#place").startswith("2 of ")
     assert (grades(first), grades(second)) == (["A", "B", "X"], ["C"])
