@@ -46,9 +46,8 @@ def sides_of(
     if nights is not None and night is not None:
         raise DiffArgumentsError("give either --night, for both sides, or --nights, one for each side")
     if b is not None:
-        return Side.read(a, Wanted(night=night, min_p_lens=min_p_lens), a), Side.read(
-            b, Wanted(night=night, min_p_lens=min_p_lens), b
-        )
+        wanted = Wanted(night=night, min_p_lens=min_p_lens)
+        return Side.read(a, wanted, a), Side.read(b, wanted, b)
     if plans is not None:
         first, second = (Wanted(plan=plan, night=night, min_p_lens=min_p_lens) for plan in plans)
         return Side.read(a, first, f"{a}, plan {plans[0]}"), Side.read(a, second, f"{a}, plan {plans[1]}")

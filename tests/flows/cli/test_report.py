@@ -94,6 +94,7 @@ DIFFS = {
     ("--plans", "OLD", "NEW", "--rank-moved-by", "1", "--min-p-lens", "0.2"): {"gained": 1, "moved": 2},
     ("--nights", NIGHT, OTHER_NIGHT): {"outside a": 2, "outside b": 8},
     ("ROOT", "--night", NIGHT): {"same": 8},
+    ("ROOT", "--night", NIGHT, "--min-p-lens", "0.925"): {"same": 3},
 }
 
 
