@@ -1,13 +1,16 @@
 """The terminal shows text to people and JSON to programs."""
 
+import ast
 import io
 import json
 import re
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+import flows
 from flows.cli.arguments import complain, warn
 from flows.progress_bar import NamingBar, bar_texts
 from flows.terminal import missing, print_json, print_lines, print_table, print_text, terminal_progress
@@ -83,6 +86,20 @@ def test_four_names_are_shown_and_the_rest_counted():
     bar = NamingBar()
     bar.at_work = tuple("abcdef")
     assert [str(shown) for shown in bar.get_renderables()][1:] == ["at work: a, b, c, d and 2 more"]
+
+
+def test_no_command_draws_a_bar_beside_json():
+    """Every call of `terminal_progress` in a command with `--json` passes the option on."""
+    found = {}
+    for path in (Path(flows.__file__).parent / "cli").glob("*.py"):
+        for function in (node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)):
+            options = {argument.arg for argument in function.args.args + function.args.kwonlyargs} & {"json", "as_json"}
+            calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+            for call in (call for call in calls if ast.unparse(call.func) == "terminal_progress"):
+                passed = {ast.unparse(word.value) for word in call.keywords if word.arg == "quiet"}
+                found[f"{path.name} {function.name}"] = options == passed
+    assert len(found) > 20
+    assert not [name for name, passes_it in found.items() if not passes_it]
 
 
 @pytest.mark.parametrize(("stream", "quiet"), [(Terminal, True), (io.StringIO, False)])

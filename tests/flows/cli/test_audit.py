@@ -118,6 +118,10 @@ def test_seal_shows_a_night_and_mends_its_file(lensscan, night):
     path.write_bytes(data[:-9])
     again = f"lensscan seal {night.root} writes it again"
     assert f"file {path}: is damaged; delete it, and {again}" in lensscan("verify", night.root, ends=1)
+    # A byte of its rows: only a deep check reads these.
+    path.write_bytes(flipped(data, 60))
+    lensscan("verify", night.root)
+    assert f"file {path}: is damaged" in lensscan("verify", night.root, "--deep", ends=1)
     path.unlink()
     assert f"file {path}: is missing or old; {again}" in lensscan("verify", night.root, ends=1)
     (sealed,) = json.loads(lensscan("seal", night.root, "--night", NIGHT, "--json"))

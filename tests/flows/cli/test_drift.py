@@ -77,6 +77,9 @@ def test_like_prints_and_writes_the_nearest(run, made, tmp_path):
     assert [row["object_id"] for row in shown] == rows.to_arrow()["object_id"].to_pylist()
     assert [row["distance"] for row in shown] == sorted(row["distance"] for row in shown)
     assert len(shown) == 5
+    likely = api.open_catalogue(made / "catalogue").like(7, top=50, night=NIGHT, min_p_lens=0.5).to_arrow()
+    assert 0 < min(likely["p_lens"].to_pylist()) >= 0.5
+    assert set(likely["night"].to_pylist()) == {NIGHT}
     text = run("query", made / "catalogue", "--like", "7", "--top", "5")
     assert "5 objects like 7" in text
     assert all(str(row["object_id"]) in text for row in shown)

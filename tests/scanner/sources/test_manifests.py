@@ -96,6 +96,9 @@ def test_columns_are_found_by_name_in_any_order(tmp_path):
         "H": [f"{tmp_path}/h.fits#2", None],
     }
     assert manifest.pixel_scales == [0.1, None]
+    assert (manifest.ra, manifest.dec) == ([], [])
+    placed = read_manifest(write(tmp_path, "id,dec,VIS,ra\n7,-4.5,v.fits,150.25\n8,,v.fits,\n"))
+    assert (placed.ra, placed.dec) == ([150.25, None], [-4.5, None])
 
 
 @pytest.mark.parametrize("reference", ["/data/a.fits#VIS", "s3://bucket/a.fits", "file:///data/a.fits"])
