@@ -12,7 +12,13 @@ from flows.commands.scan_options import ScanOptions, ScanOrder
 from flows.nights import dated, night_of, run_name
 from flows.scan_step import scan_step
 from infra.engine_name import EngineName
-from scanner.vocabulary.choices import MAPS_PER_UNIT, MATCH_RADIUS_ARCSEC, MOST_MAPS_PER_UNIT, MOST_MATCH_RADIUS_ARCSEC
+from scanner.vocabulary.choices import (
+    MAPS_PER_UNIT,
+    MATCH_RADIUS_ARCSEC,
+    MOST_MAPS_PER_UNIT,
+    MOST_MATCH_RADIUS_ARCSEC,
+    Threshold,
+)
 from scanner.workers.run import NightSummary
 
 
@@ -35,7 +41,7 @@ def scan_night(
     root_uri: str,
     night: date | Literal["none"] | None = None,
     ensemble: str | None = None,
-    candidate_threshold: Annotated[float | None, Field(ge=0, le=1)] = None,
+    candidate_threshold: Threshold | None = None,
     workers: Annotated[int | None, Field(ge=1)] = None,
     engine: EngineName | None = None,
     exact: bool = False,
@@ -65,7 +71,7 @@ def scan_night(
         root_uri: Folder or `s3://` prefix of the catalogue.
         night: Night that the catalogue rows carry; the scheduled day of the run by default, `none` for a survey without nights.
         ensemble: Name or folder of the ensemble; the configured one by default.
-        candidate_threshold: Smallest `p_lens` of the candidates; by default the ensemble's own.
+        candidate_threshold: Smallest `p_lens` of the candidates, or the ensemble's cut `list`, the default, or `deep`.
         workers: Scan processes; the configured number by default, else one for each core of the cluster or of this machine.
         engine: Inference engine; the configured one by default, else the best that a worker has.
         exact: Score every row in float32, not only those that could be candidates.

@@ -52,7 +52,7 @@ def average_packages(packages: Sequence[Path], name: str, out: Path) -> Ensemble
         "first": first.first and first.first.model_copy(update={"network": _unmeasured(first.first.network), "metrics": {}}),
         "early_exit": first.early_exit and first.early_exit.model_copy(update={"metrics": {}}),
         "candidate_stage": first.candidate_stage
-        and first.candidate_stage.model_copy(update={"network": _unmeasured(first.candidate_stage.network), "metrics": {}}),
+        and first.candidate_stage.with_networks(_unmeasured).model_copy(update={"metrics": {}}),
         "calibration": f"That of {first.name}, before its weights were averaged: lensscan models combine calibrates them.",
         "training_data": data,
         "metrics": {},

@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.kind_regression import LENS_KINDS, KindRegression, kind_features
 from scanner.networks.lens_curve import LensCurve
-from scanner.networks.lens_regression import LensRegression, corrected, mean_log_odds
+from scanner.networks.lens_regression import LensRegression
 from scanner.networks.network_card import NetworkCard
-from scanner.networks.stage_cards import CandidateStage
+from scanner.networks.stage_cards import CandidateStage, SecondOpinion
 from scanner.vocabulary.kinds import KINDS
 from training.evaluation.calibrate import CLIP, fit_lens_curve, fit_scaled
 from training.evaluation.metrics import auroc
@@ -21,6 +21,9 @@ from training.margins import Margins, random_half
 NETWORK_SHARE = 0.5
 """Weight of the candidate network in the mean of its log-odds and the committee's. With more, more lens galaxies without arcs
 pass; with less, more blue companions (STUDY.md)."""
+OPINION_SHARE = 0.3
+"""Weight of a second opinion in the mean of the log-odds. With more, fewer real lenses with clear arcs pass the default cut;
+with less, more real lenses rank below a real galaxy (STUDY.md)."""
 _SINGLE = KINDS.index("single")
 _MIN_NONLENSES = 20
 """Fewest non-lenses that a correction of `p_lens` is fitted on."""
@@ -29,30 +32,38 @@ _STANDARD_ERRORS = 2.0
 
 
 def make_candidate_stage(
-    card: NetworkCard, committee: SoftmaxStack, natural: Margins, compound_share: float, from_p_lens: float
+    card: NetworkCard,
+    committee: SoftmaxStack,
+    natural: Margins,
+    compound_share: float,
+    from_p_lens: float,
+    opinion: SecondOpinion | None = None,
 ) -> CandidateStage:
-    """Make the stage of one network: regressions on natural draws, and figures on half of them after a fit on the others.
+    """Make the stage of the candidates: regressions on natural draws, and figures on half of them after a fit on the others.
 
     `p_lens` is corrected if that clearly lowers the log loss in the half that the correction is not fitted on.
 
     Args:
         card: The network that looks at the candidates.
         committee: Calibration of the committee.
-        natural: Margins of the committee and this network on natural draws that no network saw.
+        natural: Margins of the committee and the networks of this stage on natural draws that no network saw.
         compound_share: Fraction of the lenses that is assumed to be compound.
         from_p_lens: Smallest `p_lens` of the committee that may be corrected.
+        opinion: Second opinion, left out if `p_lens` is not corrected; None: there is none.
     """
     fitted_on = random_half(len(natural.kinds))
     halves = natural.rows(fitted_on), natural.rows(~fitted_on)
     lenses = natural.rows(natural.is_lens)
     figures = _figures_of_kinds(halves[0].rows(halves[0].is_lens), halves[1].rows(halves[1].is_lens), committee, card.name)
-    lens = fit_lens_regression(natural, committee, card.name, from_p_lens)
-    compared = _compare_corrections(halves[0], halves[1], committee, card.name, from_p_lens) if lens else None
+    lens = fit_lens_regression(natural, committee, card.name, from_p_lens, opinion)
+    compared = _compare_corrections(halves[0], halves[1], committee, card.name, from_p_lens, opinion) if lens else None
     figures |= compared.figures if compared else {}
+    helps = compared is not None and compared.helps
     return CandidateStage(
         network=card,
         combiner=fit_kind_regression(lenses, committee.networks, card.name).assuming(compound_share),
-        lens=lens if compared and compared.helps else None,
+        lens=lens if helps else None,
+        opinion=opinion if helps else None,
         metrics=figures,
     )
 
@@ -70,7 +81,9 @@ def fit_kind_regression(lenses: Margins, committee: Sequence[str], network: str)
     )
 
 
-def fit_lens_regression(natural: Margins, committee: SoftmaxStack, network: str, from_p_lens: float) -> LensRegression | None:
+def fit_lens_regression(
+    natural: Margins, committee: SoftmaxStack, network: str, from_p_lens: float, opinion: SecondOpinion | None = None
+) -> LensRegression | None:
     """Fit the correction of `p_lens` on the natural draws to which the committee gives at least `from_p_lens`.
 
     Returns None if there are too few non-lenses among these, or if high log-odds would count against a lens.
@@ -78,11 +91,24 @@ def fit_lens_regression(natural: Margins, committee: SoftmaxStack, network: str,
     found = reaching(natural, committee, from_p_lens)
     if (~found.is_lens).sum() < _MIN_NONLENSES or not found.is_lens.any():
         return None
-    together = mean_log_odds(committee.fitted_log_odds(found.by_network), found.by_network[network], NETWORK_SHARE, CLIP)
-    fitted = _fit_line(together, found.is_lens)
-    if fitted is None:
-        return None
-    return LensRegression(from_p_lens=from_p_lens, network_share=NETWORK_SHARE, **fitted._asdict(), clip=CLIP)
+    weighted = LensRegression(
+        from_p_lens=from_p_lens,
+        network_share=NETWORK_SHARE,
+        opinion_share=OPINION_SHARE if opinion else 0.0,
+        slope=1.0,
+        bias=0.0,
+        clip=CLIP,
+    )
+    fitted = _fit_line(weighted.mean_log_odds(*_said(found, committee, network, opinion)), found.is_lens)
+    return fitted and weighted.model_copy(update=fitted._asdict())
+
+
+def _said(
+    margins: Margins, committee: SoftmaxStack, network: str, opinion: SecondOpinion | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return the arguments of `LensRegression.log_odds` for objects."""
+    of_opinion = opinion.combiner.fitted_log_odds(margins.by_network) if opinion else None
+    return committee.fitted_log_odds(margins.by_network), margins.by_network[network], of_opinion
 
 
 class _BentLine(NamedTuple):
@@ -113,7 +139,7 @@ def final_p_lens(committee: SoftmaxStack, stage: CandidateStage | None, margins:
     p_lens = committee.combine(margins.by_network).p_lens
     if stage is None or stage.lens is None:
         return p_lens
-    of_stage = corrected(committee, stage.lens, margins.by_network, margins.by_network[stage.network.name]).p_lens
+    of_stage = stage.corrected(committee, margins.by_network).p_lens
     return np.where(p_lens.astype(np.float64) >= stage.lens.from_p_lens, of_stage, p_lens)
 
 
@@ -130,25 +156,30 @@ def _figures_of_kinds(fitted_on: Margins, lenses: Margins, committee: SoftmaxSta
 
 
 class _Comparison(NamedTuple):
-    """Figures of `p_lens` in the fitted mixture, with the network and without."""
+    """Figures of `p_lens` in the fitted mixture, with the stage and without."""
 
     helps: bool
-    """True if the network lowers the log loss by more than two standard errors."""
+    """True if the stage lowers the log loss by more than two standard errors."""
     figures: dict[str, float]
 
 
 def _compare_corrections(
-    fitted_on: Margins, measured_on: Margins, committee: SoftmaxStack, network: str, from_p_lens: float
+    fitted_on: Margins,
+    measured_on: Margins,
+    committee: SoftmaxStack,
+    network: str,
+    from_p_lens: float,
+    opinion: SecondOpinion | None,
 ) -> _Comparison | None:
     """Compare the correction with the committee alone, which is calibrated anew on the same objects; None if one has no fit."""
-    lens = fit_lens_regression(fitted_on, committee, network, from_p_lens)
+    lens = fit_lens_regression(fitted_on, committee, network, from_p_lens, opinion)
     fitted, found = (reaching(natural, committee, from_p_lens) for natural in (fitted_on, measured_on))
     alone = _fit_line(committee.fitted_log_odds(fitted.by_network), fitted.is_lens) if lens else None
     if lens is None or alone is None:
         return None
     of_committee = committee.fitted_log_odds(found.by_network)
     before = alone.curve.calibrated(alone.slope * of_committee + alone.bias)
-    after = lens.log_odds(of_committee, found.by_network[network])
+    after = lens.log_odds(*_said(found, committee, network, opinion))
     sign = np.where(found.is_lens, 1.0, -1.0)
     # From log-odds, because float32 rounds sure objects to 1.
     loss_before, loss_after = (np.logaddexp(0, -sign * log_odds) for log_odds in (before, after))

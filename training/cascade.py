@@ -1,7 +1,7 @@
-"""Make a cascade of trained networks: choose how the committee is pooled, its default cut and its stages."""
+"""Make a cascade of trained networks: choose how the committee is pooled, its cuts and its stages."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from scanner.networks.combiner import Pooling, SoftmaxStack
 from scanner.networks.log_odds import restated
 from scanner.networks.package import write_package
 from scanner.networks.prevalence import compound_limit
-from scanner.networks.stage_cards import CandidateStage, EarlyExit, FirstStage
+from scanner.networks.stage_cards import CandidateStage, EarlyExit, FirstStage, SecondOpinion
 from scanner.networks.training_data_card import DataSets, TrainingDataCard, data_lists
 from scanner.vocabulary.kinds import KINDS
 from training.calibration_shards import CalibrationShards
@@ -30,12 +30,14 @@ from training.limits import SIMULATED_ALONE, mixture_limit
 from training.margins import Margins, MoreNonLenses, random_half, read_margins
 from training.stages import Data, after_stages, calibrated, make_stages
 
+LIST_SHARE = 0.003
+"""Largest share of natural objects in the list of the default cut: as many as a team can look at."""
 CUT_LOSES = {"natural": 0.065, "broad": 0.10}
-"""Largest shares of the lenses of each set that may lie below the default cut, those that the stages exclude among them. Real
+"""Largest shares of the lenses of each set that may lie below the deep cut, those that the stages exclude among them. Real
 lenses score lower than simulated ones, so these are small: STUDY.md has the shares of real galaxies lensed into real hosts, and
 of real non-lenses, at or above cuts."""
 CORRECTED_FROM = 0.2
-"""Multiple of the prevalence from which on a candidate network may correct `p_lens`: below the default cut, so that it can also
+"""Multiple of the prevalence from which on a candidate network may correct `p_lens`: below the deep cut, so that it can also
 lift an object to the candidates (STUDY.md)."""
 MOST_RECALL_LOST = 0.03
 """Largest loss in the recall of natural lenses that a pooling may have for a higher recall of broad lenses: about the error of
@@ -95,7 +97,7 @@ def best_pooling(compared: Sequence[PoolingFigures]) -> Pooling:
     return max(good, key=lambda figures: (figures.broad_recall, figures.natural_recall)).pooling
 
 
-def default_cut(p_lens: PLens, data: Data, prevalence: float) -> float:
+def deep_cut(p_lens: PLens, data: Data, prevalence: float) -> float:
     """Return the largest cut that loses no more lenses than `CUT_LOSES`, at most twice the prevalence."""
     cuts = [2 * prevalence, 0.5]
     for name, margins in data.items():
@@ -104,10 +106,39 @@ def default_cut(p_lens: PLens, data: Data, prevalence: float) -> float:
     return min(cuts)
 
 
+def list_cut(p_lens: NDArray[np.float32], natural: Margins, prevalence: float) -> float:
+    """Return the smallest cut, at most 0.5, with at most `LIST_SHARE` of the objects at or above it at this prevalence.
+
+    Args:
+        p_lens: `p_lens` of the natural objects, `[object]`.
+        natural: Their margins.
+        prevalence: Fraction of lenses.
+    """
+    lenses, others = np.sort(p_lens[natural.is_lens]), np.sort(p_lens[~natural.is_lens])
+    # Of each non-lens, the share of lenses and of non-lenses with at least its score.
+    of_lenses = 1 - np.searchsorted(lenses, others) / len(lenses)
+    of_others = 1 - np.searchsorted(others, others) / len(others)
+    listed = prevalence * of_lenses + (1 - prevalence) * of_others
+    is_short = listed <= LIST_SHARE
+    return min(float(others[is_short.argmax() if is_short.any() else -1]), 0.5)
+
+
 def rounded_down(cut: float) -> float:
     """Return a cut above 0 with two digits, at most as high: people read and type it."""
+    return _with_two_digits(cut, math.floor)
+
+
+def rounded_up(cut: float) -> float:
+    """Return a cut above 0 with two digits, at least as high."""
+    return _with_two_digits(cut, math.ceil)
+
+
+def _with_two_digits(cut: float, rounded: Callable[[float], int]) -> float:
     step = 10.0 ** (math.floor(math.log10(cut)) - 1)
-    return float(f"{math.floor(cut / step + 1e-9) * step:.1e}")
+    nearly = cut / step
+    # A cut that has two digits stays as it is.
+    whole = round(nearly) if abs(nearly - round(nearly)) < 1e-9 else rounded(nearly)
+    return float(f"{whole * step:.1e}")
 
 
 @dataclass(frozen=True)
@@ -123,11 +154,13 @@ class FittedCascade:
     p_lens: PLens
     """`p_lens` that all stages together give the objects of each data set."""
     cut: float
-    """The default cut."""
+    """The default cut, of the list."""
+    deep_cut: float | None
+    """A lower one, which loses few lenses; None if the default cut does so."""
 
 
 def fit_cascade(networks: CascadeNetworks, data: Data, prevalence: float, compound_share: float) -> FittedCascade:
-    """Choose the pooling of the committee, calibrate every stage, and set the limits of the stages and the default cut.
+    """Choose the pooling of the committee, calibrate every stage, and set the limits of the stages and the cuts.
 
     Args:
         networks: Networks of the cascade.
@@ -144,17 +177,26 @@ def fit_cascade(networks: CascadeNetworks, data: Data, prevalence: float, compou
     first = early_exit = candidate_stage = None
     if networks.first:
         p_of_committee = {name: final_p_lens(combiner, None, margins) for name, margins in data.items()}
-        kept = rounded_down(default_cut(p_of_committee, data, prevalence))
+        kept = rounded_down(deep_cut(p_of_committee, data, prevalence))
         first, early_exit = make_stages(networks.first[1], combiner, data, kept, compound_share)
     if networks.candidate:
         least = CORRECTED_FROM * prevalence
-        candidate_stage = make_candidate_stage(networks.candidate[1], combiner, data["natural"], compound_share, least)
+        opinion = _second_opinion(networks, data["natural"]) if networks.opinion else None
+        candidate_stage = make_candidate_stage(networks.candidate[1], combiner, data["natural"], compound_share, least, opinion)
     p_lens = {
         name: after_stages(final_p_lens(combiner, candidate_stage, margins), first, early_exit, margins)
         for name, margins in data.items()
     }
-    cut = rounded_down(default_cut(p_lens, data, prevalence))
-    return FittedCascade(combiner, compared, first, early_exit, candidate_stage, p_lens, cut)
+    deep = rounded_down(deep_cut(p_lens, data, prevalence))
+    cut = rounded_up(list_cut(p_lens["natural"], data["natural"], prevalence))
+    lower = deep if deep < cut else None
+    return FittedCascade(combiner, compared, first, early_exit, candidate_stage, p_lens, cut, lower)
+
+
+def _second_opinion(networks: CascadeNetworks, natural: Margins) -> SecondOpinion:
+    """Return the networks of the second opinion, calibrated together, each with a weight of its own."""
+    cards = tuple(network.filed_by_name() for _, network in networks.opinion.values())
+    return SecondOpinion(networks=cards, combiner=calibrated(natural.of(tuple(networks.opinion))))
 
 
 def assemble(
@@ -189,7 +231,9 @@ def assemble(
     fitted = fit_cascade(networks, data, prevalence, compound_share)
     training_data = _training_data(shards, networks.packages(), more_nonlenses)
     card = _card(name, networks, data, fitted, training_data, prevalence, compound_share)
-    return write_package(out / name, card, networks.weights())
+    # A second opinion that does not help is left out.
+    weights = networks.weights()
+    return write_package(out / name, card, {network.name: weights[network.name] for network in card.all_networks})
 
 
 def _read_data(
@@ -232,8 +276,9 @@ def _card(
         combiner=fitted.combiner,
         candidate_stage=fitted.candidate_stage,
         training_data=training_data,
-        metrics=_metrics(p_natural, natural, fitted.compared) | _cut_metrics(fitted.p_lens, data, fitted.cut),
+        metrics=_metrics(p_natural, natural, fitted.compared) | _cut_metrics(fitted, data),
         default_cut=fitted.cut,
+        deep_cut=fitted.deep_cut,
         calibration=(
             "Multinomial logistic regression of the kind on the networks' logit differences, "
             f"pooled as {fitted.combiner.pooling!r}, and a curve that corrects its log-odds of a lens, both fitted on "
@@ -248,16 +293,20 @@ def _card(
 def _description(networks: CascadeNetworks) -> str:
     n = len(networks.committee)
     what = f"A cascade: one small network, then a committee of {n}" if networks.first else f"{n} networks"
-    return f"{what}{', then a network for the candidates' if networks.candidate else ''} ({code_version()})."
+    last = ", then a network for the candidates" if networks.candidate else ""
+    n_opinion = len(networks.opinion)
+    return f"{what}{last}{f' with a second opinion of {n_opinion} more' if n_opinion else ''} ({code_version()})."
 
 
-def _cut_metrics(p_lens: PLens, data: Data, cut: float) -> dict[str, float]:
-    """Return the share of lenses below the default cut, and that of other objects at or above it, which is the work."""
+def _cut_metrics(fitted: FittedCascade, data: Data) -> dict[str, float]:
+    """Return the share of lenses below each cut, and that of other objects at or above it, which is the work."""
     figures = {}
-    for name, margins in data.items():
-        kept = p_lens[name] >= cut
-        figures[f"cut_{name}_lenses_lost"] = float(1 - kept[margins.is_lens].mean())
-        figures[f"cut_{name}_nonlenses_kept"] = float(kept[~margins.is_lens].mean())
+    cuts = {"cut": fitted.cut} if fitted.deep_cut is None else {"cut": fitted.cut, "deep_cut": fitted.deep_cut}
+    for what, cut in cuts.items():
+        for name, margins in data.items():
+            kept = fitted.p_lens[name] >= cut
+            figures[f"{what}_{name}_lenses_lost"] = float(1 - kept[margins.is_lens].mean())
+            figures[f"{what}_{name}_nonlenses_kept"] = float(kept[~margins.is_lens].mean())
     return figures
 
 

@@ -1,7 +1,7 @@
 """The networks of a cascade, from the packages that they were trained in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from safetensors.torch import load
@@ -30,6 +30,8 @@ class CascadeNetworks:
     """The first stage; None: the committee looks at every object."""
     candidate: tuple[Path, NetworkCard] | None
     """The network that looks at the candidates, if one does."""
+    opinion: InFolders = field(default_factory=dict)
+    """Networks of another ensemble that look at the candidates, too, with its name before theirs; empty if none do."""
 
     @property
     def everything(self) -> InFolders:
@@ -38,6 +40,7 @@ class CascadeNetworks:
             **({self.first[1].name: self.first} if self.first else {}),
             **self.committee,
             **({self.candidate[1].name: self.candidate} if self.candidate else {}),
+            **self.opinion,
         }
 
     @property
@@ -59,7 +62,12 @@ class CascadeNetworks:
 
 
 def choose_networks(
-    first: Path | None, members: Sequence[Path], candidates: Path | None = None, *, turns: bool = True
+    first: Path | None,
+    members: Sequence[Path],
+    candidates: Path | None = None,
+    second_opinion: Path | None = None,
+    *,
+    turns: bool = True,
 ) -> CascadeNetworks:
     """Return the networks of a cascade.
 
@@ -67,15 +75,18 @@ def choose_networks(
         first: Package with one network, the first stage, or a cascade whose first stage is taken; None: there is none.
         members: Packages whose networks together are the committee; of a cascade, only the networks of its committee are taken.
         candidates: Package with one network, or a cascade with a candidate network; None: no network looks at candidates alone.
+        second_opinion: Package whose committee looks at the candidates, too, as each of its networks looks at objects there;
+            None: none does.
         turns: Let the committee of a cascade see each object in several orientations; if not, a committee sees each object in
             one, whatever the cards of its networks say. A candidate network has its own.
 
     Raises:
         TrainingError: two networks share a name or read different geometries, the first package has several networks, one of
-            the first stage or the committee has learnt from lenses alone, or the candidate network cannot be used.
+            the first stage, the committee or the second opinion has learnt from lenses alone, or the candidate network, or the
+            second opinion, cannot be used.
         PackageError: a package cannot be read.
     """
-    for folder in (*members, *([first] if first else [])):
+    for folder in (*members, *(folder for folder in (first, second_opinion) if folder)):
         if LENSES_ALONE in read_card(folder).limits:
             raise TrainingError(f"{folder}: has learnt from lenses alone, and can be the candidate network of a cascade only")
     committee = _all_networks(members, turns=turns, is_cascade=first is not None)
@@ -85,6 +96,8 @@ def choose_networks(
     chosen = CascadeNetworks(committee, of_first, None)
     if candidates:
         chosen = CascadeNetworks(committee, of_first, (candidates, _candidate_network(candidates, chosen)))
+    if second_opinion:
+        chosen = replace(chosen, opinion=_opinion(second_opinion, chosen))
     _check_geometry(chosen.everything)
     return chosen
 
@@ -123,6 +136,21 @@ def _candidate_network(folder: Path, others: CascadeNetworks) -> NetworkCard:
             f"{folder}: the candidate network must distinguish {', '.join(KINDS)}, got {', '.join(network.classes)}"
         )
     return network
+
+
+def _opinion(folder: Path, others: CascadeNetworks) -> InFolders:
+    """Return the committee of a package, with the package's name before the names of its networks."""
+    if others.candidate is None:
+        raise TrainingError("a second opinion corrects what a candidate network does: name one of the candidates too")
+    card = read_card(folder)
+    networks = [network.model_copy(update={"name": f"{card.name}-{network.name}"}) for network in card.networks]
+    taken = sorted({network.name for network in networks} & others.everything.keys())
+    if taken:
+        raise TrainingError(f"networks of a cascade must have different names, got {', '.join(taken)} in two stages")
+    strays = [network.name for network in networks if network.classes != KINDS]
+    if strays:
+        raise TrainingError(f"{folder}: the second opinion must distinguish {', '.join(KINDS)}, {', '.join(strays)} do not")
+    return {network.name: (folder, network) for network in networks}
 
 
 def _all_networks(folders: Sequence[Path], *, turns: bool, is_cascade: bool) -> InFolders:

@@ -118,7 +118,7 @@ def unfitted_card(networks: Sequence[NetworkCard]) -> EnsembleCard:
         description="",
         licence="",
         geometry=networks[0].geometry,
-        networks=tuple(networks),
+        networks=tuple(network.filed_by_name() for network in networks),
         combiner=MeanCombiner(kind="mean", networks=tuple(network.name for network in networks)),
         training_data=TrainingDataCard(description="", digest=None, n_objects={}),
         metrics={},

@@ -48,7 +48,7 @@ def put_start_weights(package: Path, config: TrainConfig, work: Path) -> None:
 
 def _start_state(package: Path, card: EnsembleCard, spec: NetworkSpec, seed: int) -> State:
     # The committee comes first, because its networks know more than a first stage, and more objects than a candidate network.
-    others = [stage.network for stage in (card.first, card.candidate_stage) if stage]
+    others = [network for network in card.all_networks if network not in card.networks]
     candidates = [*card.networks, *others]
     of_that_name = [network for network in candidates if network.name == spec.name]
     for network in of_that_name or candidates:

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter, validators
 
-from flows.cli.arguments import local_place, whole_number
-from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
+from flows.cli.arguments import fraction_or_cut, local_place, whole_number
+from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT, CutName
 
 app = App(
     name="lensscan",
@@ -30,6 +30,7 @@ AtLeastTwo = Annotated[int, Parameter(converter=whole_number, validator=validato
 MapsPerUnit = Annotated[int, Parameter(converter=whole_number, validator=validators.Number(gte=0, lte=MOST_MAPS_PER_UNIT))]
 AboveZero = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 Fraction = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]
+FractionOrCut = Annotated[float | CutName, Parameter(converter=fraction_or_cut)]
 LocalPath = Annotated[Path, Parameter(converter=local_place)]
 """File or folder that cannot be on S3."""
 Night = date | Literal["undated"]

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from flows.terminal import printable
 from infra import json_logs
+from scanner.vocabulary.choices import CutName
 
 VERBOSE = ("--verbose", "-v")
 LOG_JSON = "--log-json"
@@ -86,6 +87,24 @@ def whole_number(_: type, tokens: Sequence[Any]) -> int:
     except (ValueError, OverflowError):
         pass
     raise ValueError(f"must be a whole number, such as 1000, 1e3 or 1_000, got {word}")
+
+
+def fraction_or_cut(_: type, tokens: Sequence[Any]) -> float | CutName:
+    """Return the number from 0 to 1, or the name of a cut, that a word of the command line is.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    word = tokens[0].value
+    for name in get_args(CutName):
+        if word == name:
+            return name
+    try:
+        if 0 <= (number := float(word)) <= 1:
+            return number
+    except ValueError:
+        pass
+    raise ValueError(f"must be a number from 0 to 1, {' or '.join(get_args(CutName))}, got {word}")
 
 
 def local_place(_: type, tokens: Sequence[Any]) -> Path:

@@ -34,7 +34,7 @@ import flows.cli.vet
 import flows.cli.votes
 import flows.cli.yields
 import flows.cli.zooniverse  # noqa: F401 - all of them register their commands
-from flows.cli.app import AboveZero, AsFlow, Fraction, LocalPath, MapsPerUnit, Positive, app
+from flows.cli.app import AboveZero, AsFlow, FractionOrCut, LocalPath, MapsPerUnit, Positive, app
 from flows.cli.arguments import complain, prepared, told
 from flows.cli.interrupt import ends_on_interrupt
 from flows.cli.mistakes import one_line_about
@@ -195,7 +195,7 @@ def scan(
     chosen: TileOptions = ALL_TILES,
     night: date | None = None,
     ensemble: str | None = None,
-    threshold: Fraction | None = None,
+    threshold: FractionOrCut | None = None,
     engine: EngineName | None = None,
     exact: bool = False,
     maps: MapsPerUnit = MAPS_PER_UNIT,
@@ -225,8 +225,9 @@ def scan(
         night: Date, for a survey that is scanned night by night: each night is a part of the catalogue, and its tiles may come
             again in another night. Leave it out for a release such as Euclid Q1, which has no nights.
         ensemble: Name or folder; the configured one by default.
-        threshold: Smallest `p_lens` of the candidates; by default the ensemble's own cut, such as 0.001. A higher
-            threshold scans nothing again. A lower one does, because only what may be a candidate is scored in float32 and has
+        threshold: Smallest `p_lens` of the candidates: a number, or one of the ensemble's cuts. `list`, the default, gives as
+            many candidates as a team can look at; `deep` loses few lenses, and its list is long. A threshold of at least
+            `deep` scans nothing again. A lower one does, because only what may be a candidate is scored in float32 and has
             maps.
         engine: Inference engine; by default the best that a worker has.
         exact: Score every row in float32. By default, where that is faster, rows are scored in bfloat16, and only those that
@@ -294,7 +295,7 @@ def plan(
     estimate: bool = False,
     units: Positive | None = None,
     ensemble: str | None = None,
-    threshold: Fraction | None = None,
+    threshold: FractionOrCut | None = None,
     engine: EngineName | None = None,
     exact: bool = False,
     maps: MapsPerUnit = MAPS_PER_UNIT,
@@ -312,7 +313,7 @@ def plan(
         estimate: Measure this machine on the largest unit, then predict time, core hours, download, memory and candidates.
         units: Number of units to predict for, all like the measured one; by default the units found.
         ensemble: Name or folder; the configured one by default.
-        threshold: Rows with `p_lens` at or above it are candidates; by default the ensemble's own cut.
+        threshold: Rows with `p_lens` at or above it are candidates: a number, `list`, the default, or `deep`, as for `scan`.
         engine: Inference engine; by default the best that this machine has.
         exact: Score every row in float32, as `scan --exact` does.
         maps: Number of candidates of a unit that get maps, as for `scan`.

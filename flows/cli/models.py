@@ -181,6 +181,7 @@ def combine(
     name: str,
     first: str | None = None,
     candidates: str | None = None,
+    second_opinion: str | None = None,
     turns: bool = True,
     nonlenses: NotNegative = 0,
     seed: NotNegative = CALIBRATION_SEED,
@@ -197,7 +198,8 @@ def combine(
     before the others: its early exit. The limits of first stage and early exit lose at most 0.5 % of the lenses that the
     committee would keep, natural and broad. With `--candidates`, one more network looks at the candidates alone, and tells
     single from compound lenses. Their `p_lens` is corrected, too, if that lowers the log loss of natural candidates that the
-    correction is not fitted on.
+    correction is not fitted on. With `--second-opinion`, the networks of another ensemble correct it, too: they should err on
+    other objects than the committee does.
 
     Few non-lenses look like a lens, so that a high `p_lens` rests on few objects. With `--nonlenses`, many more are simulated:
     every network sees them, and only its margins are kept. After a kill, the same command continues with the missing ones.
@@ -210,6 +212,7 @@ def combine(
         first: Ensemble of one network, the first stage, or a cascade; without it the committee looks at every object.
         candidates: Ensemble of one network, as `lensscan train --preset candidates` or `--preset kind` makes it, or a cascade
             with a candidate network; without it the result has none. It sees each candidate in one to four orientations.
+        second_opinion: Ensemble whose networks look at the candidates, too; of a cascade, those of its committee.
         natural: Folder or `s3://` prefix of shards of the preset `euclid` that no network was trained on.
         broad: Shards of the preset `broad` that no network was trained on.
         name: Name to give to `--ensemble` later.
@@ -233,7 +236,16 @@ def combine(
     more = SimulatedNonLenses(nonlenses, seed, margins, workers) if nonlenses else None
     with terminal_progress("scoring", quiet=json) as report:
         card, folder = combine_packages(
-            members, first, natural, broad, name, report, turns=turns, candidates=candidates, more=more
+            members,
+            first,
+            natural,
+            broad,
+            name,
+            report,
+            turns=turns,
+            candidates=candidates,
+            second_opinion=second_opinion,
+            more=more,
         )
     if not json:
         print_lines(combined_lines(card, str(folder)))
@@ -249,6 +261,7 @@ def combine(
             **{f"both {key.replace('_', ' ')}": f"{of:.4f}" for key, of in (early_exit.metrics if early_exit else {}).items()},
             **{f"candidates {key.replace('_', ' ')}": f"{of:.4f}" for key, of in (last.metrics if last else {}).items()},
             "default cut": card.candidate_threshold,
+            **({"deep cut": card.deep_cut} if card.deep_cut is not None else {}),
             "folder": str(folder),
         }
     )

@@ -46,6 +46,7 @@ def combine_packages(
     *,
     turns: bool = True,
     candidates: str | None = None,
+    second_opinion: str | None = None,
     more: SimulatedNonLenses | None = None,
 ) -> tuple[EnsembleCard, Path]:
     """Combine the networks of packages, given by names or folders, and write the package among the user's ensembles.
@@ -58,8 +59,9 @@ def combine_packages(
     """
     folder = folder_for_new(name, Settings.read().ensembles_dir)
     packages = [chosen_package(member) for member in members]
-    first_package, last = (chosen_package(stage) if stage else None for stage in (first, candidates))
-    networks = choose_networks(first_package, packages, last, turns=turns)
+    stages = (chosen_package(stage) if stage else None for stage in (first, candidates, second_opinion))
+    first_package, last, opinion = stages
+    networks = choose_networks(first_package, packages, last, opinion, turns=turns)
     if more:
         _check_seed(more, networks)
     engine = resolve_engine(Settings.read().engine)

@@ -13,9 +13,15 @@ def combined_lines(card: EnsembleCard, folder: str) -> dict[str, str]:
         lines["early exit"] = f"{card.early_exit.network}, with the first stage: {_passed(card.early_exit)}"
     if card.candidate_stage:
         lines["candidates"] = _candidates(card.candidate_stage)
-    lost, kept = (card.metrics[f"cut_natural_{name}"] for name in ("lenses_lost", "nonlenses_kept"))
-    cut = f"{card.candidate_threshold:.2g}: {lost:.1%} of natural lenses lie below it, {kept:.2%} of natural non-lenses do not"
-    return {**lines, "default cut": cut, "AUROC": f"{card.metrics['auroc']:.4f}, natural", "folder": folder}
+    lines["default cut"] = _at_cut(card, "cut", card.candidate_threshold)
+    if card.deep_cut is not None:
+        lines["deep cut"] = _at_cut(card, "deep_cut", card.deep_cut)
+    return {**lines, "AUROC": f"{card.metrics['auroc']:.4f}, natural", "folder": folder}
+
+
+def _at_cut(card: EnsembleCard, name: str, cut: float) -> str:
+    lost, kept = (card.metrics[f"{name}_natural_{what}"] for what in ("lenses_lost", "nonlenses_kept"))
+    return f"{cut:.2g}: {lost:.1%} of natural lenses lie below it, {kept:.2%} of natural non-lenses do not"
 
 
 def _passed(stage: ExcludingNetwork) -> str:
@@ -33,4 +39,6 @@ def _candidates(stage: CandidateStage) -> str:
     if stage.lens is None:
         return f"{stage.network.name} tells the kind; p_lens stays that of the committee. {kinds}"
     lenses = f"lenses against others: AUROC {of['auroc_lens_of_committee']:.3f} -> {of['auroc_lens']:.3f}"
-    return f"{stage.network.name} corrects p_lens from {stage.lens.from_p_lens:.2g} on. {lenses}; {kinds}"
+    corrects = "correct" if stage.opinion else "corrects"
+    names = ", ".join(network.name for network in stage.networks)
+    return f"{names} {corrects} p_lens from {stage.lens.from_p_lens:.2g} on. {lenses}; {kinds}"

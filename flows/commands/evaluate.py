@@ -69,9 +69,9 @@ def evaluate_shards(
     sample = read_sample(package, card)
     scorer = load_scorer(package, resolve_engine(Settings.read().engine))
     scores, truth, natural = _scored(shards, scorer, progress)
-    cut = card.candidate_threshold
+    cuts = tuple(dict.fromkeys((card.candidate_threshold, card.threshold("deep"))))
     share = card.combiner.assumed_compound_share if isinstance(card.combiner, SoftmaxStack) else None
-    evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, natural, cut, sample, share)
+    evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, natural, cuts, sample, share)
     _write(folder, evaluation, card, shards)
     draw_scored(folder, evaluation, scores, truth, scorer.network_names, sample)
     if folder.resolve() == package.resolve() and natural_uri is None:

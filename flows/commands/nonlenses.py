@@ -44,7 +44,7 @@ def sample_nonlenses(
     where = scores_uri or f"nonlenses-{card.name}"
     table = score_simulated(spec, package, resolve_engine(settings.engine), where, workers or settings.workers, progress)
     scored = table.filter(pc.equal(table["status"], SCORED))
-    tail = NonLensTail.of(scored["p_lens"].to_numpy(), card.candidate_threshold)
+    tail = NonLensTail.of(scored["p_lens"].to_numpy(), card.threshold("deep"))
     described = f"n={n}, seed={seed}, geometry {card.geometry}, preset euclid"
     latest = copied(package, card, folder)
     replace_card(folder, latest, with_sample(folder, latest, tail, described))

@@ -19,7 +19,7 @@ from scanner.scan.expected_candidates import Expectation, by_evaluation, by_samp
 from scanner.scan.planned_input import PlannedInput, planned_input, unit_size
 from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from scanner.sources.survey import find_survey
-from scanner.vocabulary.choices import MAPS_PER_UNIT
+from scanner.vocabulary.choices import MAPS_PER_UNIT, Threshold
 from scanner.vocabulary.geometry import GEOMETRIES
 
 
@@ -65,7 +65,7 @@ def describe_plan(
     *,
     measured: bool = False,
     exact: bool = False,
-    threshold: float | None = None,
+    threshold: Threshold | None = None,
     maps: int = MAPS_PER_UNIT,
     workers: int | None = None,
     n_units: int | None = None,

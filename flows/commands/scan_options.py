@@ -9,14 +9,20 @@ from infra.engine_name import EngineName
 from infra.frozen import Frozen
 from scanner.catalogue.paths import night_label
 from scanner.catalogue.selection import Circle, Selection, column_names
-from scanner.vocabulary.choices import MAPS_PER_UNIT, MATCH_RADIUS_ARCSEC, MOST_MAPS_PER_UNIT, MOST_MATCH_RADIUS_ARCSEC
+from scanner.vocabulary.choices import (
+    MAPS_PER_UNIT,
+    MATCH_RADIUS_ARCSEC,
+    MOST_MAPS_PER_UNIT,
+    MOST_MATCH_RADIUS_ARCSEC,
+    Threshold,
+)
 
 
 class ScanOptions(Frozen):
     """Everything about a scan but its input, its catalogue and its night; the flow `scan-night` describes each field."""
 
     ensemble: str | None = None
-    candidate_threshold: Annotated[float | None, Field(ge=0, le=1)] = None
+    candidate_threshold: Threshold | None = None
     workers: Annotated[int | None, Field(ge=1)] = None
     engine: EngineName | None = None
     exact: bool = False

@@ -57,11 +57,13 @@ def shown_objects(
 
 
 def _correction(card: EnsembleCard, scores: EnsembleScores, row: int) -> str:
-    """Return what a candidate network changed of an object; nothing where `p_lens` is that of the stages before it."""
+    """Return what the candidate stage changed of an object; nothing where `p_lens` is that of the stages before it."""
     if card.candidate_stage is None or scores.p_committee is None or scores.p_committee[row] == scores.p_lens[row]:
         return ""
     of_committee = probability_text(float(scores.p_committee[row]))
-    return f"corrected by {card.candidate_stage.network.name}, which has no maps, from {of_committee} by the committee"
+    first, *others = (network.name for network in card.candidate_stage.networks)
+    who = f"{first} and {len(others)} others, which have no maps," if others else f"{first}, which has no maps,"
+    return f"corrected by {who} from {of_committee} by the committee"
 
 
 def how_combined(card: EnsembleCard) -> str:

@@ -1,4 +1,7 @@
-"""The candidate network of a cascade in memory: it looks at candidates alone, tells their kind, and may correct `p_lens`."""
+"""The candidate network of a cascade in memory: it looks at candidates alone, tells their kind, and may correct `p_lens`.
+
+With it, the networks of a second opinion look, which correct `p_lens`, too.
+"""
 
 from dataclasses import replace
 
@@ -8,9 +11,10 @@ from scipy.special import expit
 
 from scanner.networks.combiner import Combined, LogitMargins, SoftmaxStack
 from scanner.networks.ensemble import Ensemble, EnsembleScores
-from scanner.networks.kind_regression import LENS_KINDS, KindRegression
-from scanner.networks.lens_regression import LensRegression, corrected, least_looked_at
+from scanner.networks.kind_regression import LENS_KINDS
+from scanner.networks.lens_regression import least_looked_at
 from scanner.networks.log_odds import log_odds
+from scanner.networks.stage_cards import CandidateStage
 from scanner.preprocess.prepared_stamps import PreparedStamps
 from scanner.vocabulary.kinds import KINDS
 
@@ -18,36 +22,35 @@ _NONLENS = KINDS[0]
 
 
 class CandidateNetwork:
-    """The candidate network, the regressions that combine it with the committee, and the least `p_lens` that it looks at."""
+    """The networks of a candidate stage, its regressions, and the least `p_lens` of the committee that it looks at."""
 
     def __init__(
         self,
         ensemble: Ensemble,
-        combiner: KindRegression,
+        stage: CandidateStage,
         from_p_lens: float,
         committee: SoftmaxStack,
-        lens: LensRegression | None = None,
         margin: float = 0.0,
     ) -> None:
-        """Take the candidate network as an ensemble of one network.
+        """Take the networks of the stage as an ensemble.
 
-        With `lens`, that regression corrects the `p_lens` that `committee` gives, from its own least `p_lens` on. The network
-        also looks at objects whose log-odds lie up to `margin` below the limit: their `p_corrected` is known, and their scores
-        stay those of the committee.
+        If the stage has a regression of lenses, it corrects the `p_lens` that `committee` gives, from its own limit on. The
+        networks also look at objects whose log-odds lie up to `margin` below the limit: their `p_corrected` is known, and
+        their scores stay those of the committee.
         """
-        self.ensemble, self._combiner, self.from_p_lens = ensemble, combiner, from_p_lens
-        self._committee, self.lens = committee, lens
-        self._least = least_looked_at(from_p_lens, lens)
+        self.ensemble, self.stage, self.from_p_lens = ensemble, stage, from_p_lens
+        self._committee = committee
+        self._least = least_looked_at(from_p_lens, stage.lens)
         self._looks_from = float(expit(log_odds(np.array(self._least)) - margin)) if margin else self._least
 
     @property
     def corrects_from(self) -> float | None:
         """The least `p_lens` of the committee that is corrected; None if none is."""
-        return None if self.lens is None else self.lens.from_p_lens
+        return None if self.stage.lens is None else self.stage.lens.from_p_lens
 
-    def with_network(self, ensemble: Ensemble, margin: float) -> "CandidateNetwork":
-        """Return the same with the network in another precision, and with another margin."""
-        return CandidateNetwork(ensemble, self._combiner, self.from_p_lens, self._committee, self.lens, margin)
+    def rounded(self, ensemble: Ensemble, margin: float) -> "CandidateNetwork":
+        """Return the same with the networks in another precision, and with another margin."""
+        return CandidateNetwork(ensemble, self.stage, self.from_p_lens, self._committee, margin)
 
     def looked_at(self, stamps: PreparedStamps, margins: LogitMargins, scores: EnsembleScores) -> EnsembleScores:
         """Return a committee's scores with the kinds of its candidates, and with their corrected `p_lens`.
@@ -61,7 +64,8 @@ class CandidateNetwork:
             StampsError, ValueError: as `Ensemble.score`.
         """
         of_committee = scores.p_lens.astype(np.float64)
-        if self.lens is not None:
+        corrects_from = self.corrects_from
+        if corrects_from is not None:
             scores = replace(scores, p_committee=scores.p_lens, p_corrected=np.full(len(of_committee), np.nan, np.float32))
         rows = np.flatnonzero(of_committee >= self._looks_from)
         if not len(rows):
@@ -69,21 +73,19 @@ class CandidateNetwork:
         outputs = self.ensemble.outputs(stamps.part(rows))
         of_rows = {name: values[rows] for name, values in margins.items()}
         is_told = of_committee[rows] >= self._least
-        if self.lens is not None:
-            combined = self.corrected(of_rows, outputs.logit_margins)
-            scores = _with_p_lens(scores, rows, combined, of_committee[rows] >= self.lens.from_p_lens)
-        fitted = self._combiner.fitted_probabilities({**of_rows, **outputs.logit_margins})[is_told]
-        return _with_kinds(scores, rows[is_told], fitted, self._combiner.at_assumed_share(fitted))
+        of_all = {**of_rows, **outputs.logit_margins}
+        if corrects_from is not None:
+            scores = _with_p_lens(scores, rows, self.corrected(of_all), of_committee[rows] >= corrects_from)
+        fitted = self.stage.combiner.fitted_probabilities(of_all)[is_told]
+        return _with_kinds(scores, rows[is_told], fitted, self.stage.combiner.at_assumed_share(fitted))
 
-    def corrected(self, margins: LogitMargins, of_network: LogitMargins) -> Combined:
-        """Return corrected scores for logit margins of the committee's networks, and of the candidate network.
+    def corrected(self, margins: LogitMargins) -> Combined:
+        """Return corrected scores for logit margins of the committee's networks, and of those of the stage.
 
         Raises:
-            ValueError: the candidate network corrects no `p_lens`.
+            ValueError: the stage corrects no `p_lens`.
         """
-        if self.lens is None:
-            raise ValueError("this candidate network corrects no p_lens")
-        return corrected(self._committee, self.lens, margins, of_network[self._combiner.network])
+        return self.stage.corrected(self._committee, margins)
 
 
 def _with_p_lens(

@@ -14,6 +14,7 @@ from scanner.networks.network_card import NetworkCard, Sha256, check_file_name, 
 from scanner.networks.stage_cards import CandidateStage, EarlyExit, FirstStage
 from scanner.networks.training_data_card import TrainingDataCard
 from scanner.purity import Cut, PurityTable
+from scanner.vocabulary.choices import Threshold
 from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import check_network_columns
@@ -83,7 +84,7 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     """The committee, or all networks of an ensemble without a first stage."""
     combiner: Combiner
     candidate_stage: CandidateStage | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Network that looks at the candidates, tells their kind, and may correct their `p_lens`; None: no network does."""
+    """Networks that look at the candidates, tell their kind, and may correct their `p_lens`; None: no network does."""
     training_data: TrainingDataCard
     metrics: dict[str, float]
     """Metrics of the combination on objects that no network saw; empty where unknown."""
@@ -92,7 +93,9 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     assumed_prevalence: float | None = Field(gt=0, lt=1)
     """Fraction of lenses that `p_lens` assumes; None where it is not calibrated."""
     default_cut: float | None = Field(default=None, gt=0, lt=1)
-    """Threshold on `p_lens` for candidates, chosen by the lenses that it loses; None: twice the prevalence."""
+    """Threshold on `p_lens` for candidates, the cut `list`; None: twice the prevalence."""
+    deep_cut: float | None = Field(default=None, gt=0, lt=1, exclude_if=lambda value: value is None)
+    """A lower one, the cut `deep`, chosen by the lenses that it loses; None: there is none."""
     cuts: tuple[Cut, ...] = ()
     """Purity and numbers for thresholds of `p_lens`, from `lensscan evaluate`, the lowest first; empty where unknown."""
     nonlens_sample: NonLensSampleCard | None = Field(default=None, exclude_if=lambda value: value is None)
@@ -113,6 +116,12 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         if self.default_cut is not None:
             return self.default_cut
         return 0.5 if self.assumed_prevalence is None else min(0.5, 2 * self.assumed_prevalence)
+
+    def threshold(self, asked: Threshold | None) -> float:
+        """Return the threshold on `p_lens` that is asked for by its name or as a number; None: the default one, `list`."""
+        if asked == "deep" and self.deep_cut is not None:
+            return self.deep_cut
+        return self.candidate_threshold if asked is None or isinstance(asked, str) else asked
 
     @property
     def reference_sha256(self) -> str | None:
@@ -140,6 +149,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         if isinstance(self.combiner, SoftmaxStack) and len(self.combiner.centre) != expected:
             raise ValueError(f"the combiner must read {expected} logit margins, got {len(self.combiner.centre)}")
         self._check_stages()
+        if self.deep_cut is not None and self.deep_cut >= self.candidate_threshold:
+            raise ValueError(f"deep_cut must lie below the default cut, {self.candidate_threshold:g}, got {self.deep_cut:g}")
         if self.cuts and self.assumed_prevalence is None:
             raise ValueError("cuts hold at an assumed prevalence only, but p_lens is not calibrated")
         PurityTable.of(self.cuts, self.assumed_prevalence)  # raises ValueError if the cuts are out of order
@@ -197,8 +208,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
 
     @property
     def all_networks(self) -> tuple[NetworkCard, ...]:
-        """All networks: `lens_networks`, then the candidate network, if there is one."""
-        return (*self.lens_networks, self.candidate_stage.network) if self.candidate_stage else self.lens_networks
+        """All networks: `lens_networks`, then those of the candidate stage, if there is one."""
+        return (*self.lens_networks, *self.candidate_stage.networks) if self.candidate_stage else self.lens_networks
 
     @property
     def first_stage_card(self) -> "EnsembleCard | None":
@@ -206,16 +217,19 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         if self.first is None:
             return None
         changed = {"networks": (self.first.network,), "combiner": self.first.combiner, **_ONE_STAGE}
-        return self.model_copy(update={**changed, "cuts": (), "default_cut": None})
+        return self.model_copy(update={**changed, "cuts": (), "default_cut": None, "deep_cut": None})
 
     @property
     def candidate_stage_card(self) -> "EnsembleCard | None":
-        """Card of the candidate network as an ensemble of one network, whose combined scores mean nothing; None without one."""
+        """Card of the candidate stage as an ensemble, whose combined scores mean nothing; None without one."""
         if self.candidate_stage is None:
             return None
-        network = self.candidate_stage.network
-        changed = {"networks": (network,), "combiner": MeanCombiner(kind="mean", networks=(network.name,)), **_ONE_STAGE}
-        return self.model_copy(update={**changed, "cuts": (), "default_cut": None, "assumed_prevalence": None})
+        networks = self.candidate_stage.networks
+        names = tuple(network.name for network in networks)
+        changed = {"networks": networks, "combiner": MeanCombiner(kind="mean", networks=names), **_ONE_STAGE}
+        return self.model_copy(
+            update={**changed, "cuts": (), "default_cut": None, "deep_cut": None, "assumed_prevalence": None}
+        )
 
     @property
     def purity_table(self) -> PurityTable | None:
@@ -266,9 +280,9 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         stage = self.candidate_stage
         if stage is None:
             return {}
-        # A candidate network looks from the default cut on, unless it corrects `p_lens` from a lower one on.
-        looks_from_cut = stage.lens is None or self.candidate_threshold < stage.lens.from_p_lens
-        cut = {"looks_from": self.candidate_threshold} if looks_from_cut else {}
+        # A candidate network looks from the lowest cut on, unless it corrects `p_lens` from a lower one on.
+        lowest = self.threshold("deep")
+        cut = {"looks_from": lowest} if stage.lens is None or lowest < stage.lens.from_p_lens else {}
         return {"candidate_stage": {**stage.what_decides(), **cut}}
 
     def _what_decides_lenses(self) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class Cascade:
         if early_exit:
             lower = float(expit(log_odds(np.array(early_exit.exclude_below)) - margin))
             early_exit = early_exit.model_copy(update={"exclude_below": lower})
-        network = self.candidate_network.with_network(corrects, margin) if self.candidate_network and corrects else None
+        network = self.candidate_network.rounded(corrects, margin) if self.candidate_network and corrects else None
         return Cascade(self.card, self._first, committee, self.exclude_below, early_exit, network)
 
     def score(self, stamps: Stamps) -> EnsembleScores:

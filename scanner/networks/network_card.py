@@ -87,6 +87,10 @@ class NetworkCard(Frozen, allow_inf_nan=False):
         # Cards that were written before networks could have turns keep their digest.
         return self.model_dump(mode="json", exclude={"metrics", "turns"} if self.turns == 1 else {"metrics"})
 
+    def filed_by_name(self) -> Self:
+        """Return the network with weights in a file of its name: networks of several packages may have files of one name."""
+        return self.model_copy(update={"weights_file": f"{self.name}.safetensors"})
+
     @property
     def field_pixels(self) -> int:
         """Side of the middle of the input that decides the outputs."""

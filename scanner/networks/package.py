@@ -67,16 +67,15 @@ def load_scorer(
 def _candidate_network(
     folder: Path, card: EnsembleCard, candidate_threshold: float | None, engine: EngineName, threads: int | None
 ) -> CandidateNetwork | None:
-    """Load the network that looks at the candidates; None if the package has none."""
+    """Load the networks that look at the candidates alone; None if the package has none."""
     ensemble = load_candidate_stage(folder, engine, threads=threads)
     if card.candidate_stage is None or ensemble is None:
         return None
     if not isinstance(card.combiner, SoftmaxStack):
         raise PackageError(f"{folder / CARD_FILE}: a candidate network needs a committee that is combined by softmax_stack")
     # Lower thresholds make more candidates; a higher one is applied to what is stored, and must not change it.
-    lower = card.candidate_threshold if candidate_threshold is None else candidate_threshold
-    of_kind, of_lens = card.candidate_stage.combiner, card.candidate_stage.lens
-    return CandidateNetwork(ensemble, of_kind, min(card.candidate_threshold, lower), card.combiner, of_lens)
+    lowest = card.threshold("deep") if candidate_threshold is None else min(card.threshold("deep"), candidate_threshold)
+    return CandidateNetwork(ensemble, card.candidate_stage, lowest, card.combiner)
 
 
 def load_first_stage(
@@ -101,7 +100,7 @@ def load_first_stage(
 def load_candidate_stage(
     folder: Path, engine: EngineName = "torch", precision: Precision = "float32", threads: int | None = None
 ) -> Ensemble | None:
-    """Load the network that looks at the candidates as an ensemble of one network; None if the package has none.
+    """Load the networks that look at the candidates alone as an ensemble; None if the package has none.
 
     It does not check pixels, because the committee has checked them.
 
@@ -260,9 +259,8 @@ def write_package(
         return network.model_copy(update={"sha256": sha256_bytes(encoded[network.name])})
 
     first = card.first and card.first.model_copy(update={"network": with_digest(card.first.network)})
-    last = card.candidate_stage
-    candidate_stage = last and last.model_copy(update={"network": with_digest(last.network)})
-    changed = {"networks": tuple(map(with_digest, card.networks)), "first": first, "candidate_stage": candidate_stage}
+    last = card.candidate_stage and card.candidate_stage.with_networks(with_digest)
+    changed = {"networks": tuple(map(with_digest, card.networks)), "first": first, "candidate_stage": last}
     card = card.model_copy(update=changed)
     before = read_card(folder) if keeps_measured and (folder / CARD_FILE).exists() else None
     folder.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,7 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
     first = card.first and _restated(card.first, prevalence, compound_share)
     early_exit = card.early_exit and _restated(card.early_exit, prevalence, compound_share)
     candidate_stage = card.candidate_stage and _last_restated(card.candidate_stage, card.combiner, prevalence, compound_share)
-    cut = card.default_cut and _moved(card.default_cut, card.combiner, prevalence)
+    cut, deep = (of and _moved(of, card.combiner, prevalence) for of in (card.default_cut, card.deep_cut))
     share = compound_limit(combiner.assumed_compound_share)
     changes = {
         "name": name,
@@ -53,6 +53,7 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
         "candidate_stage": candidate_stage,
         "assumed_prevalence": prevalence,
         "default_cut": cut,
+        "deep_cut": deep,
         "limits": tuple(share if limit.startswith(_COMPOUND_LIMIT) else limit for limit in card.limits),
         "cuts": (),
         "nonlens_sample": None,

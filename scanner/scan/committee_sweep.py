@@ -85,6 +85,7 @@ def margin_of_committee(exact: Cascade, fast: Ensemble, corrects: Ensemble | Non
         errors.append(largest_error(*(scores_of_exit(exact.early_exit, of).p_lens for of in outputs)))
     if exact.correction and corrects:
         margins = [of.logit_margins for of in outputs]
-        of_network = [of.outputs(stamps).logit_margins for of in (corrects, exact.correction.ensemble)]
-        errors.append(largest_error(*(exact.correction.corrected(*of).p_lens for of in zip(margins, of_network, strict=True))))
+        of_stage = [of.outputs(stamps).logit_margins for of in (corrects, exact.correction.ensemble)]
+        both = ({**of, **of_last} for of, of_last in zip(margins, of_stage, strict=True))
+        errors.append(largest_error(*(exact.correction.corrected(of).p_lens for of in both)))
     return margin_of(errors, min_margin)

@@ -14,7 +14,7 @@ from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
 from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
+from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT, Threshold
 
 
 class ScanRequest(Frozen):
@@ -30,8 +30,8 @@ class ScanRequest(Frozen):
     """Night that the catalogue rows carry; None for a survey that is not scanned night by night."""
     package: Path
     """Folder of the ensemble."""
-    candidate_threshold: float | None = Field(default=None, ge=0, le=1)
-    """Smallest `p_lens` of the candidates that readers are shown; None stands for the ensemble's own threshold."""
+    candidate_threshold: Threshold | None = None
+    """Smallest `p_lens` of the candidates that readers are shown; None stands for the ensemble's own threshold, `list`."""
     engine: EngineName = "auto"
     """Engine that runs the networks; `auto` selects the best one of each worker."""
     exact: bool = False
@@ -43,16 +43,16 @@ class ScanRequest(Frozen):
 def plan_scan(request: ScanRequest, root_uri: str | None = None) -> Plan:
     """Plan a scan: read the card of its ensemble and every object id of its input.
 
-    The plan's candidates are those of the ensemble's own threshold, or of a lower one that was asked for. So a higher threshold
-    needs no other plan and no other scan: it is applied when the candidates are read. A plan that the catalogue at `root_uri`
-    remembers is taken from there.
+    The plan's candidates are those of the ensemble's lowest cut, or of a lower threshold that was asked for. So a higher
+    threshold needs no other plan and no other scan: it is applied when the candidates are read. A plan that the catalogue at
+    `root_uri` remembers is taken from there.
 
     Raises:
         PlanError: there is nothing to scan, or the input cannot be planned.
         PackageError: the ensemble's card cannot be read.
     """
     card = read_card(request.package)
-    threshold = min(shown_threshold(request), card.candidate_threshold)
+    threshold = min(shown_threshold(request), card.threshold("deep"))
     config = ScanConfig(
         candidate_threshold=threshold,
         engine=request.engine,
@@ -77,5 +77,4 @@ def shown_threshold(request: ScanRequest) -> float:
     Raises:
         PackageError: the ensemble's card cannot be read.
     """
-    asked = request.candidate_threshold
-    return read_card(request.package).candidate_threshold if asked is None else asked
+    return read_card(request.package).threshold(request.candidate_threshold)

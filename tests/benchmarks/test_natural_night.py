@@ -33,7 +33,7 @@ def card():
     """Return a card with the cuts of an evaluation of such scores."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("training.evaluation.metrics.N_BOOTSTRAP", 5)
-        cuts = evaluate_scores(*known_tables(), PREVALENCE, 0, default_cut=0.02).cuts
+        cuts = evaluate_scores(*known_tables(), PREVALENCE, 0, own_cuts=(0.02,)).cuts
     card = read_card(SHIPPED_DIR / "mer3-sim")
     changed = {"assumed_prevalence": PREVALENCE, "cuts": cuts, "combiner": card.combiner.assuming(PREVALENCE, 0.02)}
     return card.model_copy(update={**changed, "default_cut": 0.02})

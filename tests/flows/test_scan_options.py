@@ -127,7 +127,7 @@ def test_a_deployment_keeps_its_flat_parameters():
         "root_uri": ({text}, None),
         "night": ({text, "null"}, None),
         "ensemble": ({text, "null"}, None),
-        "candidate_threshold": ({number, "null"}, None),
+        "candidate_threshold": ({number, text, "null"}, None),
         "workers": ({count, "null"}, None),
         "engine": ({text, "null"}, None),
         "exact": ({"boolean"}, False),

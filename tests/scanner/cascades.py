@@ -9,7 +9,7 @@ from scanner.networks.ensemble import Ensemble
 from scanner.networks.kind_regression import KindRegression
 from scanner.networks.lens_regression import LensRegression
 from scanner.networks.package import draft_network_card, write_package
-from scanner.networks.stage_cards import CandidateStage, EarlyExit
+from scanner.networks.stage_cards import CandidateStage, EarlyExit, SecondOpinion
 from scanner.networks.stage_cards import FirstStage as FirstStageCard
 from scanner.preprocess.channel import channels
 from scanner.scan.manifest import score_stamps
@@ -73,6 +73,17 @@ def lens_regression(**changes):
     return LensRegression(**{**content, **changes})
 
 
+OTHERS = tuple(
+    draft_network_card(NetworkSpec(name, "equivariant_light", channels("sky_asinh", band)), "mer10", {})
+    for name, band in (("other-A", "VIS"), ("other-B", "H"))
+)
+
+
+def second_opinion(**changes):
+    """Return a second opinion of two networks of another ensemble."""
+    return SecondOpinion(**{"networks": OTHERS, "combiner": stack(("other-A", "other-B")), **changes})
+
+
 def candidate_stage(**changes):
     """Return a candidate stage of the network K."""
     return CandidateStage(**{"network": CANDIDATE, "combiner": kind_regression(), **changes})
@@ -101,7 +112,8 @@ def write_cascade(folder, exclude_below=0.01, early_exit=None, seed=3, **changes
     written = cascade_card(exclude_below, early_exit, **changes)
     built = networks((FIRST, *COMMITTEE), seed)
     if written.candidate_stage:
-        built |= networks((written.candidate_stage.network.spec,), seed + 1)
+        for number, network in enumerate(written.candidate_stage.networks, start=1):
+            built |= networks((network.spec,), seed + number)
     return write_package(folder, written, {name: network.state_dict() for name, network in built.items()})
 
 

@@ -9,8 +9,9 @@ from sklearn.metrics import roc_auc_score
 
 from scanner.networks.kind_regression import kind_features
 from scanner.vocabulary.kinds import KINDS
-from tests.scanner.cascades import CANDIDATE, stack
+from tests.scanner.cascades import CANDIDATE, second_opinion, stack
 from training.candidate_stage import (
+    OPINION_SHARE,
     final_p_lens,
     fit_kind_regression,
     fit_lens_regression,
@@ -245,6 +246,40 @@ def test_objects_below_the_limit_count_for_nothing(rng):
     for name, log_odds in (("log_loss", corrected), ("log_loss_of_committee", alone)):
         loss = -np.log(expit(np.where(other.is_lens, log_odds, -log_odds)))
         assert stage.metrics[name] == pytest.approx(loss.mean(), rel=1e-6)
+
+
+def test_a_second_opinion_corrects_where_it_helps(rng):
+    """Its networks err on other objects: with it, the log loss on the half that is not fitted is lower."""
+    natural = two_networks(rng, 4000)
+    truth = np.where(natural.is_lens, 2.0, -2.0)[:, None] / 2
+    others = {name: truth + rng.normal(0, 1, (4000, 1)) * np.ones(3) for name in ("other-A", "other-B")}
+    natural = Margins({**natural.by_network, **others}, natural.kinds)
+    stages = [make_candidate_stage(CANDIDATE, stack(("A",)), natural, 0.02, 0.01, of) for of in (None, second_opinion())]
+    assert stages[1].metrics["log_loss"] < 0.97 * stages[0].metrics["log_loss"]
+    assert stages[0].opinion is None
+    assert stages[1].opinion == second_opinion()
+    assert stages[1].lens.opinion_share == OPINION_SHARE
+    # p_lens is what the stage on the card gives, and the curve is fitted on the mean with the second opinion in it.
+    p_lens = final_p_lens(stack(("A",)), stages[1], natural)
+    chosen = reaching(natural, stack(("A",)), 0.01)
+    mean = stages[1].lens.mean_log_odds(
+        stack(("A",)).fitted_log_odds(chosen.by_network),
+        chosen.by_network["K"],
+        stack(("other-A", "other-B")).fitted_log_odds(chosen.by_network),
+    )
+    line = LogisticRegression(max_iter=2000).fit(mean[:, None], chosen.is_lens)
+    assert stages[1].lens.slope == pytest.approx(line.coef_[0, 0])
+    assert (p_lens != final_p_lens(stack(("A",)), stages[0], natural)).sum() == len(chosen.kinds)
+
+
+def test_a_second_opinion_without_a_correction_is_left_out(natural, rng):
+    noise = {name: rng.normal(size=(N, 3)) for name in natural.by_network}
+    others = {name: rng.normal(size=(N, 3)) for name in ("other-A", "other-B")}
+    stage = make_candidate_stage(
+        CANDIDATE, stack(("A", "B")), Margins({**noise, **others}, natural.kinds), 0.02, CUT, second_opinion()
+    )
+    assert stage.lens is None
+    assert stage.opinion is None
 
 
 def test_twenty_nonlenses_are_enough_but_lenses_are_needed(rng):

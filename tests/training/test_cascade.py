@@ -27,8 +27,10 @@ from training.cascade import (
     assemble,
     best_pooling,
     compare_poolings,
-    default_cut,
+    deep_cut,
+    list_cut,
     rounded_down,
+    rounded_up,
 )
 from training.cascade_networks import choose_networks
 from training.evaluation.calibrate import fit_stack, with_lens_curve
@@ -101,7 +103,7 @@ def test_the_best_pooling_gives_no_network_a_veto():
 
 
 @pytest.mark.parametrize(("prevalence", "decides"), [(0.5, "natural"), (0.5, "broad"), (1e-9, "prevalence")])
-def test_the_default_cut_loses_few_lenses_of_either_set(prevalence, decides):
+def test_the_deep_cut_loses_few_lenses_of_either_set(prevalence, decides):
     rng = np.random.default_rng(3)
     data = {"natural": margins_of(rng, 1000), "broad": margins_of(rng, 1000)}
     stack = fit_stack(data["natural"].by_network, data["natural"].kinds).assuming(prevalence, 0.02)
@@ -110,7 +112,7 @@ def test_the_default_cut_loses_few_lenses_of_either_set(prevalence, decides):
         for values in margins.by_network.values():
             values[:] -= 4.0 * (name == decides)
     p_lens = {name: stack.combine(margins.by_network).p_lens for name, margins in data.items()}
-    cut = default_cut(p_lens, data, prevalence)
+    cut = deep_cut(p_lens, data, prevalence)
     lost = {name: np.mean(p_lens[name][margins.is_lens] < cut) for name, margins in data.items()}
     assert cut <= min(0.5, 2 * prevalence)
     if decides == "prevalence":
@@ -124,8 +126,27 @@ def test_the_default_cut_loses_few_lenses_of_either_set(prevalence, decides):
 def test_sure_lenses_are_cut_at_even_odds():
     margins = Margins({}, np.array([0, 1, 1, 1], np.int8))
     sure = dict.fromkeys(("natural", "broad"), np.float32([0.1, 0.97, 0.98, 0.99]))
-    assert default_cut(sure, dict.fromkeys(sure, margins), 0.4) == 0.5
-    assert default_cut(sure, dict.fromkeys(sure, margins), 0.1) == 0.2
+    assert deep_cut(sure, dict.fromkeys(sure, margins), 0.4) == 0.5
+    assert deep_cut(sure, dict.fromkeys(sure, margins), 0.1) == 0.2
+
+
+def test_the_list_has_three_objects_in_a_thousand():
+    """At a prevalence of 0.002 and with half of the lenses in the list, 0.001 of the objects are lenses, and 0.002 are not."""
+    kinds = np.array([0] * 1000 + [1] * 4, np.int8)
+    p_lens = np.concatenate([np.linspace(0, 0.499, 1000), [0.9, 0.9, 0.1, 0.1]]).astype(np.float32)
+    cut = list_cut(p_lens, Margins({}, kinds), 0.002)
+    others = np.sort(p_lens[:1000])
+    assert cut == others[-2]
+    listed = [0.002 * 0.5 + 0.998 * (others >= least).mean() for least in (cut, others[-3])]
+    assert listed[0] <= 0.003 < listed[1]
+    # Where even the best non-lens would fill the list, and where it would begin above even odds.
+    assert list_cut(np.float32([0.2, 0.4, 0.3]), Margins({}, np.array([0, 0, 1], np.int8)), 0.5) == np.float32(0.4)
+    assert list_cut(np.float32([0.2, 0.9, 0.3]), Margins({}, np.array([0, 0, 1], np.int8)), 0.5) == 0.5
+
+
+@pytest.mark.parametrize(("cut", "down", "up"), [(0.01234, 0.012, 0.013), (0.012, 0.012, 0.012), (0.0996, 0.099, 0.1)])
+def test_cuts_have_two_digits(cut, down, up):
+    assert (rounded_down(cut), rounded_up(cut)) == (down, up)
 
 
 @pytest.mark.parametrize(
@@ -316,12 +337,14 @@ def test_every_stage_is_calibrated_on_the_natural_draws(made, tmp_path, monkeypa
         fitted = with_lens_curve(fit_stack(of.by_network, of.kinds, combiner.pooling), of.by_network, of.kinds)
         assert combiner == fitted.assuming(0.0005, 0.02)
     alone = {name: card.combiner.combine(of.by_network).p_lens for name, of in data.items()}
-    cut_alone = rounded_down(default_cut(alone, data, 0.0005))
+    cut_alone = rounded_down(deep_cut(alone, data, 0.0005))
     for name, of in data.items():
         is_lens, kept = of.kinds > 0, alone[name] >= cut_alone
-        first = card.first.combiner.combine(of.by_network).p_lens < card.first.exclude_below
-        early = card.early_exit.combiner.combine(of.by_network).p_lens < card.early_exit.exclude_below
-        found = ~(first | early) & (alone[name] >= card.default_cut)
+        p_first = card.first.combiner.combine(of.by_network).p_lens
+        p_early = card.early_exit.combiner.combine(of.by_network).p_lens
+        first, early = p_first < card.first.exclude_below, p_early < card.early_exit.exclude_below
+        # An object that a stage excludes keeps the stage's probability, which may lie above a cut.
+        found = np.where(first, p_first, np.where(early, p_early, alone[name])) >= card.default_cut
         assert card.metrics[f"cut_{name}_lenses_lost"] == pytest.approx(1 - found[is_lens].mean())
         assert card.metrics[f"cut_{name}_nonlenses_kept"] == pytest.approx(found[~is_lens].mean())
         # Of the lenses that the committee keeps at its own cut, four or five in a thousand are excluded before.

@@ -108,6 +108,32 @@ def test_a_candidate_network_that_cannot_be_used_is_refused(folder, tmp_path):
             choose_networks(first, [folder / "A"], last)
 
 
+def test_a_second_opinion_has_the_name_of_its_ensemble(folder, tmp_path):
+    """Its networks may have the names of the committee's; their weights and files stay apart."""
+    write_test_package(tmp_path / "other", MEMBERS, 7, geometry="mer10", name="other")
+    chosen = choose_networks(folder / "first", [folder / "two"], folder / "K", tmp_path / "other")
+    assert list(chosen.everything) == ["light", "A", "B", "K", "other-A", "other-B"]
+    assert [card.name for card in chosen.packages()] == ["first", "two", "K", "other"]
+    card = chosen.write_unfitted(tmp_path / "pack")
+    assert [network.weights_file for network in card.networks[-2:]] == ["other-A.safetensors", "other-B.safetensors"]
+    before = read_card(tmp_path / "other")
+    assert [network.sha256 for network in card.networks[-2:]] == [network.sha256 for network in before.networks]
+    # As its own card says: not turned, as a committee behind a first stage is.
+    assert [network.turns for network in card.networks] == [1, 2, 2, 2, 1, 1]
+
+
+def test_a_second_opinion_that_cannot_be_used_is_refused(folder, tmp_path):
+    first, members = folder / "first", [folder / "two"]
+    with pytest.raises(TrainingError, match="name one of the candidates too"):
+        choose_networks(first, members, None, folder / "A")
+    write_test_package(tmp_path / "plain", SPECS[:1], geometry="mer10", name="plain")
+    with pytest.raises(TrainingError, match=r"the second opinion must distinguish nonlens, .*plain-"):
+        choose_networks(first, members, folder / "K", tmp_path / "plain")
+    write_test_package(tmp_path / "far", (spec_of("far"),), geometry="challenge", name="far")
+    with pytest.raises(TrainingError, match="must read the same geometry"):
+        choose_networks(first, members, folder / "K", tmp_path / "far")
+
+
 def test_networks_that_cannot_be_told_apart_are_refused(folder):
     a, first = folder / "A", folder / "first"
     for stages, message in (((first, [a, a]), "got A twice"), ((a, [a]), "got A in both stages")):

@@ -182,7 +182,19 @@ def _candidate_stage(stage: CandidateStage | None) -> list[str]:
         "objects whose `p_lens` may be corrected:"
     )
     figures = [f"- {name.replace('_', ' ')}: {value:.4f}" for name, value in stage.metrics.items()]
-    return ["## Candidate network", "", introduction, "", *figures, ""]
+    return ["## Candidate network", "", introduction, "", *figures, "", *_opinion(stage)]
+
+
+def _opinion(stage: CandidateStage) -> list[str]:
+    """Return who gives a second opinion; no lines without one."""
+    if stage.opinion is None or stage.lens is None:
+        return []
+    names = ", ".join(f"`{network.name}`" for network in stage.opinion.networks)
+    words = (
+        f"{names} look at the same objects, and give a second opinion by a regression of their own. Its log-odds have a weight "
+        f"of {stage.lens.opinion_share:g} in the mean that corrects `p_lens`; the weights above share the rest."
+    )
+    return [words, ""]
 
 
 def _correction(lens: LensRegression) -> str:
@@ -203,20 +215,26 @@ def _correction(lens: LensRegression) -> str:
 
 
 def _default_cut(card: EnsembleCard) -> list[str]:
-    """Return what the card's own cut loses and keeps; no lines for a card without one, or where that is unknown."""
+    """Return what the card's own cuts lose and keep; no lines for a card without one, or where that is unknown."""
     if card.default_cut is None or "cut_natural_lenses_lost" not in card.metrics:
         return []
-    lost, kept = (
-        ", ".join(f"{card.metrics[f'cut_{of}_{what}']:.3f} of the {of} {name}" for of in ("natural", "broad"))
-        for what, name in (("lenses_lost", "lenses"), ("nonlenses_kept", "non-lenses"))
-    )
-    return [
+    lines = [
         "## Default cut",
         "",
         f"Objects with a `p_lens` of {card.default_cut:.2e} or more are candidates, unless a command names another threshold.",
-        f"The cut loses {lost}; it keeps {kept}: draws that no network saw.",
-        "",
+        _at_cut(card, "cut"),
     ]
+    if card.deep_cut is not None:
+        lines += ["", f"The cut `deep` is {card.deep_cut:.2e}. {_at_cut(card, 'deep_cut')}"]
+    return [*lines, ""]
+
+
+def _at_cut(card: EnsembleCard, cut: str) -> str:
+    lost, kept = (
+        ", ".join(f"{card.metrics[f'{cut}_{of}_{what}']:.3f} of the {of} {name}" for of in ("natural", "broad"))
+        for what, name in (("lenses_lost", "lenses"), ("nonlenses_kept", "non-lenses"))
+    )
+    return f"The cut loses {lost}; it keeps {kept}: draws that no network saw."
 
 
 def _cuts(card: EnsembleCard) -> list[str]:

@@ -1,5 +1,7 @@
 """Cuts in `p_lens`: recall, purity and numbers to inspect at the assumed prevalence, with intervals."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,20 +14,22 @@ CUTS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.9)
 
 
 def measured_cuts(
-    p: NDArray[np.floating], kinds: NDArray[np.str_], prevalence: float, default_cut: float | None, compound_share: float | None
+    p: NDArray[np.floating],
+    kinds: NDArray[np.str_],
+    prevalence: float,
+    own_cuts: Sequence[float],
+    compound_share: float | None,
 ) -> tuple[Cut, ...]:
-    """Return all cuts, with the recall of a natural mix of lenses if its share of compound ones is known."""
-    cuts = [cut_at(p, kinds != "nonlens", prevalence, threshold) for threshold in _cuts(default_cut)]
+    """Return all cuts, ascending, with the recall of a natural mix of lenses if its share of compound ones is known.
+
+    The ensemble's own cuts are among them, so that their lists have an expected purity.
+    """
+    cuts = [cut_at(p, kinds != "nonlens", prevalence, threshold) for threshold in sorted({*CUTS, *own_cuts})]
     if compound_share is None:
         return tuple(cuts)
     return tuple(
         cut.model_copy(update={"natural_recall": natural_recall(p >= cut.p_lens, kinds, compound_share)}) for cut in cuts
     )
-
-
-def _cuts(default_cut: float | None) -> list[float]:
-    """Return the cuts to measure, ascending: the ensemble's own is one of them, so that its list has an expected purity."""
-    return sorted({*CUTS, *([] if default_cut is None else [default_cut])})
 
 
 def cut_at(p: NDArray[np.floating], is_lens: NDArray[np.bool_], prevalence: float, threshold: float) -> Cut:

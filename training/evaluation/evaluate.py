@@ -106,7 +106,7 @@ def evaluate_scores(
     prevalence: float | None,
     rng: np.random.Generator | int,
     natural: Numbers | None = None,
-    default_cut: float | None = None,
+    own_cuts: Sequence[float] = (),
     sample: NonLensTail | None = None,
     compound_share: float | None = None,
 ) -> Evaluation:
@@ -119,7 +119,7 @@ def evaluate_scores(
         rng: Generator for bootstrap intervals, or its seed.
         natural: `nonlens_scores` of other objects; they set the thresholds of every recall at a rate or number of false
             positives, and the number to inspect per lens. By default the non-lenses of these objects do.
-        default_cut: Smallest `p_lens` of candidates.
+        own_cuts: Cuts of the ensemble in `p_lens`, of which the first is that of candidates; empty if it has none.
         sample: Sample of non-lenses of the ensemble, which sets the thresholds of matched false-positive rates if it is larger
             than the number of non-lenses here, and where it stores enough scores; `natural` replaces it there.
         compound_share: Fraction of the lenses on the sky that are compound; None if it is not known.
@@ -138,8 +138,8 @@ def evaluate_scores(
         prevalence=prevalence,
         overall=_overall(objects, others, prevalence, thresholds, sample, rng),
         networks=_aurocs(objects, rng),
-        groups=tuple(_groups(p, objects.truth, thresholds, default_cut)),
-        cuts=() if prevalence is None else measured_cuts(p, kinds, prevalence, default_cut, compound_share),
+        groups=tuple(_groups(p, objects.truth, thresholds, own_cuts)),
+        cuts=() if prevalence is None else measured_cuts(p, kinds, prevalence, own_cuts, compound_share),
         matched=matched_recalls_by_sample(p, kinds, others, sample if natural is None else None),
         correlations=score_correlations(objects.networks, is_lens),
         n_seen={name: int(is_seen.sum()) for name, is_seen in objects.seen.items() if not is_seen.all()},
@@ -313,7 +313,7 @@ def _colour_probe(p: Numbers, truth: pa.Table, threshold: float) -> dict[str, Va
     return {"recall_blue_minus_red": with_interval(value, (value - 1.96 * error, value + 1.96 * error))}
 
 
-def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float], default_cut: float | None) -> list[Group]:
+def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float], own_cuts: Sequence[float]) -> list[Group]:
     kinds, morphologies = (np.array(truth[name].to_pylist(), dtype=object) for name in ("kind", "morphology"))
     is_lens = kinds != "nonlens"
     members = [("kind", kind, kinds == kind) for kind in KINDS[1:]]
@@ -330,7 +330,7 @@ def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float], default_cu
             group=group,
             n=int(rows.sum()),
             above=tuple(share_with_interval(p[rows] > t) for t in thresholds),
-            kept=None if default_cut is None else share_with_interval(p[rows] >= default_cut),
+            kept=share_with_interval(p[rows] >= own_cuts[0]) if own_cuts else None,
         )
         for name, group, rows in (*kept, *_cells(truth))
     ]

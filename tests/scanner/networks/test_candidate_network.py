@@ -28,6 +28,7 @@ from tests.scanner.cascades import (
     kind_regression,
     lens_regression,
     pixel_stages,
+    second_opinion,
     stack,
     stamps_of,
     write_cascade,
@@ -58,7 +59,8 @@ def stages(monkeypatch):
 
 def candidate_network(card, from_p_lens, share=None, lens=None):
     ensemble = Ensemble(card.candidate_stage_card, {"K": CandidatePixel(3)})
-    return ensemble.engines["K"], CandidateNetwork(ensemble, RINGS.assuming(share), from_p_lens, card.combiner, lens)
+    stage = candidate_stage(combiner=RINGS.assuming(share), lens=lens)
+    return ensemble.engines["K"], CandidateNetwork(ensemble, stage, from_p_lens, card.combiner)
 
 
 def pixels(*rows):
@@ -271,7 +273,29 @@ def test_a_network_that_corrects_nothing_says_so(stages):
     _, network = candidate_network(whole, 0.5)
     margins = committee.outputs(pixels((9, 9, 9, 9))).logit_margins
     with pytest.raises(ValueError, match="corrects no p_lens"):
-        network.corrected(margins, margins)
+        network.corrected({**margins, **network.ensemble.outputs(pixels((9, 9, 9, 9))).logit_margins})
+
+
+def test_a_second_opinion_corrects_what_the_committee_and_the_network_say(monkeypatch):
+    """All networks see the same rows; the two others read the pixel of K, which decides for the rows of equal committees."""
+    stage = candidate_stage(
+        combiner=RINGS, opinion=second_opinion(), lens=lens_regression(from_p_lens=0.1, opinion_share=0.25, slope=1.0)
+    )
+    whole, first, committee = pixel_stages(monkeypatch, cascade_card(candidate_stage=stage))
+    engines = {"K": CandidatePixel(3), "other-A": Pixel(1), "other-B": Pixel(3)}
+    network = CandidateNetwork(Ensemble(whole.candidate_stage_card, engines), stage, 0.5, whole.combiner)
+    # The second row does not reach the limit.
+    scores = Cascade(whole, first, committee, 0.01, candidate_network=network).score(
+        pixels((9, 9, 9, 9), (9, 2, 2, 9), (9, 9, 9, 2))
+    )
+    assert [engine.n_rows for engine in engines.values()] == [2, 2, 2]
+    shift = logit(0.01) - logit(0.5)
+    for row, last in ((0, 9.0), (2, 2.0)):
+        of_committee, of_opinion = 4 + np.log(3), (4 + last - 5) / 2 + np.log(3)
+        of_network = np.log(1 + np.exp(-20) + np.exp(last - 5))
+        mean = 0.75 * (of_committee + of_network) / 2 + 0.25 * of_opinion
+        assert scores.p_lens[row] == pytest.approx(expit(mean + shift), rel=1e-4)
+    assert scores.p_lens[1] == scores.p_committee[1]
 
 
 def test_a_package_keeps_its_candidate_network(tmp_path, rng):
@@ -291,6 +315,22 @@ def test_a_package_keeps_its_candidate_network(tmp_path, rng):
     (tmp_path / "pack" / "K.safetensors").write_bytes(b"")
     with pytest.raises(PackageError, match=r"K\.safetensors"):
         load_scorer(tmp_path / "pack")
+
+
+def test_a_package_keeps_its_second_opinion(tmp_path, rng):
+    """Its networks have weights of their own, correct `p_lens`, and no column of theirs is stored."""
+    given = {band: rng.normal(0, 3, (8, 100, 100)).astype(np.float32) for band in MER_10.grids}
+    alone = candidate_stage(lens=lens_regression(from_p_lens=1e-9))
+    both = candidate_stage(lens=lens_regression(from_p_lens=1e-9, opinion_share=0.5), opinion=second_opinion())
+    written = [write_cascade(tmp_path / name, 1e-9, candidate_stage=of) for name, of in (("alone", alone), ("both", both))]
+    assert read_card(tmp_path / "both") == written[1]
+    assert [network.name for network in written[1].all_networks] == ["light", "A", "B", "K", "other-A", "other-B"]
+    assert len({network.sha256 for network in written[1].all_networks}) == 6
+    scores = [load_scorer(tmp_path / name).score(given) for name in ("alone", "both")]
+    assert scores[1].p_networks.keys() == scores[0].p_networks.keys() == {"light", "A", "B"}
+    assert (scores[0].p_lens != scores[1].p_lens).all()
+    np.testing.assert_array_equal(scores[0].p_committee, scores[1].p_committee)
+    np.testing.assert_array_equal(scores[0].kinds_given_lens, scores[1].kinds_given_lens)
 
 
 def test_candidates_are_those_of_the_scan(tmp_path, rng):

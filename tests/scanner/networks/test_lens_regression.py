@@ -6,8 +6,8 @@ from pydantic import ValidationError
 from scipy.special import expit, logit
 
 from scanner.networks.lens_curve import LensCurve
-from scanner.networks.lens_regression import LensRegression, corrected, least_looked_at
-from tests.scanner.cascades import lens_regression, stack
+from scanner.networks.lens_regression import LensRegression, least_looked_at
+from tests.scanner.cascades import candidate_stage, lens_regression, stack
 
 MARGINS = {"A": np.array([[1.0, 2.0, 0.5], [-3.0, 0.0, -1.0]]), "B": np.array([[0.0, 1.0, 0.0], [-2.0, -2.0, 3.0]])}
 
@@ -18,6 +18,18 @@ def test_the_log_odds_are_a_multiple_of_the_mean():
     margins = np.log([[1.0, 2.0, 5.0], [1.0, 1.0, 2.0]])
     expected = 0.5 * (0.75 * np.array([3.0, -1.0]) + 0.25 * np.log([8.0, 4.0])) - 0.25
     np.testing.assert_allclose(regression.log_odds(np.array([3.0, -1.0]), margins), expected)
+
+
+def test_a_second_opinion_is_a_part_of_the_mean():
+    regression = lens_regression(network_share=0.25, opinion_share=0.2, slope=2.0, bias=1.0)
+    found = regression.log_odds(np.array([4.0]), np.log([[1.0, 2.0, 5.0]]), np.array([-3.0]))
+    np.testing.assert_allclose(found, [2 * (0.8 * (0.75 * 4 + 0.25 * np.log(8)) + 0.2 * -3) + 1])
+
+
+@pytest.mark.parametrize(("share", "of_opinion"), [(0.2, None), (0.0, np.zeros(1))])
+def test_a_second_opinion_and_its_weight_belong_together(share, of_opinion):
+    with pytest.raises(ValueError, match=f"got the weight {share:g}"):
+        lens_regression(opinion_share=share).log_odds(np.zeros(1), np.zeros((1, 3)), of_opinion)
 
 
 def test_a_curve_corrects_the_straight_line():
@@ -49,7 +61,8 @@ def test_correction_changes_the_probability_of_a_lens_alone():
     committee = stack(("A", "B"))
     of_network = np.log([[1.0, 2.0, 5.0], [0.1, 0.1, 0.2]])
     regression = lens_regression(slope=1.5, bias=-0.25)
-    before, after = committee.combine(MARGINS), corrected(committee, regression, MARGINS, of_network)
+    before = committee.combine(MARGINS)
+    after = candidate_stage(lens=regression).corrected(committee, {**MARGINS, "K": of_network})
     # Half of the fitted mixture are lenses, and 0.01 of the assumed one.
     shift = logit(0.01) - logit(0.5)
     assert logit(before.p_lens.astype(float)) - shift == pytest.approx(committee.fitted_log_odds(MARGINS), rel=1e-5)
@@ -79,8 +92,10 @@ def test_the_slope_must_be_positive():
 
 def test_all_of_it_decides():
     curve = LensCurve(at=(0.0,), becomes=(1.0,), slopes=(1.0, 1.0))
-    content = lens_regression(curve=curve).what_decides()
+    content = lens_regression(curve=curve, opinion_share=0.25).what_decides()
     assert content.keys() == LensRegression.model_fields.keys()
     assert content["curve"]["becomes"] == [1.0]
     # Cascades that were made before there was a curve keep their digest.
-    assert lens_regression().what_decides().keys() == content.keys() - {"curve"}
+    assert content["opinion_share"] == 0.25
+    # Cascades that were made before there was a curve, or a second opinion, keep their digest.
+    assert lens_regression().what_decides().keys() == content.keys() - {"curve", "opinion_share"}

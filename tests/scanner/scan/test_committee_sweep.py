@@ -145,8 +145,10 @@ def test_the_margin_covers_the_correction(package):
     of_network = [of.outputs(few).logit_margins for of in (network, exact.correction.ensemble)]
     of_committee = [of.outputs(few).logit_margins for of in (rounded, exact.committee)]
     # A steep correction rounds more than all the rest.
-    exact.candidate_network.lens = lens_regression(from_p_lens=FROM, slope=8.0)
-    p_lens = [exact.correction.corrected(*of).p_lens for of in zip(of_committee, of_network, strict=True)]
+    stage = exact.candidate_network.stage
+    exact.candidate_network.stage = stage.model_copy(update={"lens": lens_regression(from_p_lens=FROM, slope=8.0)})
+    both = ({**of, **of_last} for of, of_last in zip(of_committee, of_network, strict=True))
+    p_lens = [exact.correction.corrected(of).p_lens for of in both]
     expected = SAFETY * largest_error(*p_lens)
     assert expected > 2 * without
     assert margin_of_committee(exact, rounded, network, 0.0) == pytest.approx(expected, rel=1e-6)

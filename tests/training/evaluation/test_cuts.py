@@ -10,7 +10,7 @@ KINDS = np.array(["single", "single", "single", "compound_arc", "double_ring", "
 
 
 def test_a_score_at_a_cut_reaches_it():
-    cuts = measured_cuts(P, KINDS, 0.01, None, 0.25)
+    cuts = measured_cuts(P, KINDS, 0.01, (), 0.25)
     assert [cut.p_lens for cut in cuts] == list(CUTS)
     for cut in cuts:
         reached = [kind for kind, p in zip(KINDS.tolist(), P.tolist(), strict=True) if p >= cut.p_lens]
@@ -28,7 +28,7 @@ def test_a_cut_that_only_others_reach_has_no_lens():
     assert cut.expected_purity == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(("own", "more"), [(0.1, ()), (0.2, (0.2,)), (None, ())])
+@pytest.mark.parametrize(("own", "more"), [((0.1,), ()), ((0.2,), (0.2,)), ((), ()), ((0.2, 0.0004), (0.2, 0.0004))])
 def test_the_own_cut_comes_once(own, more):
     cuts = measured_cuts(P, KINDS, 0.01, own, None)
     assert [cut.p_lens for cut in cuts] == sorted(CUTS + more)
@@ -36,5 +36,5 @@ def test_the_own_cut_comes_once(own, more):
 
 
 def test_a_sky_without_compound_lenses_has_a_natural_recall():
-    (cut,) = (cut for cut in measured_cuts(P, KINDS, 0.01, None, 0.0) if cut.p_lens == 0.1)
+    (cut,) = (cut for cut in measured_cuts(P, KINDS, 0.01, (), 0.0) if cut.p_lens == 0.1)
     assert cut.natural_recall.value == pytest.approx(2 / 3)

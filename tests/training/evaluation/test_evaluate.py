@@ -180,7 +180,7 @@ def test_thresholds_may_come_from_other_objects(tables, evaluation):
     np.testing.assert_array_equal(nonlens_scores(*tables), p["p_lens"][truth["kind"] == "nonlens"])
     # One of these hundred exceeds 0.9, and five exceed 0.5.
     natural = np.array([0.95, 0.9, 0.6, 0.6, 0.6, 0.5] + [0.1] * 94)
-    stricter = evaluate_scores(*tables, PREVALENCE, 0, natural, 0.27)
+    stricter = evaluate_scores(*tables, PREVALENCE, 0, natural, (0.27,))
     assert [cut.p_lens for cut in stricter.cuts] == sorted([*CUTS, 0.27])
     single = next(g for g in stricter.groups if (g.property, g.group) == ("kind", "single"))
     expected = [(p["p_lens"][truth["kind"] == "single"] > threshold).mean() for threshold in (0.9, 0.5)]

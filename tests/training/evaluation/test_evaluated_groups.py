@@ -44,7 +44,7 @@ def test_groups_of_twenty_objects_at_edges(tables):
         lens_mag_vis=[18.0] * 79,
         n_galaxies_inside=[1] * 20 + [2] * 19 + [None] * 40,
     )
-    found = evaluate_scores(*given, PREVALENCE, 0, natural(0.6, 0.5), 0.5)
+    found = evaluate_scores(*given, PREVALENCE, 0, natural(0.6, 0.5), (0.5,))
     assert [(g.property, g.group, g.n, *(of.value for of in g.above), g.kept.value) for g in found.groups] == [
         ("kind", "single", 20, 0, 5 / 20, 10 / 20),
         ("look-alike", "ring", 20, 0, 4 / 20, 4 / 20),
