@@ -25,7 +25,7 @@ def hsc():
     return {band: factor * light + rng.normal(0, 0.5, light.shape) for band, factor in (("g", 0.5), ("r", 0.8), ("i", 1.0))}
 
 
-def test_the_halves_share_no_galaxy_and_no_star_is_cut_out(hsc):
+def test_the_halves_share_no_galaxy(hsc):
     assert {half: len(found) for half, found in cut_out(hsc).items()} == {"report": 1, "train": 2}
 
 

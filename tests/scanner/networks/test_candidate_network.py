@@ -276,7 +276,7 @@ def test_a_network_that_corrects_nothing_says_so(stages):
         network.corrected({**margins, **network.ensemble.outputs(pixels((9, 9, 9, 9))).logit_margins})
 
 
-def test_a_second_opinion_corrects_what_the_committee_and_the_network_say(monkeypatch):
+def test_a_second_opinion_corrects_the_others(monkeypatch):
     """All networks see the same rows; the two others read the pixel of K, which decides for the rows of equal committees."""
     stage = candidate_stage(
         combiner=RINGS, opinion=second_opinion(), lens=lens_regression(from_p_lens=0.1, opinion_share=0.25, slope=1.0)
