@@ -12,12 +12,12 @@ from flows.commands.scan_options import ScanOptions, ScanOrder
 from flows.nights import dated, night_of, run_name
 from flows.scan_step import scan_step
 from infra.engine_name import EngineName
+from scanner.networks.threshold import Threshold
 from scanner.vocabulary.choices import (
     MAPS_PER_UNIT,
     MATCH_RADIUS_ARCSEC,
     MOST_MAPS_PER_UNIT,
     MOST_MATCH_RADIUS_ARCSEC,
-    Threshold,
 )
 from scanner.workers.run import NightSummary
 

@@ -13,13 +13,14 @@ from infra.settings import Settings
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.selection import EVERYTHING, Selection
 from scanner.networks.card_file import read_card
+from scanner.networks.threshold import Threshold
 from scanner.scan.errors import ScanError
 from scanner.scan.estimate import Estimate, Measured, estimate
 from scanner.scan.expected_candidates import Expectation, by_evaluation, by_sample
 from scanner.scan.planned_input import PlannedInput, planned_input, unit_size
 from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from scanner.sources.survey import find_survey
-from scanner.vocabulary.choices import MAPS_PER_UNIT, Threshold
+from scanner.vocabulary.choices import MAPS_PER_UNIT
 from scanner.vocabulary.geometry import GEOMETRIES
 
 

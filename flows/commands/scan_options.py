@@ -9,12 +9,12 @@ from infra.engine_name import EngineName
 from infra.frozen import Frozen
 from scanner.catalogue.paths import night_label
 from scanner.catalogue.selection import Circle, Selection, column_names
+from scanner.networks.threshold import Threshold
 from scanner.vocabulary.choices import (
     MAPS_PER_UNIT,
     MATCH_RADIUS_ARCSEC,
     MOST_MAPS_PER_UNIT,
     MOST_MATCH_RADIUS_ARCSEC,
-    Threshold,
 )
 
 

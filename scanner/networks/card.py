@@ -12,9 +12,9 @@ from scanner.networks.combiner import Combiner, MeanCombiner, SoftmaxStack
 from scanner.networks.log_odds import lens_probability, restated
 from scanner.networks.network_card import NetworkCard, Sha256, check_file_name, check_name
 from scanner.networks.stage_cards import CandidateStage, EarlyExit, FirstStage
+from scanner.networks.threshold import Threshold
 from scanner.networks.training_data_card import TrainingDataCard
 from scanner.purity import Cut, PurityTable
-from scanner.vocabulary.choices import Threshold
 from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import check_network_columns

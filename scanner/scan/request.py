@@ -12,9 +12,10 @@ from scanner.catalogue.plan import Plan, ScanConfig, build_plan
 from scanner.catalogue.selection import EVERYTHING, Selection
 from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
+from scanner.networks.threshold import Threshold
 from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT, Threshold
+from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 
 
 class ScanRequest(Frozen):

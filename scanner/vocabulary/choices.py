@@ -1,8 +1,6 @@
 """Values among which options of commands, parameters of flows and fields of data sets choose, and limits that they share."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 GeometryName = Literal["challenge", "mer", "mer10"]
 """Names of the geometries in `scanner.vocabulary.geometry`."""
@@ -14,8 +12,6 @@ TrainingPreset = Literal["candidates", "committee", "first_stage", "flagship", "
 """Names of the configurations in `training.config.PRESETS`."""
 CutName = Literal["list", "deep"]
 """Cuts of an ensemble: `list` has as many candidates as a team can look at, `deep` loses few lenses."""
-Threshold = Annotated[float, Field(ge=0, le=1)] | CutName
-"""Smallest `p_lens` of candidates, or the name of the ensemble's cut."""
 MAPS_PER_UNIT, MOST_MAPS_PER_UNIT = 100, 1000
 """Default and largest number of candidates with maps: each takes 73 kB, and its stamps 0.2 MB until the unit is scanned."""
 MATCH_RADIUS_ARCSEC, MOST_MATCH_RADIUS_ARCSEC = 1.0, 60.0

@@ -15,7 +15,7 @@ CORRECTS = lens_regression(opinion_share=0.3)
 @pytest.mark.parametrize(
     ("lens", "opinion"), [(None, second_opinion()), (lens_regression(), second_opinion()), (CORRECTS, None)]
 )
-def test_a_second_opinion_needs_a_weight_and_a_weight_needs_an_opinion(lens, opinion):
+def test_an_opinion_and_its_weight_need_each_other(lens, opinion):
     with pytest.raises(ValidationError, match="a second opinion and its weight belong together"):
         candidate_stage(lens=lens, opinion=opinion)
 
