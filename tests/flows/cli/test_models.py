@@ -23,7 +23,7 @@ def test_models_list_says_which_is_default_and_what_for(lensscan, tmp_path, monk
     assert [name for name, row in by_name.items() if row["is_default"]] == ["mer3-cascade"]
     mine, card = by_name["mer3-cascade"], read_card(SHIPPED_DIR / "mer3-cascade")
     assert mine["purpose"] == "scans of Euclid MER tiles and cutouts"
-    assert (mine["networks"], mine["geometry"], mine["bands"]) == (5, "mer10", "VIS Y J H")
+    assert (mine["networks"], mine["geometry"], mine["bands"]) == (8, "mer10", "VIS Y J H")
     interval = [card.metrics[name] for name in ("auroc", "auroc_low", "auroc_high")]
     assert [float(text) for text in re.findall(r"[0-9.]+", mine["auroc_own_test"])] == pytest.approx(interval, abs=5e-4)
     assert by_name["broken"]["purpose"] == "nothing: it is damaged"
