@@ -71,9 +71,9 @@ bench: $(STAMP)
 realism: $(STAMP)
 	$(BIN)/python -m tests.benchmarks.realism $(if $(REAL),--real $(REAL))
 
-# Needs the same cutouts; to compare ensembles: make probes REAL=folder ENSEMBLES="a b"
+# Needs the same cutouts, and deepdisc-0.1.1.tar.gz for real galaxies; make probes REAL=folder GALAXIES=file ENSEMBLES="a b"
 probes: $(STAMP)
-	$(BIN)/python -m tests.benchmarks.probes $(if $(REAL),--real $(REAL)) $(if $(ENSEMBLES),--ensemble $(ENSEMBLES))
+	$(BIN)/python -m tests.benchmarks.probes $(if $(REAL),--real $(REAL)) $(if $(GALAXIES),--galaxies $(GALAXIES)) $(if $(ENSEMBLES),--ensemble $(ENSEMBLES))
 
 # Ensembles on the independent simulator of the tests: make out-of-domain ENSEMBLES="a b"
 out-of-domain: $(STAMP)

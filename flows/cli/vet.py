@@ -44,7 +44,7 @@ def vet(
     go on. Only browsers on this machine can open the page. Ctrl-C stops it.
 
     For example: `lensscan vet catalogue/ --grader anna`
-    or: `lensscan vet catalogue/ --min-p-lens 0.01 --top 200 --static anna.html --grader anna`
+    or: `lensscan vet catalogue/ --min-p-lens 0.1 --top 200 --static anna.html --grader anna`
 
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.

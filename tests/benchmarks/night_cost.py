@@ -38,7 +38,7 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
     ]
     simulate_night(specs, str(scratch / "night"), CORES)
     card = read_card(SHIPPED_DIR / FLAGSHIP)
-    threshold = card.candidate_threshold
+    threshold = card.threshold("deep")
     scanner = open_scanner(_without_last(card, scratch / "package"), ScanConfig(candidate_threshold=threshold), CORES)
     units = find_units(str(scratch / "night"))
     tables = [scanned(unit, scanner) for unit in units]
@@ -56,7 +56,8 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
     shares, of_last = {network.name: share(network) for network in card.lens_networks}, {}
     if card.candidate_stage:
         looked_at = share_from(least_looked_at(threshold, card.candidate_stage.lens))
-        shares[card.candidate_stage.network.name] = of_last["night_share_of_candidate_network"] = looked_at
+        shares |= dict.fromkeys((of.name for of in card.candidate_stage.networks), looked_at)
+        of_last["night_share_of_candidate_network"] = looked_at
     work = [
         shares[of.name] * of.turns * mflop(ARCHITECTURES[of.architecture].build(len(of.channels)), len(of.channels))
         for of in card.all_networks

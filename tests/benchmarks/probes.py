@@ -3,7 +3,8 @@
 The few real lenses are used for checks, not for any fit. Negatives are cut from the outskirts of their fields; more pairs come
 from painting arcs about real galaxies, and from erasing arcs: the asymmetric light of a lens is replaced by the light opposite.
 Stamps that would show the field's lens to an ensemble are left out; a 30 arcsec field has few other 20 arcsec stamps, and those
-are padded. Scores are those of `lensscan score`. Writes `probes.json` beside this file.
+are padded. HST lenses with their twins, and galaxies of an HSC field, are real, too. Scores are those of
+`lensscan score`. Writes `probes.json` beside this file.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.sources.cutouts import Cutout, to_cutout
 from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.rejections import Rejection
+from tests.benchmarks.hst_lenses import THIRDS, hst_stamps
 from tests.benchmarks.probe_stamps import (
     KINDS,
     PIXEL_ARCSEC,
@@ -35,6 +37,7 @@ from tests.benchmarks.probe_stamps import (
     real_stamps,
     simulated_pairs,
 )
+from tests.benchmarks.real_galaxies import galaxy_stamps, read_hsc
 from tests.benchmarks.real_lensed import SEED as REAL_SEED
 from tests.benchmarks.real_lensed import real_pairs
 from tests.benchmarks.realism import REAL, Field, read_field, robust_sky
@@ -47,7 +50,9 @@ NEGATIVES = ("blank", "faint", "bright")
 SIMULATED = ("simulated lens", "erased simulated lens")
 REAL_LENSED = ("real lensed single", "real lensed double")
 PAIRS = ("centred lens", "erased lens", "host", "injected", *SIMULATED, "real host", *REAL_LENSED)
-GROUPS = ("lens", *NEGATIVES, *PAIRS)
+HST = ("hst clear", "hst faint", "hst twin")
+GALAXIES = ("real galaxy", "disturbed galaxy")
+GROUPS = ("lens", *NEGATIVES, *PAIRS, *HST, *GALAXIES)
 BRIGHTNESS_RADIUS_ARCSEC = 1.0
 
 Values = Mapping[str, float]
@@ -160,12 +165,33 @@ def figures(
     if not any(np.isnan(values).any() for values in of_kinds):
         out["auroc_real_lensed_double_over_single_by_kind"] = ranking(of_candidates, *reversed(REAL_LENSED))
     out["share_real_host_above_cut"] = share_above(groups["real host"], cut)
+    out |= _of_real_sky(groups, cut)
     for kind in KINDS:
         # A ring lies opposite itself: the step that erases an arc leaves a double ring unchanged.
         of_kind = {group: {n: v for n, v in groups[group].items() if n.startswith(kind)} for group in SIMULATED}
         out[f"auroc_simulated_{kind}_over_erased"] = ranking(of_kind, *SIMULATED)
         out[f"wins_simulated_{kind}_over_erased"] = wins(*(of_kind[group] for group in SIMULATED))
     return {name: figure for name, figure in out.items() if figure is not None}
+
+
+def _of_real_sky(groups: Mapping[str, Values], cut: float) -> dict[str, Figure | None]:
+    """Return the figures of HST lenses, of all and of the third to report alone, and of real galaxies that are no lenses."""
+    out: dict[str, Figure | None] = {}
+    for group in (*HST, *GALAXIES):
+        name = group.replace(" ", "_")
+        out[f"share_{name}_above_cut"] = share_above(groups[group], cut)
+        if group in HST:
+            to_report = {of: value for of, value in groups[group].items() if of.startswith(THIRDS[-1])}
+            out[f"share_{name}_to_report_above_cut"] = share_above(to_report, cut)
+    lenses = groups["hst clear"] | groups["hst faint"]
+    galaxies = groups["real galaxy"] | groups["disturbed galaxy"]
+    out["auroc_hst_clear_over_twin"] = ranking(groups, "hst clear", "hst twin")
+    out["wins_hst_lens_over_twin"] = wins(lenses, groups["hst twin"])
+    out["auroc_hst_lens_over_galaxies"] = ranking({"lens": lenses, "galaxy": galaxies}, "lens", "galaxy")
+    out["share_hst_lens_above_every_galaxy"] = (
+        share_above(lenses, np.nextafter(max(galaxies.values()), np.inf)) if galaxies else None
+    )
+    return out
 
 
 def show(found: Mapping[str, Values]) -> None:
@@ -193,6 +219,7 @@ def main() -> None:
     settings = Settings.read()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", type=Path, default=REAL, help="folder of Euclid cutouts with a lens in the middle")
+    parser.add_argument("--galaxies", type=Path, help="deepdisc-0.1.1.tar.gz, with the field of HSC of real_galaxies.py")
     parser.add_argument("--ensemble", nargs="+", default=[settings.ensemble])
     parser.add_argument("--show", action="store_true", help="print every real lens and the best negatives")
     parser.add_argument("--out", type=Path, default=RESULTS, help="file to write the figures to")
@@ -207,6 +234,9 @@ def main() -> None:
     stamps += [*real_stamps(fields, rng), *simulated_pairs()]
     large = {name: field for name, field in fields.items() if len(field["VIS"]) >= SIDE_PIXELS}
     stamps += real_pairs(large, np.random.default_rng(REAL_SEED))
+    stamps += hst_stamps(arguments.real)
+    if arguments.galaxies:
+        stamps += galaxy_stamps(read_hsc(arguments.galaxies), large, "report")
     results = {}
     for name in arguments.ensemble:
         ensemble = load_scorer(find_package(name, settings.ensembles_dir), resolve_engine(settings.engine))

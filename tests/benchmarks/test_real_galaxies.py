@@ -8,6 +8,7 @@ import pytest
 from scanner.vocabulary.bands import EUCLID
 from tests.benchmarks.hst_lenses import THIRDS, hst_stamps, thirds_of
 from tests.benchmarks.probe_stamps import PIXEL_ARCSEC, SIDE_PIXELS
+from tests.benchmarks.probes import figures
 from tests.benchmarks.real_galaxies import HALVES, VIS_MAGS, cut_out, galaxy_stamps, read_hsc
 from tests.shared import REAL
 
@@ -66,3 +67,25 @@ def test_a_twin_has_the_third_of_its_lens():
     twins = [stamp.name for stamp in stamps if stamp.group == "hst twin"]
     assert (len(lenses), len(twins)) == (49, 46)
     assert set(twins) <= lenses
+
+
+def test_figures_of_the_real_sky_count_by_hand():
+    lenses = {"hst clear": {"train a": 3.0, "report b": 1.0}, "hst faint": {"report c": -1.0}}
+    twins = {"hst twin": {"train a": 0.0, "report b": 2.0}}
+    galaxies = {"real galaxy": {"report 0": 0.5, "report 1": -2.0}, "disturbed galaxy": {"report 2": -2.5}}
+    found = figures(lenses | twins | galaxies, {}, {}, 1.0)
+    shares = {name: figure["value"] for name, figure in found.items() if name.startswith("share_")}
+    assert shares == {
+        "share_hst_clear_above_cut": 1.0,
+        "share_hst_clear_to_report_above_cut": 1.0,
+        "share_hst_faint_above_cut": 0.0,
+        "share_hst_faint_to_report_above_cut": 0.0,
+        "share_hst_twin_above_cut": 0.5,
+        "share_hst_twin_to_report_above_cut": 1.0,
+        "share_real_galaxy_above_cut": 0.0,
+        "share_disturbed_galaxy_above_cut": 0.0,
+        "share_hst_lens_above_every_galaxy": pytest.approx(2 / 3),
+    }
+    assert found["wins_hst_lens_over_twin"]["value"] == 0.5
+    assert found["auroc_hst_clear_over_twin"] == 0.75
+    assert found["auroc_hst_lens_over_galaxies"] == pytest.approx(8 / 9)

@@ -24,7 +24,7 @@ def test_the_shares_give_the_measured_work():
     shares |= {
         card.first.network.name: 1,
         card.early_exit.network: MEASURED["night_share_beyond_first_stage"],
-        card.candidate_stage.network.name: SHARE,
+        **dict.fromkeys((of.name for of in card.candidate_stage.networks), SHARE),
     }
     work = [
         shares[of.name] * of.turns * mflop(ARCHITECTURES[of.architecture].build(len(of.channels)), len(of.channels))

@@ -200,7 +200,11 @@ def test_every_column_has_the_expected_value(sky):
         "night": [NIGHT] * N,
         "status": ["scored"] * N,
         "detail": [*[""] * (N - 1), f"misregistered: H {SHIFT_ARCSEC:.2f} arcsec from VIS"],
-        "subclass": [["single", "compound_arc", "double_ring"][best] for best in kinds.argmax(axis=0)],
+        # Where half of the objects are lenses, one with `p_lens` of the prevalence is as likely a lens as not.
+        "subclass": [
+            ["single", "compound_arc", "double_ring"][best] if p_lens >= card.assumed_prevalence else "nonlens"
+            for best, p_lens in zip(kinds.argmax(axis=0), columns["p_lens"], strict=True)
+        ],
         "stage": [2] * N,
         "precision": ["float32"] * N,
         "ensemble": ["mer3-cascade"] * N,

@@ -58,7 +58,8 @@ def test_the_shipped_cascade_tells_its_calibration_apart():
     seeds = [json.loads(stated)["seed"] for stated in known.trained_on.simulations]
     assert seeds == [8211, 8212, 8214, 8213, 8215, 8218, 8216, 8217]
     assert len(known.simulations) == len(seeds) + 3
-    # The digest of its first calibration is that of the natural and the broad shards.
-    pair = known.calibrated_on[:2]
-    assert digest(list(pair)) == known.digest
-    assert not {*pair} & {*known.trained_on.digests}
+    # The last calibration is that of natural and broad shards, and of the non-lenses of the one before.
+    natural, broad = known.calibrated_on[-2:]
+    nonlenses = known.calibrated_on[2]
+    assert digest([natural, broad, nonlenses]) == known.digest
+    assert not {natural, broad, nonlenses} & {*known.trained_on.digests}

@@ -67,7 +67,10 @@ def test_the_record_says_what_was_done(scanned, made):
     about, facts = made.arguments, made.facts
     assert (about.night, about.n, about.seed, about.ensemble_name) == (NIGHT, 12, 1, "mer3-cascade")
     assert about.ensemble_sha256 == scanned.plan.ensemble_sha256
-    assert (about.threshold, about.code_version) == (scanned.plan.config.candidate_threshold, scanned.plan.code_version)
+    # Readers see the list; the plan's candidates go deeper.
+    assert about.threshold == read_card(SHIPPED_DIR / "mer3-cascade").candidate_threshold
+    assert about.threshold > scanned.plan.config.candidate_threshold
+    assert about.code_version == scanned.plan.code_version
     assert about.shown == ((scanned.plan.plan_id, about.threshold),)
     assert (facts.n_units, facts.realism, facts.psf) == (2, None, "the model of Euclid's PSFs, turned at random")
     assert "the catalogue lacks spurious_prob" in facts.hosts
@@ -80,7 +83,7 @@ def test_a_held_plan_is_measured_as_if_readers_saw_it(night, made):
     begin(
         night.plan,
         night.root,
-        night.plan.config.candidate_threshold,
+        made.arguments.threshold,
         read_card(SHIPPED_DIR / "mer3-cascade").purity_table,
         gate=True,
     )
