@@ -30,5 +30,5 @@ def speed_runs(units: Sequence[Unit], scratch: Path, sizes: Sizes) -> Runs:
 
 
 def _crew(name: str, units: Sequence[Unit], scratch: Path) -> Crew:
-    config = ScanConfig(candidate_threshold=read_card(SHIPPED_DIR / name).candidate_threshold)
+    config = ScanConfig(candidate_threshold=read_card(SHIPPED_DIR / name).threshold("deep"))
     return Crew(SHIPPED_DIR / name, config, {"tiles": units}, CORES, scratch, 0)

@@ -21,7 +21,7 @@ from tests.scanner.ensembles import write_test_package
 from tests.training.margins import margins_of
 from tests.training.shards import state, write_shards
 from training.calibration_shards import CalibrationShards
-from training.candidate_stage import final_p_lens, make_candidate_stage
+from training.candidate_stage import OPINION_SHARE, final_p_lens, make_candidate_stage
 from training.cascade import (
     PoolingFigures,
     assemble,
@@ -309,6 +309,37 @@ def test_the_cut_is_that_of_the_corrected_probabilities(made, tmp_path, monkeypa
     plain = final_p_lens(card.combiner, None, read[natural])
     assert auroc(p_lens[natural], read[natural].is_lens) > auroc(plain, read[natural].is_lens) + 0.01
     assert card.metrics["auroc"] == pytest.approx(auroc(p_lens[natural], read[natural].is_lens), abs=1e-6)
+
+
+def test_a_second_opinion_is_part_of_the_cascade(made, tmp_path, monkeypatch):
+    """It knows lenses that neither the committee nor K knows."""
+    folder, natural, broad = made
+    spec = NetworkSpec("K", "equivariant_light", channels("sky_asinh", "VIS"))
+    write_test_package(tmp_path / "K", (spec,), 9, geometry="mer10", name="K")
+    rng, read = np.random.default_rng(6), {}
+    for uri in (natural, broad):
+        kinds = rng.choice(4, 8000, p=(0.5, 0.3, 0.1, 0.1)).astype(np.int8)
+        lens = np.where(kinds > 0, 1.0, -1.0)[:, None]
+        width = {"light": 1.8, "A": 1.8, "B": 1.8, "K": 1.2, "B-B": 1.0}
+        of_lens = {name: 2 * (lens + of * rng.normal(size=(8000, 1))) / of**2 for name, of in width.items()}
+        read[uri] = Margins({name: of + rng.normal(size=(8000, 3)) for name, of in of_lens.items()}, kinds)
+    monkeypatch.setattr("training.cascade.read_margins", lambda networks, uri, *_: read[uri].of(tuple(networks)))
+    given = (natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    members = [folder / "A", folder / "B"]
+    plain = assembled("plain", folder / "first", members, *given, candidates=tmp_path / "K")
+    card = assembled("asked", folder / "first", members, *given, candidates=tmp_path / "K", second_opinion=folder / "B")
+    stage = card.candidate_stage
+    assert [network.name for network in stage.networks] == ["K", "B-B"]
+    of = read[natural].of(("B-B",))
+    combiner = with_lens_curve(fit_stack(of.by_network, of.kinds, "each"), of.by_network, of.kinds)
+    assert stage.opinion.combiner == combiner
+    assert stage.lens.opinion_share == OPINION_SHARE
+    assert stage.metrics["auroc_lens"] > plain.candidate_stage.metrics["auroc_lens"] + 0.01
+    assert "then a network for the candidates with a second opinion of 1 more" in card.description
+    assert "`B-B` look at the same objects, and give a second opinion" in card_markdown(card)
+    stored = load_network(tmp_path / "asked", stage.opinion.networks[0]).state_dict()
+    expected = load_network(folder / "B", read_card(folder / "B").networks[0]).state_dict()
+    assert all(torch.equal(stored[name], expected[name]) for name in expected)
 
 
 def test_every_stage_is_calibrated_on_the_natural_draws(made, tmp_path, monkeypatch):

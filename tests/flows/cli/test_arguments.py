@@ -61,6 +61,18 @@ def test_other_numbers_are_refused(command, option, word):
     )
 
 
+@pytest.mark.parametrize("command", ["scan t --out x", "plan t"])
+def test_a_threshold_is_a_number_or_a_cut(command):
+    for word, asked in (("0", 0.0), ("1e-3", 0.001), ("1", 1.0), ("list", "list"), ("deep", "deep")):
+        _, bound, _ = app.parse_args([*command.split(), "--threshold", word], exit_on_error=False, print_error=False)
+        assert bound.arguments["threshold"] == asked
+    for word in ("-0.1", "1.1", "nan", "low", ""):
+        with pytest.raises(CycloptsError) as raised:
+            app([*command.split(), "--threshold", word])
+        line = one_line_about(raised.value)
+        assert line.startswith(f"Invalid value for --threshold: must be a number from 0 to 1, list or deep, got {word}".strip())
+
+
 LOCAL = ("demo", "explain a.fits", "train shards --name net", "reproduce wilde2022")
 
 

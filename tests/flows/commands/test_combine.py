@@ -19,6 +19,7 @@ from simulation.object_blocks import nonlenses
 from simulation.products.dataset import per_object
 from tests.scanner.ensembles import write_test_package
 from tests.training.shards import write_shards
+from training.cascade_networks import choose_networks
 from training.config import PRESETS
 from training.errors import TrainingError
 
@@ -84,6 +85,21 @@ def test_people_read_what_each_stage_passes_and_loses(made, tmp_path, monkeypatc
     )
     assert lines["candidates"].strip().startswith("K tells the kind; p_lens stays that of the committee.")
     assert lines["default cut"].strip().startswith(f"{card.default_cut:.2g}: ")
+
+
+def test_a_second_opinion_may_look_at_the_candidates(made, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path))
+    asked = []
+
+    def chosen(*given, **options):
+        asked.append((given[3], options))
+        return choose_networks(*given, **options)
+
+    monkeypatch.setattr("flows.commands.combine.choose_networks", chosen)
+    given = {"natural": str(made / "natural"), "broad": str(made / "broad"), "first": str(made / "light")}
+    opinion = str(made / "B")
+    combine(str(made / "A"), candidates=str(made / "K"), second_opinion=opinion, name="mine", turns=False, **given)
+    assert asked == [(made / "B", {"turns": False})]
 
 
 def test_a_candidate_network_is_trained_on_lenses_and_added(made, tmp_path, monkeypatch, capsys):

@@ -10,7 +10,7 @@ from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.vocabulary.geometry import GEOMETRIES
-from tests.scanner.cascades import candidate_stage, cascade_card, early_exit, lens_regression
+from tests.scanner.cascades import candidate_stage, cascade_card, early_exit, lens_regression, second_opinion
 from tests.scanner.shifted import stamps_of
 
 CARD = read_card(SHIPPED_DIR / "mer3-sim")
@@ -57,6 +57,9 @@ def test_a_corrected_object_says_what_the_committee_gives():
     assert shown.corrections == ["", "corrected by K, which has no maps, from 0.100 by the committee"]
     assert [list(of) for of in shown.notes] == [[], []]
     assert shown_objects(["a", "b"], stamps, card, replace(scores, p_committee=None)).corrections == ["", ""]
+    with_opinion = candidate_stage(lens=lens_regression(opinion_share=0.3), opinion=second_opinion())
+    shown = shown_objects(["a", "b"], stamps, cascade_card(candidate_stage=with_opinion), scores)
+    assert shown.corrections[1] == "corrected by K and 2 others, which have no maps, from 0.100 by the committee"
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,21 @@ def test_a_cut_that_decides_kinds_is_in_the_digest():
     assert kinds_alone[0].lens_sha256 == kinds_alone[1].lens_sha256
 
 
+@pytest.mark.parametrize(
+    ("asked", "alone", "of_two"), [(None, 0.0012, 0.0012), ("list", 0.0012, 0.0012), ("deep", 0.0012, 0.0004), (0.3, 0.3, 0.3)]
+)
+def test_a_threshold_is_a_number_or_a_cut(asked, alone, of_two):
+    """Without a cut `deep`, that of the list is the deepest."""
+    one = card(assumed_prevalence=0.001, default_cut=0.0012)
+    two = card(assumed_prevalence=0.001, default_cut=0.0012, deep_cut=0.0004)
+    assert (one.threshold(asked), two.threshold(asked)) == (alone, of_two)
+
+
+def test_the_deep_cut_lies_below_the_default_one():
+    with pytest.raises(ValidationError, match=r"deep_cut must lie below the default cut, 0\.002, got 0\.002"):
+        card(assumed_prevalence=0.001, deep_cut=0.002)
+
+
 def test_a_cut_of_the_card_changes_no_digest():
     plain = card(assumed_prevalence=0.001)
     chosen = plain.model_copy(update={"default_cut": 0.0012})

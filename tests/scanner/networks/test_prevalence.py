@@ -108,11 +108,12 @@ def test_all_stages_get_the_compound_share_that_is_asked_for(tmp_path: Path, of_
 
 def test_a_cut_of_the_card_keeps_the_same_objects(tmp_path: Path):
     given = write_calibrated_package(tmp_path / "given", prevalence=0.01)
-    write_card(tmp_path / "given", given.model_copy(update={"default_cut": 0.02}))
+    write_card(tmp_path / "given", given.model_copy(update={"default_cut": 0.02, "deep_cut": 0.005}))
     restated = with_prevalence(tmp_path / "given", tmp_path / "restated", "restated", 0.3, None)
     # Odds of 2/98 at a prevalence of 1/99 are a likelihood ratio of 99 * 2/98.
-    odds = 99 * 2 / 98 * 3 / 7
-    assert restated.candidate_threshold == pytest.approx(odds / (1 + odds))
+    for cut, before in ((restated.candidate_threshold, 0.02), (restated.threshold("deep"), 0.005)):
+        odds = 99 * before / (1 - before) * 3 / 7
+        assert cut == pytest.approx(odds / (1 + odds))
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])

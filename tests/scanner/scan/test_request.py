@@ -49,6 +49,18 @@ def test_a_threshold_above_the_ensembles_own_changes_no_plan(tiles):
     assert shown_threshold(request_of(tiles)) == own.config.candidate_threshold == 0.001
 
 
+def test_a_plan_goes_as_deep_as_the_deep_cut(tiles):
+    cascade = SHIPPED_DIR / "mer3-cascade"
+    card = read_card(cascade)
+    own = None
+    for asked, shown in ((None, card.default_cut), ("list", card.default_cut), ("deep", card.deep_cut), (0.001, 0.001)):
+        request = ScanRequest(input_uri=tiles, package=cascade, candidate_threshold=asked)
+        assert shown_threshold(request) == shown
+        plan = plan_scan(request)
+        assert plan.config.candidate_threshold == card.deep_cut
+        assert plan == (own := own or plan)
+
+
 def test_a_survey_without_nights_is_planned_without_one(tiles):
     request = ScanRequest(input_uri=tiles, package=FIRST)
     assert (request.night, plan_scan(request).night) == (None, None)
