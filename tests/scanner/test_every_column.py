@@ -154,7 +154,9 @@ def scores_of(stamps):
     log_odds = np.log(scores.p_lens / (1 - scores.p_lens))
     of_cuts = [(cut.p_lens, cut.credible_purity) for cut in card.cuts if cut.is_reached]
     cuts = np.array([(math.log(p / (1 - p)), *map(math.log, (of.value, of.low, of.high))) for p, of in of_cuts])
-    purity = [np.exp(np.interp(log_odds, cuts[:, 0], np.maximum.accumulate(cuts[:, i]))) for i in (1, 2, 3)]
+    between = [np.exp(np.interp(log_odds, cuts[:, 0], np.maximum.accumulate(cuts[:, i]))) for i in (1, 2, 3)]
+    # Below the lowest cut nothing was measured.
+    purity = [[value if at >= cuts[0, 0] else None for at, value in zip(log_odds, of, strict=True)] for of in between]
     rank = np.argsort(np.argsort(-scores.p_lens)) + 1
     reference = load_file(PACKAGE / card.feature_reference.file)
     features = load_scorer(PACKAGE, "torch", features=True).committee.score(stamps).features.astype(float)
